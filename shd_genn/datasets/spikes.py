@@ -1,0 +1,66 @@
+"""A labelled spike dataset in memory, and its division into training, validation and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.events import Events
+
+
+@dataclass(frozen=True)
+class SpikeDataset:
+    """Labelled spike trains.
+
+    Attributes:
+        name: What it is called in every result, e.g. ``shd`` or ``spoken-digits``.
+        events: The spikes, times in ms.
+        labels: int32, (n_samples,): class of each sample, 0 .. n_classes - 1.
+        speakers: int32, (n_samples,): index of who spoke; -1 where it is not known.
+        n_channels: Number of input channels (700 for the cochlea).
+        class_names: The word of each class.
+        speaker_names: The name of each speaker index; empty where none are known.
+    """
+
+    name: str
+    events: Events
+    labels: NDArray[np.int32]
+    speakers: NDArray[np.int32]
+    n_channels: int
+    class_names: tuple[str, ...]
+    speaker_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.labels)
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    def subset(self, indices: NDArray[np.integer]) -> SpikeDataset:
+        """A copy that holds the given samples, in the given order."""
+        return replace(
+            self,
+            events=self.events.take(indices),
+            labels=self.labels[indices],
+            speakers=self.speakers[indices],
+        )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a run trains on, chooses by, and is judged by.
+
+    Attributes:
+        train: What the weights are learned from.
+        valid: What settings and epochs are chosen by; None where there is none.
+        test: Looked at once, at the end; None where there is none.
+    """
+
+    train: SpikeDataset
+    valid: SpikeDataset | None
+    test: SpikeDataset | None

@@ -1,0 +1,39 @@
+"""What goes wrong because of what the user gave us, as opposed to a bug of ours."""
+
+from __future__ import annotations
+
+
+class ShdGennError(Exception):
+    """Base of all errors whose message is meant for the user; commands print it without traceback."""
+
+
+class ConfigError(ShdGennError, ValueError):
+    """A setting, network or option that cannot be used."""
+
+
+class DataError(ShdGennError, ValueError):
+    """A file or recording that cannot be used."""
+
+
+class BuildError(ShdGennError, RuntimeError):
+    """Native code that could not be compiled or loaded."""
+
+
+class DivergedError(ShdGennError, ArithmeticError):
+    """Training whose loss or weights are no longer finite."""
+
+
+def require(holds: bool, relation: str, value: object, cure: str) -> None:
+    """Raise a ConfigError that states the relation, the value and the cure, unless it holds.
+
+    Args:
+        holds: Whether the relation holds.
+        relation: The relation as the user would write it, e.g. ``0 < tau_mem``.
+        value: What was got instead.
+        cure: What to do about it.
+
+    Raises:
+        ConfigError: if ``holds`` is false.
+    """
+    if not holds:
+        raise ConfigError(f"{relation} must hold, but got {value}; {cure}")

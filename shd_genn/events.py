@@ -1,0 +1,64 @@
+"""Spike trains of many samples as three flat arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Events:
+    """The spikes of a number of samples, one sample after the other.
+
+    Attributes:
+        times_ms: float32, (n_events,): spike times in ms from the start of their sample, sorted
+            within each sample.
+        channels: uint16, (n_events,): the neuron that spiked.
+        offsets: int64, (n_samples + 1,): sample ``i`` owns events ``offsets[i]:offsets[i + 1]``.
+    """
+
+    times_ms: NDArray[np.float32]
+    channels: NDArray[np.uint16]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Spikes per sample, int64, (n_samples,)."""
+        return np.diff(self.offsets)
+
+    def sample(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+        """Times (ms) and channels of one sample, as views."""
+        part = slice(self.offsets[index], self.offsets[index + 1])
+        return self.times_ms[part], self.channels[part]
+
+    def take(self, indices: NDArray[np.integer]) -> Events:
+        """A copy that holds the given samples, in the given order."""
+        offsets = np.zeros(len(indices) + 1, np.int64)
+        np.cumsum(self.counts[indices], out=offsets[1:])
+        if len(indices) == 0:
+            return Events(self.times_ms[:0], self.channels[:0], offsets)
+        parts = [self.sample(int(i)) for i in indices]
+        return Events(
+            np.concatenate([times for times, _ in parts]),
+            np.concatenate([channels for _, channels in parts]),
+            offsets,
+        )
+
+    @staticmethod
+    def of(samples: list[tuple[NDArray[np.floating], NDArray[np.integer]]]) -> Events:
+        """Gather (times_ms, channels) pairs, one per sample; each is sorted by time, then channel."""
+        offsets = np.zeros(len(samples) + 1, np.int64)
+        np.cumsum([len(times) for times, _ in samples], out=offsets[1:])
+        times_ms = np.empty(offsets[-1], np.float32)
+        channels = np.empty(offsets[-1], np.uint16)
+        for start, stop, (times, ids) in zip(offsets[:-1], offsets[1:], samples, strict=True):
+            order = np.lexsort((ids, times))
+            times_ms[start:stop] = np.asarray(times)[order]
+            channels[start:stop] = np.asarray(ids)[order]
+        return Events(times_ms, channels, offsets)

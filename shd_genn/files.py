@@ -1,0 +1,63 @@
+"""Writing files so that a kill at any moment leaves either the old file or the new one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from shd_genn.errors import ConfigError
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder that is renamed to ``path`` if all goes well.
+
+    Raises:
+        ConfigError: if the folder cannot be made or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # the suffix stays last: h5py, numpy and matplotlib go by it
+        aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        aside.touch()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}); name a folder that you may write to"
+        ) from error
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file aside and rename it."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def cache_dir(*parts: str) -> Path:
+    """A folder in the user's cache, made if it is missing.
+
+    ``SHD_GENN_CACHE`` in the environment names another place than the system's own.
+
+    Raises:
+        ConfigError: if it cannot be made.
+    """
+    root = os.environ.get("SHD_GENN_CACHE")
+    folder = (Path(root) if root else user_cache_path("shd_genn")).joinpath(*parts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the cache folder {folder} cannot be made ({error.strerror}); "
+            "set SHD_GENN_CACHE to a folder that you may write to"
+        ) from error
+    return folder

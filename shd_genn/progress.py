@@ -1,0 +1,78 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+SECONDS_BETWEEN_LINES = 5.0
+"""Where the output is no terminal, at most one line in this time (and one at each end)."""
+
+Advance = Callable[..., None]
+"""``advance(steps=1, note="")``: so much more is done; ``note`` is shown behind the bar."""
+
+
+@contextmanager
+def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
+    """Show how far some work is, on stderr.
+
+    Args:
+        description: What is being done, e.g. ``Encoding``.
+        total: Number of steps in the whole.
+        unit: What a step is, in the plural, e.g. ``recordings``.
+
+    Yields:
+        A function to call as ``advance(steps, note)`` whenever steps are done.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(description, total=total, note="")
+
+            def advance_bar(steps: int = 1, note: str = "") -> None:
+                bar.update(task, advance=steps, note=note)
+
+            yield advance_bar
+    else:
+        yield _line_printer(description, total, unit)
+
+
+def _line_printer(description: str, total: int, unit: str) -> Advance:
+    start = last = time.monotonic()
+    done = 0
+    print(f"{description}: {total} {unit} to do", file=sys.stderr, flush=True)
+
+    def advance(steps: int = 1, note: str = "") -> None:
+        nonlocal done, last
+        done += steps
+        now = time.monotonic()
+        if done < total and now - last < SECONDS_BETWEEN_LINES:
+            return
+        last = now
+        left = (now - start) / max(done, 1) * (total - done)
+        text = f"{description}: {done}/{total} {unit}, {now - start:.0f} s, {left:.0f} s left"
+        print(f"{text}  {note}".rstrip(), file=sys.stderr, flush=True)
+
+    return advance
