@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ShdGennError(Exception):
-    """Base of all errors whose message is meant for the user; commands print it without traceback."""
+    """Base of the errors whose message is meant for the user; commands print no traceback."""
 
 
 class ConfigError(ShdGennError, ValueError):

@@ -52,7 +52,7 @@ class Events:
 
     @staticmethod
     def of(samples: list[tuple[NDArray[np.floating], NDArray[np.integer]]]) -> Events:
-        """Gather (times_ms, channels) pairs, one per sample; each is sorted by time, then channel."""
+        """Gather (times_ms, channels) pairs, one a sample; each is sorted by time, then channel."""
         offsets = np.zeros(len(samples) + 1, np.int64)
         np.cumsum([len(times) for times, _ in samples], out=offsets[1:])
         times_ms = np.empty(offsets[-1], np.float32)

@@ -1,0 +1,270 @@
+"""All settings of a run: frozen dataclasses, checked when made, to and from TOML.
+
+Every field becomes an option of `python -m shd_genn.run`; its docstring is the option's help.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import tomllib
+import types
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from shd_genn.errors import ConfigError, require
+from shd_genn.network import READOUTS, Readout
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learned, and how much of it is kept apart."""
+
+    dataset: str = "spoken-digits"
+    """spoken-digits (synthesised, embedded), shd, ssc, or a folder that holds train.h5 and test.h5
+    (and optionally valid.h5) in SHD's layout."""
+    trial_ms: float = 1000.0
+    """Length of a trial in ms; later spikes are not seen."""
+    validation: Literal["auto", "random", "speaker", "none"] = "auto"
+    """How validation samples are found; never in the test set. auto: valid.h5 where there is one,
+    else random; random: a part of the training set; speaker: all of one training speaker."""
+    validation_fraction: float = 0.1
+    """Part of the training set that validation=random keeps apart."""
+    validation_speaker: str | None = None
+    """Who is left out by validation=speaker: a name or index of the dataset; the last of the
+    training speakers if not given."""
+
+    def __post_init__(self) -> None:
+        _positive("trial_ms", self.trial_ms, "SHD's words last up to 1370 ms")
+        require(
+            0 < self.validation_fraction < 1,
+            "0 < validation_fraction < 1",
+            self.validation_fraction,
+            "0.1 keeps a tenth apart; for none use validation=none",
+        )
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to training samples only, anew in every epoch."""
+
+    shift_channels: float = 0.0
+    """Each sample is shifted by a random whole number of channels up to this many; the papers use
+    40 of 700. 0: no shift."""
+
+    def __post_init__(self) -> None:
+        require(
+            0 <= self.shift_channels < math.inf,
+            "0 <= shift_channels < inf",
+            self.shift_channels,
+            "0 means no shift, 40 is the papers' value",
+        )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network; defaults are those of Nowotny, Turner & Knight (2025)."""
+
+    model: str = "recurrent"
+    """recurrent, feedforward, or the path of your own file with a function build(config)."""
+    hidden_sizes: tuple[int, ...] = (256,)
+    """Neurons of each hidden layer."""
+    n_inputs: int | None = None
+    """Input channels; taken from the dataset if not given."""
+    n_classes: int | None = None
+    """Output neurons; taken from the dataset if not given."""
+    tau_mem_ms: float = 20.0
+    """Membrane time constant of the hidden neurons in ms."""
+    tau_syn_ms: float = 5.0
+    """Synaptic time constant in ms."""
+    tau_mem_out_ms: float = 20.0
+    """Membrane time constant of the output neurons in ms."""
+    v_thresh: float = 1.0
+    """Firing threshold of the hidden neurons."""
+    readout: Readout = "avg_var_exp_weight"
+    """How an output voltage becomes one number: avg_var_exp_weight (the papers' sum-exp), avg_var
+    (sum), sum_var, max_var (max)."""
+    w_in_mean: float = 0.03
+    """Mean of the initial weights from the input to the first hidden layer."""
+    w_in_sd: float = 0.01
+    """Their standard deviation."""
+    w_rec_mean: float = 0.0
+    """Mean of the initial weights inside a recurrent layer."""
+    w_rec_sd: float = 0.02
+    """Their standard deviation."""
+    w_hidden_mean: float = 0.02
+    """Mean of the initial weights from one hidden layer to the next."""
+    w_hidden_sd: float = 0.03
+    """Their standard deviation."""
+    w_out_mean: float = 0.0
+    """Mean of the initial weights from the last hidden layer to the output."""
+    w_out_sd: float = 0.03
+    """Their standard deviation."""
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.hidden_sizes) > 0 and all(size >= 1 for size in self.hidden_sizes),
+            "1 <= every hidden size, and at least one of them,",
+            self.hidden_sizes,
+            "the thesis uses 64, 128, 256, 512 and 1024",
+        )
+        for name in ("tau_mem_ms", "tau_syn_ms", "tau_mem_out_ms", "v_thresh"):
+            _positive(name, getattr(self, name), "the papers use 20 ms, 5 ms and a threshold of 1")
+        require(
+            self.readout in READOUTS, f"readout in {READOUTS}", self.readout, "choose one of them"
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the weights are learned."""
+
+    epochs: int = 100
+    """Passes through the training set."""
+    batch_size: int = 32
+    """Samples per update of the weights; what is left over at an epoch's end makes a smaller
+    batch."""
+    learning_rate: float = 1e-3
+    """Adam's step."""
+    beta1: float = 0.9
+    """Adam's decay of the mean gradient."""
+    beta2: float = 0.999
+    """Adam's decay of the mean squared gradient."""
+    epsilon: float = 1e-8
+    """Adam's guard against division by zero."""
+    reg_lambda: float = 2.5e-10
+    """Strength that pulls each hidden neuron towards reg_nu spikes a trial; mlGeNN's scale."""
+    reg_nu: float = 14.0
+    """Spikes a hidden neuron should emit per trial."""
+    patience: int = 0
+    """Stop after so many epochs without a better validation accuracy; 0: never."""
+    seed: int = 0
+    """The one seed of everything random in a run."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.epochs, "1 <= epochs", self.epochs, "100 is the papers' value")
+        require(1 <= self.batch_size, "1 <= batch_size", self.batch_size, "the papers use 32")
+        _positive("learning_rate", self.learning_rate, "1e-3 is the papers' value")
+        require(0 <= self.patience, "0 <= patience", self.patience, "0 never stops early")
+        require(0 <= self.seed, "0 <= seed", self.seed, "any whole number from 0")
+        for name in ("reg_lambda", "reg_nu"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"0 <= {name} < inf", value, "0 means none")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    dt_ms: float = 1.0
+    """Length of a time step in ms."""
+    backend: Literal["native", "reference"] = "native"
+    """What computes: native (generated C++ on all cores) or reference (NumPy, slow)."""
+    n_threads: int = 0
+    """Threads of the native backend; 0: all cores. Results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        _positive("dt_ms", self.dt_ms, "1 ms is usual")
+        require(0 <= self.n_threads, "0 <= n_threads", self.n_threads, "0 means all cores")
+        require(
+            self.dt_ms <= self.data.trial_ms,
+            "dt_ms <= trial_ms",
+            f"dt_ms {self.dt_ms}, trial_ms {self.data.trial_ms}",
+            "a trial needs at least one step",
+        )
+
+    @property
+    def n_steps(self) -> int:
+        """Time steps of a trial."""
+        return round(self.data.trial_ms / self.dt_ms)
+
+    def digest(self) -> str:
+        """Eight hexadecimal digits that name these settings; threads do not count."""
+        settings = {k: v for k, v in _plain(asdict(self)).items() if k != "n_threads"}
+        return hashlib.sha256(tomli_w.dumps(settings).encode()).hexdigest()[:8]
+
+
+def to_toml(config: Config) -> str:
+    """The settings as TOML; those that are None are left out."""
+    return tomli_w.dumps(_plain(asdict(config)))
+
+
+def from_toml(text: str, source: str | os.PathLike[str] = "the configuration") -> Config:
+    """Read settings; what is not given has its default.
+
+    Args:
+        text: TOML.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ConfigError: if it is not TOML, has an unknown key, or a value of the wrong kind.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} must be TOML, but {error}; correct that line") from error
+    config = _build(Config, tables, str(source), ())
+    assert isinstance(config, Config)
+    return config
+
+
+def load_toml(path: Path) -> Config:
+    """Read settings from a file; see `from_toml`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); name a TOML file") from error
+    return from_toml(text, path)
+
+
+def _plain(tables: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _plain(value) if isinstance(value, dict) else value
+        for key, value in tables.items()
+        if value is not None
+    }
+
+
+def _build(kind: type[Any], table: dict[str, Any], source: str, where: tuple[str, ...]) -> Any:
+    hints = get_type_hints(kind)
+    unknown = sorted(set(table) - {f.name for f in fields(kind)})
+    if unknown:
+        raise ConfigError(
+            f"{source}: unknown key {'.'.join((*where, unknown[0]))}; "
+            f"known here: {', '.join(f.name for f in fields(kind))}"
+        )
+    values = {
+        name: _convert(hints[name], value, source, (*where, name)) for name, value in table.items()
+    }
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, source: str, where: tuple[str, ...]) -> Any:
+    if is_dataclass(hint) and isinstance(value, dict):
+        return _build(hint, value, source, where)  # type: ignore[arg-type]
+    options = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
+    for option in options:
+        if get_origin(option) is Literal and value in get_args(option):
+            return value
+        if get_origin(option) is tuple and isinstance(value, list):
+            return tuple(_convert(get_args(option)[0], item, source, where) for item in value)
+        if option is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(option, type) and type(value) is option:
+            return value
+    wanted = getattr(hint, "__name__", None) if isinstance(hint, type) else hint
+    raise ConfigError(
+        f"{source}: {'.'.join(where)} must be {wanted}, but got {value!r}; correct its value"
+    )
+
+
+def _positive(name: str, value: float, cure: str) -> None:
+    require(0 < value < math.inf, f"0 < {name} < inf", value, cure)

@@ -1,0 +1,64 @@
+"""From the name of a model file to the network that it builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shd_genn.config import Config
+from shd_genn.errors import ConfigError
+from shd_genn.network import Network
+
+
+def models_dir() -> Path:
+    """Where the project's own model files lie: beside the package, in a wheel inside it."""
+    package = Path(__file__).parent
+    inside = package / "models"
+    return inside if inside.is_dir() else package.parent / "models"
+
+
+def find_model(name: str) -> Path:
+    """The file of a model: one of the project's own by its name, or any by its path.
+
+    Raises:
+        ConfigError: if there is no such file.
+    """
+    if name.endswith(".py"):
+        path = Path(name)
+        if not path.is_file():
+            raise ConfigError(f"model {name} must be a file, but there is none; correct the path")
+        return path
+    own = sorted(path.stem for path in models_dir().glob("*.py"))
+    if name not in own:
+        raise ConfigError(
+            f"model in {', '.join(own)} must hold, but got {name!r}; "
+            "choose one, or give the path of your own .py file"
+        )
+    return models_dir() / f"{name}.py"
+
+
+def build_network(config: Config, path: Path | None = None) -> Network:
+    """Run a model file's ``build(config)``.
+
+    Args:
+        config: Its ``model.n_inputs`` and ``model.n_classes`` must be given.
+        path: The model file; by default that of ``config.model.model``.
+
+    Raises:
+        ConfigError: if the file cannot be run, or does not build a `Network`.
+    """
+    path = path or find_model(config.model.model)
+    namespace: dict[str, object] = {"__name__": path.stem, "__file__": str(path)}
+    try:
+        # compiled by hand: an import would leave the user's file in sys.modules and __pycache__
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+    except Exception as error:
+        raise ConfigError(
+            f"model {path} must run, but {type(error).__name__}: {error}; correct the file"
+        ) from error
+    build = namespace.get("build")
+    if not callable(build):
+        raise ConfigError(f"model {path} must define build(config) -> Network; copy one of models/")
+    network = build(config)
+    if not isinstance(network, Network):
+        raise ConfigError(f"build of model {path} must return a Network, but got {network!r}")
+    return network
