@@ -119,7 +119,8 @@ class BatchResult:
     @property
     def predictions(self) -> NDArray[np.int64]:
         """The class of the largest readout, (n_samples,)."""
-        return np.argmax(self.readout, axis=1)
+        best: NDArray[np.int64] = np.argmax(self.readout, axis=1)
+        return best
 
 
 @dataclass(frozen=True)

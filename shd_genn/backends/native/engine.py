@@ -1,0 +1,327 @@
+"""Runs a compiled network: owns weights and optimiser state, calls the generated library."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends import BatchResult, CompileConfig, Recording, Weights, gradient_scale
+from shd_genn.backends.native.build import load_library
+from shd_genn.backends.native.lower import Plan, PopulationPlan, lower
+from shd_genn.backends.native.render import render
+from shd_genn.errors import require
+from shd_genn.events import Events
+from shd_genn.losses import cross_entropy, drive_weights, read_weights, regulariser_jump
+from shd_genn.network import Network
+
+HISTORY_BYTES = 8 << 20
+"""Memory for the adjoint of a wave of trials. It should stay in the cache until the gradients are
+summed from it: at 256 hidden neurons 64 MB take 1.6 times as long as 8 MB."""
+EVALUATION_BATCH = 256
+"""Trials a forward pass takes at a time when nothing is learned from them."""
+
+FloatArray = NDArray[np.float32]
+
+
+class _Population(ctypes.Structure):
+    """`Population` of population.h."""
+
+    _fields_ = (
+        ("size", ctypes.c_int32),
+        ("padded", ctypes.c_int32),
+        *((name, ctypes.c_float) for name in ("alpha", "beta", "gain", "adjoint_gain")),
+        ("tau_syn", ctypes.c_float),
+        ("v_thresh", ctypes.c_float),
+    )
+
+
+class _Connection(ctypes.Structure):
+    """`Connection` of population.h."""
+
+    _fields_ = (
+        ("weights", ctypes.c_void_p),
+        ("gradient", ctypes.c_void_p),
+        ("stride", ctypes.c_int64),
+    )
+
+
+def compile(network: Network, config: CompileConfig) -> NativeEngine:
+    """Make a network ready to run, its weights as drawn from the seed.
+
+    Raises:
+        BuildError: if there is no C++ compiler, or it fails.
+    """
+    return NativeEngine(network, config)
+
+
+class NativeEngine:
+    """A network in generated C++; see `shd_genn.backends.Compiled`.
+
+    Trials run in parallel. Every sum over them is made in the trials' order, so results do not
+    depend on the number of threads.
+    """
+
+    def __init__(self, network: Network, config: CompileConfig) -> None:
+        self.network = network
+        self.config = config
+        self._plan = lower(network, config)
+        self._library = _declare(load_library(render(self._plan), "engine"))
+        self._step = 0
+        shapes = [_padded_shape(self._plan, i) for i in range(len(self._plan.connections))]
+        self._weights, self._gradients, self._m, self._v = (
+            [_aligned_zeros(shape) for shape in shapes] for _ in range(4)
+        )
+        self._handle: int | None = self._create()
+        self.set_weights(network.initial_weights(config.seed))
+
+    def _create(self) -> int:
+        plan, config = self._plan, self.config
+        neuron = self.network.readout_neuron
+        per_trial = 4 * config.n_steps * sum(p.padded for p in plan.populations[1:])
+        n_threads = config.n_threads or len(os.sched_getaffinity(0))
+        read = read_weights(neuron.readout, config.n_steps).astype(np.float32)
+        drive = drive_weights(neuron.readout, config.n_steps, config.dt_ms, neuron.tau_mem).astype(
+            np.float32
+        )
+        handle = self._library.engine_create(
+            (_Population * len(plan.populations))(*map(_population, plan.populations)),
+            (_Connection * len(plan.connections))(
+                *(
+                    _Connection(w.ctypes.data, g.ctypes.data, w.shape[1])
+                    for w, g in zip(self._weights, self._gradients, strict=True)
+                )
+            ),
+            config.n_steps,
+            config.dt_ms,
+            read.ctypes.data,
+            drive.ctypes.data,
+            n_threads,
+            max(2 * n_threads, HISTORY_BYTES // per_trial),
+        )
+        return int(handle)
+
+    def __enter__(self) -> Self:
+        """Nothing to do: it is ready when made."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Free the engine's memory and threads."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the engine's memory and threads; it cannot be used afterwards."""
+        if self._handle is not None:
+            self._library.engine_destroy(self._handle)
+            self._handle = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+    def train_batch(
+        self, events: Events, labels: NDArray[np.integer], learning_rate: float
+    ) -> BatchResult:
+        """One update of the weights; the result is that of the weights before it."""
+        result = self._backward(events, labels)
+        adam = self.config.adam
+        self._step += 1
+        self._library.engine_adam(
+            self._handle,
+            _pointers(self._m),
+            _pointers(self._v),
+            adam.beta1,
+            adam.beta2,
+            adam.epsilon,
+            learning_rate / (1 - adam.beta1**self._step),
+            1 / (1 - adam.beta2**self._step),
+        )
+        return result
+
+    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Weights:
+        """dLoss/dw of the batch's mean loss, regulariser included; weights and optimiser stay."""
+        self._backward(events, labels)
+        scale = np.float32(gradient_scale(self.network, self.config.n_steps))
+        return {name: scale * g for name, g in self._unpadded(self._gradients).items()}
+
+    def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
+        """Forward pass only; the weights stay."""
+        parts = [
+            self._forward(events.take(np.arange(start, min(start + EVALUATION_BATCH, len(events)))))
+            for start in range(0, max(len(events), 1), EVALUATION_BATCH)
+        ]
+        readout = np.concatenate([readout for readout, _ in parts])
+        counts = {
+            name: np.concatenate([counts[name] for _, counts in parts]) for name in parts[0][1]
+        }
+        loss = np.full(len(events), np.nan, np.float32)
+        if labels is not None:
+            loss, _ = cross_entropy(readout, labels)
+        return self._result(readout, loss, counts)
+
+    def record(self, events: Events) -> Recording:
+        """All spikes and output voltages of some samples."""
+        shape = (len(events), self.config.n_steps, self.network.output.size)
+        voltages = np.zeros(shape, np.float32)
+        _, counts = self._forward(events, voltages)
+        spikes = {
+            p.name: Events.of(
+                [
+                    self._spikes(trial, i, int(counts[p.name][trial].sum()))
+                    for trial in range(len(events))
+                ]
+            )
+            for i, p in enumerate(self._plan.populations)
+            if i != self._plan.output
+        }
+        return Recording(spikes, voltages)
+
+    def weights(self) -> Weights:
+        """A copy of the weights."""
+        return {name: array.copy() for name, array in self._unpadded(self._weights).items()}
+
+    def set_weights(self, weights: Mapping[str, FloatArray]) -> None:
+        """Replace the weights.
+
+        Raises:
+            ConfigError: if they are not of this network.
+        """
+        self.network.check_weights(weights)
+        for name, array in self._unpadded(self._weights).items():
+            array[...] = weights[name]
+
+    def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
+        """A copy of the optimiser's state: ``m_NAME``, ``v_NAME`` as the weights, and ``step``."""
+        state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
+        for prefix, arrays in (("m", self._m), ("v", self._v)):
+            for name, array in self._unpadded(arrays).items():
+                state[f"{prefix}_{name}"] = array.copy()
+        return state
+
+    def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Replace the optimiser's state."""
+        self._step = int(state["step"])
+        for prefix, arrays in (("m", self._m), ("v", self._v)):
+            for name, array in self._unpadded(arrays).items():
+                array[...] = state[f"{prefix}_{name}"]
+
+    def _forward(
+        self, events: Events, voltages: FloatArray | None = None
+    ) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
+        n, n_inputs = len(events), self.network.input.size
+        highest = int(events.channels.max(initial=0))
+        require(
+            highest < n_inputs,
+            "channel < number of input neurons",
+            f"channel {highest} of {n_inputs}",
+            "build the network for as many channels as the dataset has",
+        )
+        plan = self._plan
+        readout = np.empty((n, self.network.output.size), np.float32)
+        counts = [np.empty((n, p.size), np.int32) for p in plan.populations]
+        times_ms = np.ascontiguousarray(events.times_ms, np.float32)
+        channels = np.ascontiguousarray(events.channels, np.uint16)
+        offsets = np.ascontiguousarray(events.offsets, np.int64)
+        self._library.engine_forward(
+            self._handle,
+            times_ms.ctypes.data,
+            channels.ctypes.data,
+            offsets.ctypes.data,
+            n,
+            readout.ctypes.data,
+            _pointers(counts),
+            None if voltages is None else voltages.ctypes.data,
+        )
+        return readout, {
+            p.name: counts[i] for i, p in enumerate(plan.populations) if i != plan.output
+        }
+
+    def _backward(self, events: Events, labels: NDArray[np.integer]) -> BatchResult:
+        readout, counts = self._forward(events)
+        loss, drive = cross_entropy(readout, labels)
+        jumps: list[FloatArray | None] = [
+            regulariser_jump(counts[p.name], self.config.regulariser).astype(np.float32)
+            if i in self._plan.hidden
+            else None
+            for i, p in enumerate(self._plan.populations)
+        ]
+        drive = np.ascontiguousarray(drive / len(labels), np.float32)
+        self._library.engine_backward(
+            self._handle, len(labels), drive.ctypes.data, _pointers(jumps)
+        )
+        return self._result(readout, loss, counts)
+
+    def _result(
+        self, readout: FloatArray, loss: FloatArray, counts: dict[str, NDArray[np.int32]]
+    ) -> BatchResult:
+        hidden = {p.name: counts[p.name] for p in self.network.hidden}
+        input_spikes = counts[self.network.input.name].sum(axis=1, dtype=np.int32)
+        return BatchResult(readout, loss, hidden, input_spikes)
+
+    def _spikes(
+        self, trial: int, population: int, count: int
+    ) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
+        neurons = np.empty(count, np.int32)
+        begin = np.empty(self.config.n_steps + 1, np.int32)
+        self._library.engine_spikes(
+            self._handle, trial, population, neurons.ctypes.data, begin.ctypes.data
+        )
+        steps = np.repeat(np.arange(self.config.n_steps), np.diff(begin))
+        return steps * self.config.dt_ms, neurons
+
+    def _unpadded(self, arrays: list[FloatArray]) -> Weights:
+        """Views of padded arrays, by connection name."""
+        return {
+            c.name: array[:, : c.shape[1]]
+            for c, array in zip(self.network.connections, arrays, strict=True)
+        }
+
+
+def _population(plan: PopulationPlan) -> _Population:
+    return _Population(*(getattr(plan, name) for name, *_ in _Population._fields_))
+
+
+def _padded_shape(plan: Plan, connection: int) -> tuple[int, int]:
+    edge = plan.connections[connection]
+    return plan.populations[edge.source].size, plan.populations[edge.target].padded
+
+
+def _aligned_zeros(shape: tuple[int, int]) -> FloatArray:
+    """Zeros whose rows start on cache lines."""
+    size = shape[0] * shape[1]
+    raw = np.zeros(size + 16, np.float32)
+    start = -raw.ctypes.data % 64 // 4
+    return raw[start : start + size].reshape(shape)
+
+
+def _pointers(arrays: list[Any]) -> ctypes.Array[ctypes.c_void_p]:
+    addresses = [None if array is None else array.ctypes.data for array in arrays]
+    return (ctypes.c_void_p * len(arrays))(*addresses)
+
+
+def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Tell ctypes the entry points' types."""
+    pointer, c_int, c_float = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
+    signatures = {
+        "engine_create": [pointer, pointer, c_int, c_float, pointer, pointer, c_int, c_int],
+        "engine_destroy": [pointer],
+        "engine_forward": [pointer] * 4 + [c_int] + [pointer] * 3,
+        "engine_spikes": [pointer, c_int, c_int, pointer, pointer],
+        "engine_backward": [pointer, c_int, pointer, pointer],
+        "engine_adam": [pointer] * 3 + [c_float] * 5,
+    }
+    for name, argument_types in signatures.items():
+        function = getattr(library, name)
+        function.argtypes = argument_types
+        function.restype = pointer if name == "engine_create" else None
+    return library

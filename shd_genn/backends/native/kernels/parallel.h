@@ -1,0 +1,74 @@
+#pragma once
+// A fixed set of threads that share out numbered tasks. Which thread takes which task is left to
+// chance; results must not depend on it.
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+class Threads {
+  public:
+    using Task = std::function<void(int task, int thread)>;
+
+    explicit Threads(int n) : size(n) {
+        for (int thread = 1; thread < n; thread++) helpers.emplace_back([=, this] { help(thread); });
+    }
+
+    ~Threads() {
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            ending = true;
+        }
+        wake.notify_all();
+        for (auto& helper : helpers) helper.join();
+    }
+
+    // Run task(0, ..) .. task(n - 1, ..), the caller's thread helping; returns when all are done.
+    void run(int n, const Task& new_task) {
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            task = &new_task;
+            n_tasks = n;
+            next = 0;
+            busy = size - 1;
+            round++;
+        }
+        wake.notify_all();
+        take_tasks(0);
+        std::unique_lock<std::mutex> lock(mutex);
+        done.wait(lock, [&] { return busy == 0; });
+    }
+
+    const int size;
+
+  private:
+    void take_tasks(int thread) {
+        for (int i = next++; i < n_tasks; i = next++) (*task)(i, thread);
+    }
+
+    void help(int thread) {
+        for (long seen = 0;;) {
+            {
+                std::unique_lock<std::mutex> lock(mutex);
+                wake.wait(lock, [&] { return ending || round != seen; });
+                if (ending) return;
+                seen = round;
+            }
+            take_tasks(thread);
+            std::lock_guard<std::mutex> lock(mutex);
+            if (--busy == 0) done.notify_one();
+        }
+    }
+
+    std::vector<std::thread> helpers;
+    std::mutex mutex;
+    std::condition_variable wake, done;
+    const Task* task = nullptr;
+    std::atomic<int> next{0};
+    int n_tasks = 0, busy = 0;
+    long round = 0;
+    bool ending = false;
+};

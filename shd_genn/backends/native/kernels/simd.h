@@ -1,0 +1,46 @@
+#pragma once
+// One vector type as wide as the machine's registers, and the one operation on it that C++ lacks.
+// Neurons are walked in strips of 64, so that a strip's state stays in registers.
+
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64;
+#elif defined(__AVX__)
+constexpr int VECTOR_BYTES = 32;
+#else
+constexpr int VECTOR_BYTES = 16;
+#endif
+
+// may_alias: the same memory is also read as single floats
+typedef float Vector __attribute__((vector_size(VECTOR_BYTES), may_alias));
+
+constexpr int STRIP = 64;
+constexpr int LANES = VECTOR_BYTES / sizeof(float);
+constexpr int VECTORS = STRIP / LANES;  // per strip
+
+inline Vector& at(float* p, int i) { return reinterpret_cast<Vector*>(p)[i]; }
+inline const Vector& at(const float* p, int i) { return reinterpret_cast<const Vector*>(p)[i]; }
+
+inline float sum(Vector v) {
+    float total = 0;
+    for (int i = 0; i < LANES; i++) total += v[i];
+    return total;
+}
+
+// Bit i is set where v[i] >= threshold.
+inline uint64_t at_least(Vector v, float threshold) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(threshold), _CMP_GE_OQ);
+#elif defined(__AVX__)
+    return _mm256_movemask_ps(_mm256_cmp_ps((__m256)v, _mm256_set1_ps(threshold), _CMP_GE_OQ));
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < LANES; i++) bits |= uint64_t(v[i] >= threshold) << i;
+    return bits;
+#endif
+}
