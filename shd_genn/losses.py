@@ -30,12 +30,12 @@ def cross_entropy(
         1[class = label] - p, (n_samples, n_classes), which drives the adjoint of the output
         (Nowotny, Turner & Knight 2025, eq. for λ_V of the sum losses).
     """
-    shifted = readout - readout.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(len(labels))
-    drive = -np.exp(log_p)
+    shifted = readout - readout.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    drive = -softmax(readout)
     drive[rows, labels] += 1
-    return -log_p[rows, labels], drive
+    return log_sum - shifted[rows, labels], drive
 
 
 def read_weights(readout: Readout, n_steps: int) -> NDArray[np.float64]:

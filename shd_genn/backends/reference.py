@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import BatchResult, CompileConfig, Recording, Weights, gradient_scale
+from shd_genn.backends import Adam, BatchResult, CompileConfig, Recording, Weights, gradient_scale
 from shd_genn.errors import require
 from shd_genn.events import Events
 from shd_genn.losses import cross_entropy, drive_weights, read_weights, regulariser_jump
@@ -232,6 +232,16 @@ def _output_drive(network: Network, config: CompileConfig, trial: Trial, drive: 
     return driven
 
 
+def adam_update(
+    adam: Adam, w: Array, g: Array, m: Array, v: Array, step: int, learning_rate: float
+) -> tuple[Array, Array, Array]:
+    """Weights and moments after update number ``step`` = 1, 2, …; see `Adam`."""
+    m = adam.beta1 * m + (1 - adam.beta1) * g
+    v = adam.beta2 * v + (1 - adam.beta2) * g**2
+    m_hat, v_hat = m / (1 - adam.beta1**step), v / (1 - adam.beta2**step)
+    return w - learning_rate * m_hat / (np.sqrt(v_hat) + adam.epsilon), m, v
+
+
 def compile(network: Network, config: CompileConfig) -> Reference:
     """Make a network ready to run, its weights as drawn from the seed."""
     return Reference(network, config)
@@ -278,14 +288,17 @@ class Reference:
     ) -> BatchResult:
         """One update of the weights; the result is that of the weights before it."""
         result, gradient = self._backward(events, labels)
-        adam = self.config.adam
         self._step += 1
         for name, g in gradient.items():
-            self._m[name] = adam.beta1 * self._m[name] + (1 - adam.beta1) * g
-            self._v[name] = adam.beta2 * self._v[name] + (1 - adam.beta2) * g**2
-            m = self._m[name] / (1 - adam.beta1**self._step)
-            v = self._v[name] / (1 - adam.beta2**self._step)
-            self._weights[name] -= learning_rate * m / (np.sqrt(v) + adam.epsilon)
+            self._weights[name], self._m[name], self._v[name] = adam_update(
+                self.config.adam,
+                self._weights[name],
+                g,
+                self._m[name],
+                self._v[name],
+                self._step,
+                learning_rate,
+            )
         return result
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Weights:
