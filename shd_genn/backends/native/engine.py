@@ -20,9 +20,6 @@ from shd_genn.events import Events
 from shd_genn.losses import cross_entropy, drive_weights, read_weights, regulariser_jump
 from shd_genn.network import Network
 
-HISTORY_BYTES = 8 << 20
-"""Memory for the adjoint of a wave of trials. It should stay in the cache until the gradients are
-summed from it: at 256 hidden neurons 64 MB take 1.6 times as long as 8 MB."""
 EVALUATION_BATCH = 256
 """Trials a forward pass takes at a time when nothing is learned from them."""
 
@@ -83,7 +80,6 @@ class NativeEngine:
     def _create(self) -> int:
         plan, config = self._plan, self.config
         neuron = self.network.readout_neuron
-        per_trial = 4 * config.n_steps * sum(p.padded for p in plan.populations[1:])
         n_threads = config.n_threads or len(os.sched_getaffinity(0))
         read = read_weights(neuron.readout, config.n_steps).astype(np.float32)
         drive = drive_weights(neuron.readout, config.n_steps, config.dt_ms, neuron.tau_mem).astype(
@@ -102,7 +98,6 @@ class NativeEngine:
             read.ctypes.data,
             drive.ctypes.data,
             n_threads,
-            max(2 * n_threads, HISTORY_BYTES // per_trial),
         )
         return int(handle)
 
@@ -313,7 +308,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Tell ctypes the entry points' types."""
     pointer, c_int, c_float = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
     signatures = {
-        "engine_create": [pointer, pointer, c_int, c_float, pointer, pointer, c_int, c_int],
+        "engine_create": [pointer, pointer, c_int, c_float, pointer, pointer, c_int],
         "engine_destroy": [pointer],
         "engine_forward": [pointer] * 4 + [c_int] + [pointer] * 3,
         "engine_spikes": [pointer, c_int, c_int, pointer, pointer],

@@ -113,8 +113,11 @@ def _jumps(plan: Plan) -> str:
 
 
 def _gradients(plan: Plan) -> str:
-    lines = [
-        f"add_tasks(tasks, {i}, {c.source}, {c.target});  // {c.name}"
-        for i, c in enumerate(plan.connections)
-    ]
+    lines = []
+    for i, c in enumerate(plan.connections):
+        lines += [
+            f"add_gradient(trial.tape[{c.source}], pop[{c.source}], pop[{c.target}],  // {c.name}",
+            f"             history[{c.target}].get(), n_steps, gradient[{i}].get(), con[{i}].stride,",
+            "             first);",
+        ]
     return _block(lines, 8)

@@ -5,29 +5,23 @@
 
 #include "population.h"
 
-// gradient[i][strip] (+)= sum over samples and spikes of i of the target's history at the arrival.
-// One strip of target neurons at a time, so that its history stays in the cache; each weight's sum
-// runs over samples and spikes in order, so it is the same whoever computes it.
-struct GradientTask {
-    const Connection* connection;
-    int offset;            // first target neuron of the strip
-    int first, last;       // source neurons
-    int source, target;    // populations
-};
-
-inline void add_gradient(const GradientTask& task, const Tape* const* tapes,
-                         const float* const* histories, int n_samples, int n_steps, bool first) {
-    const Connection& c = *task.connection;
-    for (int s = 0; s < n_samples; s++) {
-        const Tape& tape = *tapes[s];
-        const float* const history = histories[s] + int64_t(task.offset) * n_steps;
-        for (int i = task.first; i < task.last; i++) {
-            float* const row = c.gradient + i * c.stride + task.offset;
+// gradient[i][j] += sum over the spikes of neuron i of j's history at their arrival.
+// One strip of target neurons at a time, so that its history and its gradients stay in the cache.
+// The first trial of a part does not read what is there.
+inline void add_gradient(const Tape& tape, const Population& source, const Population& target,
+                         const float* history, int n_steps, float* gradient, int64_t stride,
+                         bool first) {
+    for (int offset = 0; offset < target.padded; offset += STRIP) {
+        const float* const strip = history + int64_t(offset) * n_steps;
+        for (int i = 0; i < source.size; i++) {
+            const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
+            if (begin == end && !first) continue;
+            float* const row = gradient + i * stride + offset;
             Vector g[VECTORS] = {};
-            if (!first || s > 0)
+            if (!first)
                 for (int v = 0; v < VECTORS; v++) g[v] = at(row, v);
-            for (int k = tape.begin_of[i]; k < tape.begin_of[i + 1]; k++) {
-                const float* const record = history + int64_t(tape.arrival[k]) * STRIP;
+            for (int k = begin; k < end; k++) {
+                const float* const record = strip + int64_t(tape.arrival[k]) * STRIP;
                 for (int v = 0; v < VECTORS; v++) g[v] += at(record, v);
             }
             for (int v = 0; v < VECTORS; v++) at(row, v) = g[v];
@@ -35,11 +29,20 @@ inline void add_gradient(const GradientTask& task, const Tape* const* tapes,
     }
 }
 
-// Adam with the step size rate / (1 - beta1^k) and 1 / (1 - beta2^k) given.
+inline void sum_parts(float* __restrict total, const float* const* parts, int n_parts,
+                      int64_t begin, int64_t end) {
+    std::copy(parts[0] + begin, parts[0] + end, total + begin);
+    for (int part = 1; part < n_parts; part++) {
+        const float* __restrict from = parts[part];
+        for (int64_t i = begin; i < end; i++) total[i] += from[i];
+    }
+}
+
+// Adam with rate1 = learning rate / (1 - beta1^k) and correction2 = 1 / (1 - beta2^k) given.
 inline void adam(float* __restrict w, const float* __restrict g, float* __restrict m,
-                 float* __restrict v, int64_t n, float beta1, float beta2, float epsilon,
-                 float rate1, float correction2) {
-    for (int64_t i = 0; i < n; i++) {
+                 float* __restrict v, int64_t begin, int64_t end, float beta1, float beta2,
+                 float epsilon, float rate1, float correction2) {
+    for (int64_t i = begin; i < end; i++) {
         m[i] = beta1 * m[i] + (1 - beta1) * g[i];
         v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
         w[i] -= rate1 * m[i] / (std::sqrt(v[i] * correction2) + epsilon);
