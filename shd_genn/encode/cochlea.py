@@ -1,0 +1,294 @@
+"""The cochlea that made SHD: sound → basilar membrane → hair cells → nerve → bushy cells.
+
+Cramer, Stradmann, Schemmel & Zenke (IEEE TNNLS 2020, doi 10.1109/TNNLS.2020.3044364) with the
+settings that the published SHD samples show: 48 kHz, RMS 0.3, ramps of 30 ms, Meddis' fibres of
+high spontaneous rate. Channel 0 is the base of the cochlea (high frequencies), 699 the apex.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from shd_genn.backends.native.build import assemble, load_library
+from shd_genn.backends.native.render import KERNELS
+from shd_genn.encode.basilar_membrane import BasilarMembrane, transfer_matrix
+from shd_genn.errors import DataError, require
+
+SOURCE = Path(__file__).parent / "kernels" / "cochlea.cpp"
+RATE = 48_000
+"""Sampling rate in Hz that the model wants; the hair cells run at half of it."""
+LENGTHS = (12_000, 18_000, 24_300, 36_000, 48_000)
+"""Steps of 1/24000 s that a transform may have: each needs a transfer matrix of its own, and
+products of 2, 3 and 5 are transformed fast. A recording is padded with silence to the next one."""
+BLOCK = 64
+"""Places that are worked on at a time: their transforms fit the cache."""
+
+Spikes = tuple[NDArray[np.float32], NDArray[np.uint16]]
+"""Times in ms and channels."""
+
+
+@dataclass(frozen=True)
+class HairCell:
+    """Meddis' inner hair cell (JASA 79, 702; high spontaneous rate: Meddis et al. 1990).
+
+    Rates in 1/s; ``a`` and ``b`` in the units of membrane velocity.
+    """
+
+    replenish: float = 5.05
+    release: float = 2000.0
+    loss: float = 2500.0
+    reuptake: float = 6580.0
+    reprocess: float = 66.3
+    a: float = 5.0
+    b: float = 300.0
+    pool: float = 1.0
+    firing: float = 50_000.0
+
+
+@dataclass(frozen=True)
+class BushyCell:
+    """Nerve fibres and the leaky integrate-and-fire bushy cell that each place's converge on."""
+
+    n_fibres: int = 40
+    dead_time_ms: float = 1.0
+    tau_mem_ms: float = 1.0
+    tau_syn_ms: float = 0.5
+    refractory_ms: float = 1.0
+    weight: float = 13_000.0
+    """Summed weight of all fibres in 1/s; the threshold is 1."""
+
+
+@dataclass(frozen=True)
+class Cochlea:
+    """The whole model; the defaults are those that made SHD.
+
+    Attributes:
+        rms: Level that recordings are brought to (of a full scale of 1).
+        ramp_ms: Hann ramps at both ends, in ms.
+        membrane: The basilar membrane.
+        hair_cell: The inner hair cells.
+        bushy_cell: Fibres and bushy cells.
+    """
+
+    rms: float = 0.3
+    ramp_ms: float = 30.0
+    membrane: BasilarMembrane = BasilarMembrane()
+    hair_cell: HairCell = HairCell()
+    bushy_cell: BushyCell = BushyCell()
+
+    def __post_init__(self) -> None:
+        require(0 < self.rms < math.inf, "0 < rms < inf", self.rms, "SHD was made with 0.3")
+        require(0 <= self.ramp_ms < math.inf, "0 <= ramp_ms", self.ramp_ms, "SHD: 30")
+
+    def prepare(self, n_samples: int) -> NDArray[np.complex64]:
+        """The transfer matrix for recordings of so many samples; made once, then in the cache."""
+        return transfer_matrix(self.membrane, transform_length(n_samples), RATE)
+
+    def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Bring a recording to the model's level and ramp its ends.
+
+        Raises:
+            DataError: if it is silent, not finite, or too short for the ramps.
+        """
+        ramp = round(self.ramp_ms / 1000 * RATE)
+        if len(audio) < max(2 * ramp, 2):
+            raise DataError(
+                f"a recording must last at least {2 * self.ramp_ms:g} ms, but got "
+                f"{len(audio) / RATE * 1000:.1f} ms; leave it out or join it with silence"
+            )
+        if not np.isfinite(audio).all():
+            raise DataError("a recording must be finite, but has NaN or infinite samples")
+        level = math.sqrt(np.mean(np.square(audio, dtype=np.float64)))
+        if level == 0:
+            raise DataError("a recording must not be silent, but all its samples are 0; leave it out")
+        sound = np.asarray(audio, np.float64) * (self.rms / level)
+        if ramp:
+            window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(ramp) / (2 * ramp - 1)))
+            sound[:ramp] *= window
+            sound[-ramp:] *= window[::-1]
+        return sound
+
+    def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
+        """Spikes of one recording.
+
+        Args:
+            audio: (n_samples,): mono at 48 kHz.
+            seed: Of the nerve fibres' randomness; the same seed gives the same spikes.
+
+        Returns:
+            Times in ms after the first spike, ascending (float32), and channels (uint16).
+
+        Raises:
+            DataError: if the recording cannot be used; see `condition`.
+        """
+        sound = self.condition(audio)
+        n_steps = (len(sound) + 1) // 2
+        spectrum = padded_spectrum(sound)
+        matrix = self.prepare(len(sound))
+        parts = [
+            self._fire(velocity(matrix[first : first + BLOCK], spectrum), n_steps, first, seed)
+            for first in range(0, len(matrix), BLOCK)
+        ]
+        steps = np.concatenate([step for step, _ in parts])
+        places = np.concatenate([place for _, place in parts])
+        order = np.lexsort((places, steps))
+        steps = steps[order] - steps.min(initial=steps[0] if len(steps) else 0)
+        return (steps * (1000 / (RATE // 2))).astype(np.float32), places[order].astype(np.uint16)
+
+    def encode_many(
+        self,
+        recordings: Sequence[Callable[[], NDArray[np.floating]]],
+        seeds: Sequence[int],
+        n_workers: int = 0,
+    ) -> Iterator[Spikes]:
+        """Spikes of many recordings, in their order, worked on by several threads.
+
+        Args:
+            recordings: Functions that return a recording each, so that not all are in memory.
+            seeds: One for each; so results do not depend on the number of workers.
+            n_workers: 0: as many as there are cores.
+        """
+        n_workers = n_workers or len(os.sched_getaffinity(0))
+        pool = ThreadPoolExecutor(n_workers)
+        try:
+            yield from pool.map(lambda get, seed: self.encode(get(), seed), recordings, seeds)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def hair_cell_probability(self, velocity: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probability that a fibre fires, for each place and step, (n_places, n_steps)."""
+        probability = np.empty(velocity.shape, np.float64)
+        self._run(velocity, velocity.shape[1], 0, 0, probability)
+        return probability
+
+    def _fire(
+        self, velocity: NDArray[np.float32], n_steps: int, first_place: int, seed: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        return self._run(velocity, n_steps, first_place, seed, None)
+
+    def _run(
+        self,
+        velocity: NDArray[np.float32],
+        n_steps: int,
+        first_place: int,
+        seed: int,
+        probability: NDArray[np.float64] | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        n_places, stride = velocity.shape
+        # no place spikes more than once in its refractory period, nor before it has charged
+        capacity = n_places * (n_steps + 1)
+        steps, places = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+        velocity = np.ascontiguousarray(velocity, np.float32)
+        count = self._library.cochlea_fire(
+            velocity.ctypes.data,
+            n_places,
+            n_steps,
+            stride,
+            self._constants.ctypes.data,
+            seed & 0xFFFFFFFF,
+            first_place,
+            steps.ctypes.data,
+            places.ctypes.data,
+            None if probability is None else probability.ctypes.data,
+        )
+        return steps[:count].copy(), places[:count].copy()
+
+    @cached_property
+    def _library(self) -> ctypes.CDLL:
+        source = SOURCE.read_text(encoding="utf-8")
+        library = load_library(assemble(source, KERNELS), "cochlea")
+        pointer, c_int = ctypes.c_void_p, ctypes.c_int
+        library.cochlea_fire.argtypes = [
+            *(pointer, c_int, c_int, c_int, pointer, ctypes.c_uint32, c_int),
+            *(pointer, pointer, pointer),
+        ]
+        library.cochlea_fire.restype = c_int
+        return library
+
+    @cached_property
+    def _constants(self) -> NDArray[np.float64]:
+        """In the order of `Constants` of cochlea.cpp."""
+        cell, bushy, dt = self.hair_cell, self.bushy_cell, 2 / RATE
+        return np.array(
+            [
+                cell.replenish * dt,
+                cell.release * dt,
+                (cell.loss + cell.reuptake) * dt,
+                cell.reuptake * dt,
+                cell.reprocess * dt,
+                cell.a,
+                cell.b,
+                cell.pool,
+                cell.firing * dt,
+                *self._rest,
+                bushy.n_fibres,
+                round(bushy.dead_time_ms / 1000 / dt),
+                math.exp(-dt * 1000 / bushy.tau_mem_ms),
+                math.exp(-dt * 1000 / bushy.tau_syn_ms),
+                round(bushy.refractory_ms / 1000 / dt),
+                bushy.weight / bushy.n_fibres * dt,
+            ],
+            np.float64,
+        )
+
+    @property
+    def _rest(self) -> tuple[float, float, float]:
+        """Free transmitter, cleft and reprocessing store in silence."""
+        cell = self.hair_cell
+        k = cell.release * cell.a / (cell.a + cell.b)
+        away = cell.loss + cell.reuptake
+        cleft = cell.pool * cell.replenish * k / (cell.loss * k + cell.replenish * away)
+        return cleft * away / k, cleft, cleft * cell.reuptake / cell.reprocess
+
+
+def transform_length(n_samples: int) -> int:
+    """Steps of the transform for a recording of so many samples; see `LENGTHS`."""
+    needed = n_samples // 2 + 1
+    for length in LENGTHS:
+        if needed <= length:
+            return length
+    return math.ceil(needed / LENGTHS[-1]) * LENGTHS[-1]
+
+
+def padded_spectrum(sound: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Fourier transform of a recording padded with silence, bins 0 to the Nyquist frequency."""
+    n = transform_length(len(sound))
+    spectrum: NDArray[np.complex128] = scipy.fft.rfft(sound, 2 * (n - 1))
+    return spectrum
+
+
+def velocity(
+    matrix: NDArray[np.complexfloating], spectrum: NDArray[np.complex128]
+) -> NDArray[np.floating]:
+    """Membrane velocity of each place over time, at half the sampling rate.
+
+    The real part of the inverse transform of the one-sided product, as in lauscher: so the analytic
+    signal, decimated by two. A real part needs only the product's Hermitian part, and half the work.
+
+    Args:
+        matrix: (n_places, n).
+        spectrum: (n,).
+
+    Returns:
+        (n_places, n), float32 for complex64.
+    """
+    n = len(spectrum)
+    product = matrix * spectrum.astype(matrix.dtype)
+    half = np.empty((len(matrix), n // 2 + 1), matrix.dtype)
+    half[:, 0] = product[:, 0].real
+    half[:, 1:] = product[:, 1 : n // 2 + 1]
+    half[:, 1:] += np.conj(product[:, : n - n // 2 - 1 : -1])
+    half[:, 1:] *= 0.5
+    result: NDArray[np.floating] = scipy.fft.irfft(half, n)
+    return result
