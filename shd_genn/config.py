@@ -27,6 +27,8 @@ class DataConfig:
     dataset: str = "spoken-digits"
     """spoken-digits (synthesised, embedded), shd, ssc, or a folder that holds train.h5 and test.h5
     (and optionally valid.h5) in SHD's layout."""
+    data_dir: str | None = None
+    """Where the files of shd or ssc lie; by default where python -m shd_genn.datasets puts them."""
     trial_ms: float = 1000.0
     """Length of a trial in ms; later spikes are not seen."""
     validation: Literal["auto", "random", "speaker", "none"] = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +52,7 @@ class Events:
         )
 
     @staticmethod
-    def of(samples: list[tuple[NDArray[np.floating], NDArray[np.integer]]]) -> Events:
+    def of(samples: Sequence[tuple[NDArray[np.floating], NDArray[np.integer]]]) -> Events:
         """Gather (times_ms, channels) pairs, one a sample; each is sorted by time, then channel."""
         offsets = np.zeros(len(samples) + 1, np.int64)
         np.cumsum([len(times) for times, _ in samples], out=offsets[1:])

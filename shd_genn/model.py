@@ -1,9 +1,11 @@
-"""From the name of a model file to the network that it builds."""
+"""From the name of a model file to the network that it builds, compiled."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from shd_genn import backends
+from shd_genn.backends import Adam, CompileConfig, Compiled, Regulariser
 from shd_genn.config import Config
 from shd_genn.errors import ConfigError
 from shd_genn.network import Network
@@ -62,3 +64,20 @@ def build_network(config: Config, path: Path | None = None) -> Network:
     if not isinstance(network, Network):
         raise ConfigError(f"build of model {path} must return a Network, but got {network!r}")
     return network
+
+
+def compile_network(config: Config, model_file: Path | None = None) -> Compiled:
+    """Build the network of a resolved configuration and compile it for its backend."""
+    train = config.train
+    strength = train.reg_lambda
+    return backends.get(config.backend).compile(
+        build_network(config, model_file),
+        CompileConfig(
+            n_steps=config.n_steps,
+            dt_ms=config.dt_ms,
+            seed=train.seed,
+            n_threads=config.n_threads,
+            adam=Adam(train.beta1, train.beta2, train.epsilon),
+            regulariser=Regulariser(strength, strength, train.reg_nu),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Sound → spikes: recordings, and the cochlea that made SHD."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ from shd_genn.files import cache_dir, written_aside
 from shd_genn.progress import progress
 
 Complex = NDArray[np.complex128]
+
+_making = threading.Lock()  # threads that need the same matrix wait for the one that makes it
 
 
 @dataclass(frozen=True)
@@ -84,18 +88,19 @@ class BasilarMembrane:
         return float(self.damping * np.sqrt(self.stiffness * self.mass))
 
     def _wave_number(self, w: NDArray[np.float64], c: NDArray[np.float64]) -> Complex:
-        number: Complex = w * np.sqrt(self.density / (self.height * self.impedance(w, c)))
+        scaled: Complex = self.density / (self.height * self.impedance(w, c))
+        number: Complex = w * np.sqrt(scaled)
         return number
 
     def _phase(self, w: NDArray[np.float64], c: NDArray[np.float64]) -> Complex:
-        """(2/alpha) g(w, 0) + the integral of the wave number from the base to c, in closed form."""
+        """(2/alpha) g(w, 0) + the wave number's integral from the base to c, in closed form."""
         base = np.zeros((1, 1))
         q = np.sqrt(self.a + self.mass * w**2)
         e = np.exp(-self.alpha * c / 2)
 
-        def end(place: NDArray[np.float64], decay: NDArray[np.float64] | float) -> Complex:
+        def end(place: NDArray[np.float64], decay: NDArray[np.float64] | float) -> Any:
             curve = 2 * self.a + 2 * self.mass * w**2 + 1j * w * self._base_resistance * decay
-            value: Complex = -2 * np.sqrt(self.impedance(w, place)) + 1j * curve / q
+            value = -2 * np.sqrt(self.impedance(w, place)) + 1j * curve / q
             return self.alpha / (2 * decay) * value
 
         logarithm = np.log(end(base, 1.0) / end(c, e))
@@ -128,8 +133,9 @@ def transfer_matrix(membrane: BasilarMembrane, n: int, rate: int) -> NDArray[np.
     """
     key = hashlib.sha256(repr((astuple(membrane), n, rate)).encode()).hexdigest()[:16]
     path = cache_dir("cochlea") / f"transfer-{n}-{key}.npy"
-    if not path.exists():
-        _make_matrix(membrane, n, rate, path)
+    with _making:
+        if not path.exists():
+            _make_matrix(membrane, n, rate, path)
     matrix: NDArray[np.complex64] = np.load(path, mmap_mode="r", allow_pickle=False)
     return matrix
 

@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -83,9 +83,9 @@ class Cochlea:
 
     rms: float = 0.3
     ramp_ms: float = 30.0
-    membrane: BasilarMembrane = BasilarMembrane()
-    hair_cell: HairCell = HairCell()
-    bushy_cell: BushyCell = BushyCell()
+    membrane: BasilarMembrane = field(default_factory=BasilarMembrane)
+    hair_cell: HairCell = field(default_factory=HairCell)
+    bushy_cell: BushyCell = field(default_factory=BushyCell)
 
     def __post_init__(self) -> None:
         require(0 < self.rms < math.inf, "0 < rms < inf", self.rms, "SHD was made with 0.3")
@@ -111,7 +111,9 @@ class Cochlea:
             raise DataError("a recording must be finite, but has NaN or infinite samples")
         level = math.sqrt(np.mean(np.square(audio, dtype=np.float64)))
         if level == 0:
-            raise DataError("a recording must not be silent, but all its samples are 0; leave it out")
+            raise DataError(
+                "a recording must not be silent, but all its samples are 0; leave it out"
+            )
         sound = np.asarray(audio, np.float64) * (self.rms / level)
         if ramp:
             window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(ramp) / (2 * ramp - 1)))
@@ -273,8 +275,9 @@ def velocity(
 ) -> NDArray[np.floating]:
     """Membrane velocity of each place over time, at half the sampling rate.
 
-    The real part of the inverse transform of the one-sided product, as in lauscher: so the analytic
-    signal, decimated by two. A real part needs only the product's Hermitian part, and half the work.
+    The real part of the inverse transform of the one-sided product, as in lauscher: so the
+    analytic signal, decimated by two. A real part needs only the product's Hermitian part, which
+    is half the work.
 
     Args:
         matrix: (n_places, n).

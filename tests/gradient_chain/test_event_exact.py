@@ -36,7 +36,7 @@ def random_network(seed, readout="avg_var_exp_weight", tau_out=20.0, w_hh_sd=0.2
         readout=readout,
     )
     times = np.sort(rng.uniform(0, 0.9 * TRIAL_MS, 40)).tolist()
-    inputs = [(t, int(channel)) for t, channel in zip(times, rng.integers(N_INPUTS, size=40))]
+    inputs = list(zip(times, rng.integers(N_INPUTS, size=40).tolist(), strict=True))
     return net, inputs, int(rng.integers(N_CLASSES))
 
 

@@ -115,9 +115,9 @@ def _jumps(plan: Plan) -> str:
 def _gradients(plan: Plan) -> str:
     lines = []
     for i, c in enumerate(plan.connections):
+        s, t = c.source, c.target
         lines += [
-            f"add_gradient(trial.tape[{c.source}], pop[{c.source}], pop[{c.target}],  // {c.name}",
-            f"             history[{c.target}].get(), n_steps, gradient[{i}].get(), con[{i}].stride,",
-            "             first);",
+            f"add_gradient(trial.tape[{s}], pop[{s}], pop[{t}], history[{t}].get(),  // {c.name}",
+            f"             n_steps, gradient[{i}].get(), con[{i}].stride, first);",
         ]
     return _block(lines, 8)

@@ -1,0 +1,161 @@
+"""From the name of a dataset to what a run trains on, chooses by and is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from shd_genn.config import DataConfig
+from shd_genn.datasets import official, spoken_digits
+from shd_genn.datasets.hdf5 import read_spikes
+from shd_genn.datasets.spikes import SpikeDataset, Splits
+from shd_genn.datasets.split import split_random, split_speaker
+from shd_genn.errors import ConfigError, DataError
+
+
+def load_dataset(config: DataConfig, seed: int) -> Splits:
+    """Load a dataset and take validation samples from its training set.
+
+    Args:
+        config: Which dataset, and how validation samples are found.
+        seed: Decides which samples a random split takes.
+
+    Raises:
+        DataError: if the dataset is not there, or its files do not fit together.
+        ConfigError: if validation samples cannot be found that way.
+    """
+    name, files = find_files(config.dataset, config.data_dir)
+    if "train" not in files:
+        raise DataError(
+            f"dataset {config.dataset} must hold train.h5 to train on, but has only "
+            f"{', '.join(files)}; encode recordings into it"
+        )
+    parts = _unify({split: read_spikes(path, name) for split, path in files.items()})
+    train, valid, test = parts["train"], parts.get("valid"), parts.get("test")
+    if config.validation == "none":
+        valid = None
+    elif config.validation == "speaker":
+        train, valid = split_speaker(train, config.validation_speaker)
+    elif config.validation == "random" or valid is None:
+        train, valid = split_random(train, config.validation_fraction, seed)
+    return Splits(train, valid, test)
+
+
+def load_split(dataset: str, split: str, data_dir: str | None = None) -> SpikeDataset:
+    """Load one file of a dataset.
+
+    Raises:
+        DataError: if it is not there.
+    """
+    name, files = find_files(dataset, data_dir)
+    if split not in files:
+        raise DataError(
+            f"split of {dataset} must be one of {', '.join(files)}, but got {split!r}; choose one"
+        )
+    return read_spikes(files[split], name)
+
+
+def find_files(dataset: str, data_dir: str | None = None) -> tuple[str, dict[str, Path]]:
+    """The name that results give a dataset, and its files by split.
+
+    Raises:
+        DataError: if there is no such dataset, or its files are not there.
+    """
+    if dataset == spoken_digits.NAME:
+        return dataset, folder_files(spoken_digits.prepare())
+    if dataset in official.DATASETS:
+        return dataset, official.find(dataset, data_dir)
+    folder = Path(dataset)
+    if not folder.is_dir():
+        known = ", ".join((spoken_digits.NAME, *official.DATASETS))
+        raise DataError(
+            f"dataset must be {known}, or a folder with train.h5 and test.h5, but got {dataset!r}; "
+            "correct the name or the path"
+        )
+    name = folder.resolve().name
+    if name in (spoken_digits.NAME, *official.DATASETS):
+        name = f"{name}-folder"  # only the real ones bear their names in results
+    return name, folder_files(folder)
+
+
+def folder_files(folder: Path) -> dict[str, Path]:
+    """The files of a folder by split: ``train.h5`` or a single ``*_train.h5``, and so on.
+
+    Raises:
+        DataError: if there are none, or more than one for a split.
+    """
+    files = {}
+    for split in ("train", "valid", "test"):
+        exact = folder / f"{split}.h5"
+        found = [exact] if exact.is_file() else sorted(folder.glob(f"*_{split}.h5"))
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise DataError(
+                f"{folder} must hold one file for {split}, but holds {names}; "
+                f"name the right one {split}.h5"
+            )
+        if found:
+            files[split] = found[0]
+    if not files:
+        raise DataError(
+            f"{folder} must hold train.h5 and test.h5, but does not; make them with "
+            f"python -m shd_genn.encode RECORDINGS -o {folder / 'train.h5'}"
+        )
+    return files
+
+
+def _unify(parts: dict[str, SpikeDataset]) -> dict[str, SpikeDataset]:
+    """Number classes and speakers alike in all files."""
+    train = parts["train"]
+    class_names = max((p.class_names for p in parts.values()), key=len)
+    speaker_names = list(train.speaker_names)
+    for split, part in parts.items():
+        if part.n_channels != train.n_channels:
+            raise DataError(
+                f"{split} must have the {train.n_channels} channels of train, "
+                f"but has {part.n_channels}; encode both alike"
+            )
+        if not set(part.class_names) <= set(class_names):
+            strange = sorted(set(part.class_names) - set(class_names))
+            raise DataError(
+                f"all files must have the same words, but {', '.join(strange)} of {split} "
+                f"is not among {', '.join(class_names)}; encode them with the same labels"
+            )
+        speaker_names += [name for name in part.speaker_names if name not in speaker_names]
+    return {
+        split: replace(
+            part,
+            labels=_renumber(part.labels, part.class_names, class_names),
+            class_names=class_names,
+            speakers=_renumber(part.speakers, part.speaker_names, tuple(speaker_names)),
+            speaker_names=tuple(speaker_names),
+        )
+        for split, part in parts.items()
+    }
+
+
+def _renumber(
+    numbers: np.ndarray[tuple[int], np.dtype[np.int32]],
+    own_names: tuple[str, ...],
+    names: tuple[str, ...],
+) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """Numbers that mean the same in ``names``; negative ones, and all without names, stay."""
+    if not own_names or own_names == names:
+        return numbers
+    table = np.array([names.index(name) for name in own_names], np.int32)
+    return np.where(numbers >= 0, table[numbers], numbers)
+
+
+def check_class_names(expected: tuple[str, ...], dataset: SpikeDataset) -> None:
+    """Refuse a dataset whose classes are not those a network was trained on.
+
+    Raises:
+        ConfigError: if they differ.
+    """
+    if dataset.class_names != expected:
+        raise ConfigError(
+            f"dataset {dataset.name} must have the words {', '.join(expected)}, "
+            f"but has {', '.join(dataset.class_names)}; evaluate on recordings of the same words"
+        )

@@ -1,0 +1,81 @@
+"""Validation samples, taken from the training set; the test set is never touched."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.datasets.spikes import SpikeDataset
+from shd_genn.errors import ConfigError
+
+
+def split_random(
+    train: SpikeDataset, fraction: float, seed: int
+) -> tuple[SpikeDataset, SpikeDataset]:
+    """Take a part of each class apart, at random.
+
+    Args:
+        train: The training set.
+        fraction: Part that becomes validation samples, 0 to 1.
+        seed: Decides which.
+
+    Returns:
+        What is left for training, and the validation samples.
+
+    Raises:
+        ConfigError: if one of the two would be empty.
+    """
+    rng = np.random.default_rng([seed, *b"validation"])
+    chosen = np.zeros(len(train), bool)
+    for label in range(train.n_classes):
+        mine = rng.permutation(np.flatnonzero(train.labels == label))
+        chosen[mine[: round(fraction * len(mine))]] = True
+    return _divide(train, chosen, f"validation_fraction {fraction}")
+
+
+def split_speaker(train: SpikeDataset, speaker: str | None) -> tuple[SpikeDataset, SpikeDataset]:
+    """Take all samples of one speaker apart.
+
+    Args:
+        train: The training set.
+        speaker: Name or index; None: the last of the training speakers.
+
+    Returns:
+        What is left for training, and the validation samples.
+
+    Raises:
+        ConfigError: if speakers are not known, or this one is not among them.
+    """
+    present = np.unique(train.speakers[train.speakers >= 0])
+    if len(present) == 0:
+        raise ConfigError(
+            f"dataset {train.name} must name speakers for validation=speaker, but names none; "
+            "use validation=random"
+        )
+    names = {speaker_name(train, int(i)): int(i) for i in present}
+    names |= {str(i): i for i in names.values() if str(i) not in names}
+    index = int(present[-1]) if speaker is None else names.get(speaker)
+    if index is None:
+        raise ConfigError(
+            f"validation_speaker must be a training speaker, but got {speaker!r}; "
+            f"choose one of {', '.join(names)}"
+        )
+    return _divide(train, train.speakers == index, f"validation_speaker {speaker}")
+
+
+def speaker_name(dataset: SpikeDataset, index: int) -> str:
+    """A speaker's name, or the index where there are no names; "" for an unknown one."""
+    if index < 0:
+        return ""
+    return dataset.speaker_names[index] if dataset.speaker_names else str(index)
+
+
+def _divide(
+    train: SpikeDataset, chosen: NDArray[np.bool_], setting: str
+) -> tuple[SpikeDataset, SpikeDataset]:
+    if chosen.all() or not chosen.any():
+        raise ConfigError(
+            f"both training and validation must have samples, but {setting} leaves "
+            f"{np.sum(~chosen)} and {np.sum(chosen)} of {len(train)}; choose another split"
+        )
+    return train.subset(np.flatnonzero(~chosen)), train.subset(np.flatnonzero(chosen))

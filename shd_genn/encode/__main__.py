@@ -1,0 +1,106 @@
+"""`python -m shd_genn.encode RECORDINGS -o FILE.h5`: recordings → spikes in SHD's layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from shd_genn import __version__
+from shd_genn.cli import command
+from shd_genn.datasets.hdf5 import write_spikes
+from shd_genn.datasets.spikes import SpikeDataset
+from shd_genn.encode.audio import Recording, find_recordings, read_audio
+from shd_genn.encode.cochlea import RATE, Cochlea
+from shd_genn.errors import DataError
+from shd_genn.events import Events
+from shd_genn.progress import progress
+
+
+@dataclass(frozen=True)
+class Options:
+    """Encode labelled recordings as the spikes of a cochlea with 700 channels, as SHD was made."""
+
+    recordings: tyro.conf.Positional[Path]
+    """A folder that holds a folder a word, or a CSV file with columns file,word,speaker. WAV or
+    FLAC, any sampling rate."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """The HDF5 file to write, in SHD's layout."""
+    seed: int = 0
+    """Of the nerve fibres' randomness."""
+    workers: int = 0
+    """Recordings to work on at a time; 0: as many as there are cores. Results do not depend on
+    it."""
+    rms: float = field(default=Cochlea.rms)
+    """Level that every recording is brought to (full scale is 1)."""
+    ramp_ms: float = field(default=Cochlea.ramp_ms)
+    """Hann ramps at both ends, in ms."""
+
+
+def main() -> None:
+    """Encode as the command line says."""
+    options = tyro.cli(Options, prog="python -m shd_genn.encode")
+    recordings = find_recordings(options.recordings)
+    cochlea = Cochlea(rms=options.rms, ramp_ms=options.ramp_ms)
+    if options.output.is_dir():
+        raise DataError(f"{options.output} must be a file to write, but is a folder; add a name")
+    dataset = encode_recordings(
+        recordings, cochlea, options.seed, options.workers, options.output.stem
+    )
+    made_by = {
+        "made_by": f"shd_genn {__version__}",
+        "cochlea": repr(cochlea),
+        "seed": str(options.seed),
+    }
+    write_spikes(options.output, dataset, made_by)
+    print(
+        f"{options.output}: {len(dataset)} recordings of {dataset.n_classes} words by "
+        f"{max(len(dataset.speaker_names), 1)} speakers, "
+        f"{dataset.events.counts.mean():.0f} spikes each"
+    )
+
+
+def encode_recordings(
+    recordings: list[Recording], cochlea: Cochlea, seed: int, n_workers: int, name: str
+) -> SpikeDataset:
+    """Encode recordings into a dataset; classes and speakers are numbered in sorted order.
+
+    Raises:
+        DataError: if a recording cannot be used; the message names it.
+    """
+
+    def read(recording: Recording) -> np.ndarray:
+        audio = read_audio(recording.path, RATE)
+        try:
+            cochlea.condition(audio)
+        except DataError as error:
+            raise DataError(f"{recording.path}: {error}") from error
+        return audio
+
+    words = sorted({r.word for r in recordings})
+    speakers = sorted({r.speaker for r in recordings} - {""})
+    seeds = np.random.SeedSequence(seed).generate_state(len(recordings)).tolist()
+    sources = [lambda r=r: read(r) for r in recordings]
+    samples = []
+    with progress("Encoding", len(recordings), "recordings") as advance:
+        for spikes in cochlea.encode_many(sources, seeds, n_workers):
+            samples.append(spikes)
+            advance()
+    return SpikeDataset(
+        name=name,
+        events=Events.of(samples),
+        labels=np.array([words.index(r.word) for r in recordings], np.int32),
+        speakers=np.array(
+            [speakers.index(r.speaker) if r.speaker else -1 for r in recordings], np.int32
+        ),
+        n_channels=cochlea.membrane.n_places,
+        class_names=tuple(words),
+        speaker_names=tuple(speakers),
+    )
+
+
+if __name__ == "__main__":
+    command(main)

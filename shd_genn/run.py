@@ -1,0 +1,86 @@
+"""`python -m shd_genn.run`: train a network, and print where its results are."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+
+from shd_genn import train
+from shd_genn.cli import command
+from shd_genn.config import Config, load_toml
+from shd_genn.datasets import spoken_digits
+from shd_genn.record import RunFolder
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a spiking network on spoken words with EventProp."""
+
+    settings: Config = field(default_factory=Config)
+    config: Path | None = None
+    """A TOML file of settings, e.g. the config.toml of a run; options given beside it prevail."""
+    resume: Path | None = None
+    """The folder of an interrupted run, to go on with it; --epochs may be given beside it."""
+    runs: Path = Path("runs")
+    """The folder that run folders go into."""
+
+
+def main() -> None:
+    """Train as the command line says."""
+    options = parse(sys.argv[1:])
+    if options.resume is not None:
+        folder = RunFolder.open(options.resume)
+        train.resume(folder, options.settings)
+    else:
+        folder = train.start(options.settings, options.runs)
+    report(folder)
+
+
+def parse(arguments: list[str]) -> Options:
+    """Read the command line; what is not given there comes from --resume's or --config's file."""
+    first = ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", type=Path)
+    first.add_argument("--resume", type=Path)
+    named, _ = first.parse_known_args(arguments)
+    settings = Config()
+    if named.resume is not None:
+        settings = RunFolder.open(named.resume).config
+    elif named.config is not None:
+        settings = load_toml(named.config)
+    return tyro.cli(
+        Options,
+        args=arguments,
+        default=Options(settings=settings),
+        prog="python -m shd_genn.run",
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+    )
+
+
+def report(folder: RunFolder) -> None:
+    """Print a finished run's main numbers."""
+    summary = folder.read_json("summary")
+    print(f"dataset             {summary['dataset']}")
+    print(
+        f"chosen epoch        {summary['best_epoch']} of {summary['epochs']}, "
+        f"by {summary['chosen_by']} ({summary['best_accuracy']:.2%})"
+    )
+    if test := summary.get("test"):
+        print(f"test accuracy       {test['accuracy']:.2%} of {test['samples']} samples")
+        if "accuracy_seen" in test:
+            print(f"  speakers seen     {test['accuracy_seen']:.2%}")
+            print(f"  speakers unseen   {test['accuracy_unseen']:.2%}")
+        print(f"hidden spikes       {test['hidden_spikes_mean']:.2f} per neuron and trial")
+    print(f"time per epoch      {summary['seconds_per_epoch']:.2f} s")
+    if summary["spikes_after_trial"] > 0:
+        print(f"spikes not seen     {summary['spikes_after_trial']:.2%}, later than --trial-ms")
+    print(f"run folder          {folder.path}")
+    if summary["dataset"] == spoken_digits.NAME:
+        print(spoken_digits.NOT_SHD)
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,281 @@
+"""Training: epochs, validation, early stopping, checkpoints, resuming."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn import environment
+from shd_genn.augment import shift_channels
+from shd_genn.backends import Compiled
+from shd_genn.config import Config
+from shd_genn.datasets.load import load_dataset
+from shd_genn.datasets.spikes import SpikeDataset, Splits
+from shd_genn.datasets.split import speaker_name
+from shd_genn.errors import ConfigError, DivergedError, ShdGennError
+from shd_genn.events import Events
+from shd_genn.judge import Tally, evaluate, judge
+from shd_genn.model import build_network, compile_network, find_model
+from shd_genn.progress import Advance, progress
+from shd_genn.record import RunFolder
+
+Batch = tuple[Events, NDArray[np.int32]]
+Item = TypeVar("Item")
+
+
+def start(config: Config, runs: Path) -> RunFolder:
+    """Train a network from the beginning.
+
+    Args:
+        config: All settings.
+        runs: The folder that run folders go into.
+
+    Returns:
+        The run's folder, complete.
+
+    Raises:
+        ShdGennError: if something in the settings or the dataset cannot be used.
+        KeyboardInterrupt: after what is complete has been saved.
+    """
+    splits = load_dataset(config.data, config.train.seed)
+    config = resolve(config, splits)
+    model_file = find_model(config.model.model)
+    build_network(config, model_file)  # errors in it should leave no run folder behind
+    folder = RunFolder.create(runs, config, splits.train.name, model_file)
+    folder.write_json("environment", environment.describe(config.backend, splits))
+    _run(folder, config, splits)
+    return folder
+
+
+def resume(folder: RunFolder, config: Config) -> None:
+    """Go on with an interrupted run, to the same numbers as if it had not been.
+
+    Args:
+        folder: The run.
+        config: Its settings; epochs and threads may be others than before.
+
+    Raises:
+        ConfigError: if other settings or the dataset have changed, or the run is complete.
+    """
+    before = folder.config
+    after = replace(config, n_threads=before.n_threads, backend=before.backend)
+    after = replace(after, train=replace(after.train, epochs=before.train.epochs))
+    if after != before:
+        raise ConfigError(
+            f"a run is resumed with the settings that it was started with, but these differ: "
+            f"{difference(before, after)}; leave them out, or start a new run"
+        )
+    splits = load_dataset(config.data, config.train.seed)
+    was, now = folder.read_json("environment")["dataset"], environment.describe_dataset(splits)
+    if was != now:
+        changed = [key for key in now if now[key] != was.get(key)]
+        raise ConfigError(
+            f"a run is resumed with the dataset that it was started with, but {was['name']} has "
+            f"changed in {', '.join(changed)}; start a new run"
+        )
+    done = len({row["epoch"] for row in folder.read_table("metrics") if row["split"] == "train"})
+    if folder.read_json("summary").get("state") == "complete" and config.train.epochs <= done:
+        raise ConfigError(
+            f"{folder.path} is complete after {done} epochs; give more --epochs to go on"
+        )
+    folder.write_config(config)
+    _run(folder, config, splits)
+
+
+def difference(before: Config, after: Config) -> str:
+    """The settings that two configurations differ in."""
+
+    def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        for key, value in tree.items():
+            name = f"{prefix}{key}"
+            items |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+        return items
+
+    old, new = flat(asdict(before)), flat(asdict(after))
+    return ", ".join(f"{k} was {old[k]}, is {new[k]}" for k in old if old[k] != new[k])
+
+
+def resolve(config: Config, splits: Splits) -> Config:
+    """Fill in what the dataset decides, and check what it limits.
+
+    Raises:
+        ConfigError: if settings and dataset do not fit together.
+    """
+    train = splits.train
+    for name, given, has in (
+        ("n_inputs", config.model.n_inputs, train.n_channels),
+        ("n_classes", config.model.n_classes, train.n_classes),
+    ):
+        if given is not None and given != has:
+            raise ConfigError(
+                f"{name} = {has} of dataset {train.name} must hold, but got {given}; leave it out"
+            )
+    if config.train.batch_size > len(train):
+        raise ConfigError(
+            f"batch_size <= training samples must hold, but got {config.train.batch_size} of "
+            f"{len(train)}; make batches smaller"
+        )
+    model = replace(config.model, n_inputs=train.n_channels, n_classes=train.n_classes)
+    return replace(config, model=model)
+
+
+@dataclass
+class _Best:
+    """The chosen epoch so far: the highest accuracy, and of those the lowest loss."""
+
+    epoch: int = -1
+    score: tuple[float, float] = (-1.0, 0.0)
+
+    def improved(self, row: dict[str, Any]) -> bool:
+        score = (float(row["accuracy"]), -float(row["loss"]))
+        if score <= self.score:
+            return False
+        self.epoch, self.score = int(row["epoch"]), score
+        return True
+
+
+def _run(folder: RunFolder, config: Config, splits: Splits) -> None:
+    """Train until the end, whatever was done before, and keep the summary true."""
+    folder.write_json("summary", {"state": "running"})
+    try:
+        with compile_network(config, folder.path / "model.py") as compiled:
+            best = _train(folder, config, splits, compiled)
+            _finish(folder, config, splits, compiled, best)
+    except KeyboardInterrupt:
+        folder.write_json("summary", {"state": "interrupted"})
+        print(f"stopped; to go on: python -m shd_genn.run --resume {folder.path}", file=sys.stderr)
+        raise
+    except ShdGennError as error:
+        folder.write_json("summary", {"state": "failed", "reason": str(error)})
+        raise
+
+
+def _train(folder: RunFolder, config: Config, splits: Splits, compiled: Compiled) -> _Best:
+    metrics: list[dict[str, Any]] = []
+    best, first = _Best(), 0
+    chosen_by = "train" if splits.valid is None else "valid"
+    if (folder.path / "last.npz").is_file():
+        first = folder.load_checkpoint("last", compiled) + 1
+        rows: list[dict[str, Any]] = list(folder.read_table("metrics"))
+        metrics = [r for r in rows if int(r["epoch"]) < first and not r["split"].startswith("test")]
+        for row in metrics:
+            if row["split"] == chosen_by:
+                best.improved(row)
+
+    n_batches = -(-len(splits.train) // config.train.batch_size)
+    with progress("Training", config.train.epochs * n_batches, "batches") as advance:
+        advance(first * n_batches)
+        for epoch in range(first, config.train.epochs):
+            patience = config.train.patience
+            if patience and epoch - best.epoch > patience:
+                break
+            rows = [_train_epoch(config, splits.train, compiled, epoch, advance)]
+            if splits.valid is not None:
+                rows.append(evaluate(compiled, splits.valid).row(epoch, "valid"))
+            metrics += rows
+            advance(0, note=_note(rows))
+            folder.write_table("metrics", metrics)
+            if best.improved(rows[-1]):
+                folder.save_checkpoint("best", compiled, epoch)
+            # last of all: what it says is done, is done
+            folder.save_checkpoint("last", compiled, epoch)
+    return best
+
+
+def _train_epoch(
+    config: Config, dataset: SpikeDataset, compiled: Compiled, epoch: int, advance: Advance
+) -> dict[str, Any]:
+    tally = Tally(compiled.network)
+    for events, labels in one_ahead(batches(config, dataset, epoch)):
+        result = compiled.train_batch(events, labels, config.train.learning_rate)
+        if not np.isfinite(result.loss).all():
+            raise DivergedError(
+                f"the loss must stay finite, but is not in epoch {epoch}; lower learning_rate "
+                f"({config.train.learning_rate:g}) or reg_lambda ({config.train.reg_lambda:g}); "
+                "the weights before this epoch are kept"
+            )
+        tally.add(result, labels)
+        advance()
+    if not all(np.isfinite(w).all() for w in compiled.weights().values()):
+        raise DivergedError(
+            f"all weights must stay finite, but are not after epoch {epoch}; lower learning_rate "
+            f"({config.train.learning_rate:g}); the weights before this epoch are kept"
+        )
+    return {**tally.row(epoch, "train"), "learning_rate": config.train.learning_rate}
+
+
+def batches(config: Config, dataset: SpikeDataset, epoch: int) -> Iterator[Batch]:
+    """The training batches of an epoch, shuffled and augmented.
+
+    They depend on the seed and the epoch alone, so that a resumed run sees the same ones.
+    """
+    rng = np.random.default_rng([config.train.seed, epoch, *b"batches"])
+    order = rng.permutation(len(dataset))
+    size, shift = config.train.batch_size, config.augment.shift_channels
+    for begin in range(0, len(order), size):
+        chosen = order[begin : begin + size]
+        events = dataset.events.take(chosen)
+        if shift:
+            events = shift_channels(events, shift, dataset.n_channels, rng)
+        yield events, dataset.labels[chosen]
+
+
+def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each made in another thread while the one before is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _note(rows: list[dict[str, Any]]) -> str:
+    parts = [f"epoch {rows[0]['epoch']}"]
+    parts += [f"{row['split']} {row['accuracy']:.1%} loss {row['loss']:.3f}" for row in rows]
+    parts.append(f"{rows[0]['hidden_spikes_mean']:.1f} spikes {rows[0]['seconds']:.1f} s")
+    return "  ".join(parts)
+
+
+def _finish(
+    folder: RunFolder, config: Config, splits: Splits, compiled: Compiled, best: _Best
+) -> None:
+    """Judge the chosen epoch on the test set, once."""
+    rows: list[dict[str, Any]] = list(folder.read_table("metrics"))
+    train = [row for row in rows if row["split"] == "train"]
+    summary: dict[str, Any] = {
+        "state": "complete",
+        "dataset": splits.train.name,
+        "epochs": len(train),
+        "best_epoch": best.epoch,
+        "chosen_by": "training accuracy" if splits.valid is None else "validation accuracy",
+        "best_accuracy": best.score[0],
+        "seconds_per_epoch": float(np.median([float(row["seconds"]) for row in train])),
+        "spikes_after_trial": late_spikes(splits.train, config),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    if splits.test is not None:
+        folder.load_checkpoint("best", compiled)
+        heard = {speaker_name(splits.train, int(i)) for i in np.unique(splits.train.speakers)}
+        judgement = judge(compiled, splits.test, heard)
+        row = judgement.tally.row(best.epoch, "test")
+        folder.write_table("metrics", [*rows, row])
+        folder.write_table("predictions", judgement.predictions)
+        folder.write_arrays("spike_counts", judgement.spike_counts)
+        summary["test"] = {k: v for k, v in row.items() if k not in ("epoch", "split")}
+        summary["test"] |= judgement.by_speaker_kind()
+    folder.write_json("summary", summary)
+
+
+def late_spikes(dataset: SpikeDataset, config: Config) -> float:
+    """The part of a dataset's spikes that comes after the trial's end."""
+    late = dataset.events.times_ms >= config.n_steps * config.dt_ms
+    return float(late.mean()) if len(late) else 0.0
