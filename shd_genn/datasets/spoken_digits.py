@@ -38,7 +38,7 @@ GERMAN = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "a
 
 @dataclass(frozen=True)
 class Voice:
-    """A variant of espeak-ng's voice with its accent of English and its middle pitch (0–100)."""
+    """A variant of espeak-ng's voice, its English (en: British) and its middle pitch (0–100)."""
 
     variant: str
     english: str
@@ -65,24 +65,24 @@ class Recipe:
 
     seen: tuple[Voice, ...] = (
         Voice("m1", "en-us", 45),
-        Voice("m2", "en-gb", 40),
+        Voice("m2", "en", 40),
         Voice("m3", "en-us", 55),
-        Voice("m4", "en-gb", 35),
+        Voice("m4", "en", 35),
         Voice("m5", "en-us", 50),
-        Voice("m6", "en-gb", 45),
+        Voice("m6", "en", 45),
         Voice("m8", "en-us", 40),
-        Voice("f1", "en-gb", 55),
+        Voice("f1", "en", 55),
         Voice("f2", "en-us", 50),
-        Voice("f3", "en-gb", 60),
+        Voice("f3", "en", 60),
         Voice("f4", "en-us", 45),
-        Voice("klatt2", "en-gb", 50),
+        Voice("klatt2", "en", 50),
     )
-    unseen: tuple[Voice, ...] = (Voice("m7", "en-us", 50), Voice("f5", "en-gb", 55))
+    unseen: tuple[Voice, ...] = (Voice("m7", "en-us", 50), Voice("f5", "en", 55))
     train_takes: int = 4
     test_takes: int = 1
     unseen_takes: int = 2
     pitch_sd: float = 6.0
-    words_per_minute: tuple[int, int] = (150, 230)
+    words_per_minute: tuple[int, int] = (170, 240)
     level: tuple[float, float] = (0.2, 1.0)
     noise: float = 0.002
     margin_ms: float = 30.0

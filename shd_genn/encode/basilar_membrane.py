@@ -88,9 +88,8 @@ class BasilarMembrane:
         return float(self.damping * np.sqrt(self.stiffness * self.mass))
 
     def _wave_number(self, w: NDArray[np.float64], c: NDArray[np.float64]) -> Complex:
-        scaled: Complex = self.density / (self.height * self.impedance(w, c))
-        number: Complex = w * np.sqrt(scaled)
-        return number
+        squared: Complex = w**2 * self.density / (self.height * self.impedance(w, c))
+        return np.sqrt(squared)
 
     def _phase(self, w: NDArray[np.float64], c: NDArray[np.float64]) -> Complex:
         """(2/alpha) g(w, 0) + the wave number's integral from the base to c, in closed form."""

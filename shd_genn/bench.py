@@ -1,0 +1,238 @@
+"""`python -m shd_genn.bench`: how fast this machine trains, and how far from its limit that is.
+
+Each row of the table is measured in a process of its own, on synthetic input of SHD's density:
+700 channels, 8000 spikes in 1000 steps of 1 ms, 20 classes, batches of 32, input weights scaled so
+that hidden neurons spike 9 times a trial.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from shd_genn import environment
+from shd_genn.backends import CompileConfig, Compiled, get
+from shd_genn.backends.native.build import assemble, load_library
+from shd_genn.backends.native.render import KERNELS
+from shd_genn.cli import command
+from shd_genn.config import Config, ModelConfig
+from shd_genn.events import Events
+from shd_genn.model import build_network
+from shd_genn.progress import progress
+from shd_genn.record import write_table
+
+N_CHANNELS, N_CLASSES, N_STEPS, N_SPIKES, BATCH = 700, 20, 1000, 8000, 32
+SHD_SAMPLES = 8156
+SPIKES_PER_NEURON = 9.0
+Topology = Literal["recurrent", "feedforward"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure training and inference on this machine; leave it alone meanwhile."""
+
+    hidden_sizes: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    """Hidden neurons."""
+    topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
+    """Model files."""
+    backend: Literal["native", "reference"] = "native"
+    """What computes; reference takes a second or more for a sample."""
+    threads: tuple[int, ...] = (1, len(os.sched_getaffinity(0)))
+    """Numbers of threads."""
+    repetitions: int = 10
+    """Batches that are timed, after one to warm up; the fastest counts."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """A CSV file for the table."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured at a time."""
+
+    backend: str
+    topology: str
+    hidden: int
+    threads: int
+    repetitions: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A row of the table: times in ms per sample, memory in MB, bandwidth in GB/s."""
+
+    backend: str
+    topology: str
+    hidden: int
+    threads: int
+    train_ms: float
+    train_median_ms: float
+    inference_ms: float
+    shd_epoch_s: float
+    spikes_per_neuron: float
+    memory_growth_mb: float
+    bandwidth_gb_s: float
+    limit_gb_s: float
+
+
+def main() -> None:
+    """Measure as the command line says."""
+    options = tyro.cli(Options, prog="python -m shd_genn.bench")
+    cases = [
+        Case(options.backend, topology, hidden, threads, options.repetitions)
+        for topology in options.topologies
+        for hidden in options.hidden_sizes
+        for threads in dict.fromkeys(options.threads)
+    ]
+    rows: list[Measurement] = []
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        progress("Measuring", len(cases), "cases") as advance,
+        ProcessPoolExecutor(1, spawn, max_tasks_per_child=1) as pool,
+    ):
+        for row in pool.map(measure, cases):
+            rows.append(row)
+            advance()
+    _print(rows)
+    if options.output is not None:
+        where = {"cpu": environment.cpu_name(), "commit": environment.commit()}
+        write_table(options.output, [{**asdict(row), **where} for row in rows])
+
+
+def measure(case: Case) -> Measurement:
+    """Measure one case, in the process that this is called in."""
+    model = ModelConfig(
+        model=case.topology, hidden_sizes=(case.hidden,), n_inputs=N_CHANNELS, n_classes=N_CLASSES
+    )
+    config = CompileConfig(n_steps=N_STEPS, n_threads=case.threads)
+    batch = BATCH if case.backend == "native" else 1
+    events, labels = synthetic_batch(batch)
+    with get(case.backend).compile(build_network(Config(model=model)), config) as compiled:
+        scale_to_activity(compiled, events)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        train = _seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        inference = _seconds(lambda: compiled.evaluate(events), case.repetitions)
+        spikes = float(compiled.evaluate(events).spike_counts["hidden0"].mean())
+    fastest = min(train) / batch
+    read = traffic(case, spikes)
+    return Measurement(
+        backend=case.backend,
+        topology=case.topology,
+        hidden=case.hidden,
+        threads=case.threads,
+        train_ms=1000 * fastest,
+        train_median_ms=1000 * float(np.median(train)) / batch,
+        inference_ms=1000 * min(inference) / batch,
+        shd_epoch_s=fastest * SHD_SAMPLES,
+        spikes_per_neuron=spikes,
+        memory_growth_mb=(after - before) / 1024,
+        bandwidth_gb_s=read / fastest / 1e9,
+        limit_gb_s=bandwidth_limit(case.hidden, case.threads),
+    )
+
+
+def synthetic_batch(n_samples: int) -> tuple[Events, NDArray[np.int32]]:
+    """Random spikes of SHD's density, and labels."""
+    rng = np.random.default_rng(0)
+    samples = [
+        (rng.uniform(0, N_STEPS, N_SPIKES), rng.integers(0, N_CHANNELS, N_SPIKES))
+        for _ in range(n_samples)
+    ]
+    return Events.of(samples), rng.integers(0, N_CLASSES, n_samples).astype(np.int32)
+
+
+def scale_to_activity(compiled: Compiled, events: Events) -> None:
+    """Scale the input weights until hidden neurons spike as often as wanted."""
+    original = compiled.weights()
+    low, high = 0.2, 2.0
+    for _ in range(10):
+        scale = (low + high) / 2
+        scaled = original["input_hidden0"] * np.float32(scale)
+        compiled.set_weights({**original, "input_hidden0": scaled})
+        spikes = float(compiled.evaluate(events).spike_counts["hidden0"].mean())
+        if abs(spikes - SPIKES_PER_NEURON) < 0.25:
+            return
+        low, high = (scale, high) if spikes < SPIKES_PER_NEURON else (low, scale)
+
+
+def traffic(case: Case, spikes_per_neuron: float) -> float:
+    """Bytes that training on one sample reads of weights and adjoint history.
+
+    Forward: a row for each spike; adjoint: a row for each hidden spike; gradient: a row of the
+    history for each spike.
+    """
+    hidden_spikes = spikes_per_neuron * case.hidden
+    row = 4 * case.hidden
+    recurrent = row * hidden_spikes if case.topology == "recurrent" else 0.0
+    forward = gradient = row * N_SPIKES + recurrent + 4 * N_CLASSES * hidden_spikes
+    adjoint = recurrent + 4 * N_CLASSES * hidden_spikes
+    return forward + adjoint + gradient
+
+
+def bandwidth_limit(width: int, n_threads: int) -> float:
+    """GB/s at which all threads together read random rows of a matrix of the input's size."""
+    library = load_library(
+        assemble((KERNELS / "bandwidth.cpp").read_text(encoding="utf-8"), KERNELS), "bandwidth"
+    )
+    library.read_rows.restype = ctypes.c_float
+    rng = np.random.default_rng(0)
+    padded = -(-width // 64) * 64
+    matrix = np.zeros((N_CHANNELS + 1) * padded, np.float32)
+    start = -matrix.ctypes.data % 64 // 4
+    n_rows = max(20_000, 400_000_000 // (4 * padded))  # some 0.1 s
+    rows = rng.integers(0, N_CHANNELS, n_rows).astype(np.int32)
+    address = ctypes.c_void_p(matrix[start:].ctypes.data)
+    arguments = (address, ctypes.c_void_p(rows.ctypes.data), n_rows, padded, n_threads)
+    fastest = min(_seconds(lambda: library.read_rows(*arguments), 3))
+    return n_threads * n_rows * 4 * padded / fastest / 1e9
+
+
+def _seconds(work: Callable[[], object], repetitions: int) -> list[float]:
+    """Seconds that each repetition takes, after one to warm up."""
+    work()
+    times = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _print(rows: list[Measurement]) -> None:
+    table = Table(title=f"{environment.cpu_name()}, commit {environment.commit()}")
+    columns: dict[str, Callable[[Measurement], str]] = {
+        "backend": lambda r: r.backend,
+        "topology": lambda r: r.topology,
+        "hidden": lambda r: str(r.hidden),
+        "threads": lambda r: str(r.threads),
+        "train\nms/sample": lambda r: f"{r.train_ms:.3f}",
+        "inference\nms/sample": lambda r: f"{r.inference_ms:.3f}",
+        "SHD epoch\ns": lambda r: f"{r.shd_epoch_s:.1f}",
+        "spikes per\nneuron": lambda r: f"{r.spikes_per_neuron:.1f}",
+        "memory\n+MB": lambda r: f"{r.memory_growth_mb:.0f}",
+        "read\nGB/s": lambda r: f"{r.bandwidth_gb_s:.0f}",
+        "limit\nGB/s": lambda r: f"{r.limit_gb_s:.0f}",
+    }
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("backend", "topology") else "right")
+    for row in rows:
+        table.add_row(*(show(row) for show in columns.values()))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    command(main)

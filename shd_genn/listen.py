@@ -1,0 +1,144 @@
+"""`python -m shd_genn.listen RUN sound.wav`: what word is in a recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from shd_genn.backends import Recording
+from shd_genn.cli import command
+from shd_genn.encode.audio import read_audio
+from shd_genn.encode.cochlea import RATE, Cochlea
+from shd_genn.errors import ConfigError
+from shd_genn.events import Events
+from shd_genn.files import written_aside
+from shd_genn.losses import softmax
+from shd_genn.model import compile_network
+from shd_genn.record import RunFolder
+
+GREY, ACCENT = "0.7", "#0072B2"  # blue that the colour-blind see as well
+
+
+@dataclass(frozen=True)
+class Options:
+    """Say what word is in a recording."""
+
+    run: tyro.conf.Positional[Path]
+    """The folder of a run."""
+    sound: tyro.conf.Positional[Path]
+    """A WAV or FLAC file with one word in it."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """A picture to make of sound, spikes and output voltages: .png, .pdf or .svg."""
+    seed: int = 0
+    """Of the cochlea's nerve fibres."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a network made of a recording.
+
+    Attributes:
+        audio: (n_samples,), 48 kHz.
+        words: All words.
+        probabilities: (n_classes,).
+        recording: Spikes and output voltages.
+        dt_ms: Length of a step.
+    """
+
+    audio: NDArray[np.float64]
+    words: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    recording: Recording
+    dt_ms: float
+
+    @property
+    def best(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+
+def main() -> None:
+    """Listen as the command line says."""
+    options = tyro.cli(Options, prog="python -m shd_genn.listen")
+    heard = listen(RunFolder.open(options.run), options.sound, options.seed)
+    for i in np.argsort(-heard.probabilities)[:5]:
+        print(f"{heard.words[i]:12} {heard.probabilities[i]:6.1%}")
+    if options.output is not None:
+        if options.output.suffix.lower() not in (".png", ".pdf", ".svg"):
+            raise ConfigError(
+                f"output must end in .png, .pdf or .svg, but got {options.output}; rename it"
+            )
+        figure = plot(heard, options.sound.name)
+        with written_aside(options.output) as aside:
+            figure.savefig(aside, dpi=150)
+
+
+def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
+    """Run a recording through the cochlea and a run's chosen network.
+
+    Raises:
+        DataError: if the recording cannot be used.
+        ConfigError: if the network does not listen to the cochlea's channels.
+    """
+    cochlea = Cochlea()
+    channels = folder.config.model.n_inputs
+    if channels != cochlea.membrane.n_places:
+        raise ConfigError(
+            f"the network must have the cochlea's {cochlea.membrane.n_places} inputs, "
+            f"but has {channels}; listen with a network trained on recordings"
+        )
+    audio = read_audio(sound, RATE)
+    events = Events.of([cochlea.encode(audio, seed)])
+    with compile_network(folder.config, folder.path / "model.py") as compiled:
+        folder.load_checkpoint("best", compiled)
+        probabilities = softmax(compiled.evaluate(events).readout)[0]
+        recording = compiled.record(events)
+    words = tuple(folder.read_json("environment")["dataset"]["words"])
+    return Heard(audio, words, probabilities, recording, folder.config.dt_ms)
+
+
+def plot(heard: Heard, title: str) -> Figure:
+    """Sound, spikes of every population, and output voltages, one below the other."""
+    rasters = list(heard.recording.spikes.items())
+    heights = [1, *([2.2] * len(rasters)), 1.6]
+    figure = Figure(figsize=(7, 1.5 * sum(heights) ** 0.9), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    end_ms = len(heard.audio) / RATE * 1000
+    axes[0].plot(np.arange(len(heard.audio)) / RATE * 1000, heard.audio, color="0.3", lw=0.4)
+    axes[0].set_ylabel("sound")
+    axes[0].set_yticks([])
+    said = f"{heard.words[heard.best]} ({heard.probabilities[heard.best]:.0%})"
+    axes[0].set_title(f"{title}: {said}", loc="left")
+    for ax, (name, events) in zip(axes[1:-1], rasters, strict=True):
+        ax.scatter(events.times_ms, events.channels, s=0.4, color="0.1", lw=0, rasterized=True)
+        ax.set_ylabel("cochlea channel" if name == "input" else f"{name} neuron")
+        ax.margins(y=0.02)
+        if name == "input":
+            ax.invert_yaxis()  # low channels are high tones: on top, as in a spectrogram
+    _plot_voltages(axes[-1], heard)
+    axes[-1].set_xlim(0, max(end_ms, 1))
+    axes[-1].set_xlabel("time (ms)")
+    return figure
+
+
+def _plot_voltages(ax: Axes, heard: Heard) -> None:
+    voltages = heard.recording.voltages[0]
+    times = np.arange(1, len(voltages) + 1) * heard.dt_ms
+    for i, voltage in enumerate(voltages.T):
+        if i != heard.best:
+            ax.plot(times, voltage, color=GREY, lw=0.7)
+    ax.plot(times, voltages[:, heard.best], color=ACCENT, lw=1.6, label=heard.words[heard.best])
+    ax.plot([], [], color=GREY, lw=0.7, label="other words")
+    ax.set_ylabel("output V")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 0.96), frameon=False, ncols=2, fontsize="small")
+
+
+if __name__ == "__main__":
+    command(main)
