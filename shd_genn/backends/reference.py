@@ -290,7 +290,7 @@ class Reference:
         result, gradient = self._backward(events, labels)
         self._step += 1
         for name, g in gradient.items():
-            self._weights[name], self._m[name], self._v[name] = adam_update(
+            w, self._m[name], self._v[name] = adam_update(
                 self.config.adam,
                 self._weights[name],
                 g,
@@ -299,6 +299,8 @@ class Reference:
                 self._step,
                 learning_rate,
             )
+            # to what can be saved, so that a resumed run goes on with the very same weights
+            self._weights[name] = w.astype(np.float32).astype(self._dtype)
         return result
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Weights:

@@ -1,0 +1,202 @@
+"""One suite that every backend passes: what `Compiled` promises."""
+
+import networks
+import numpy as np
+import pytest
+
+from shd_genn import backends
+from shd_genn.backends import CompileConfig, Regulariser
+from shd_genn.backends.reference import Reference
+from shd_genn.errors import ConfigError
+from shd_genn.events import Events
+from shd_genn.network import READOUTS
+
+CONFIG = CompileConfig(networks.N_STEPS, regulariser=Regulariser(1e-3, 2e-3, 3))
+
+# float32 against float64, over some hundred steps and spikes: a few units in the last of 24 bits
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(params=backends.BACKENDS)
+def backend(request):
+    return backends.get(request.param)
+
+
+def truth(network, config=CONFIG):
+    return Reference(network, config, np.float64)
+
+
+@pytest.mark.parametrize("model", ["recurrent", "feedforward"])
+@pytest.mark.parametrize("readout", READOUTS)
+def test_agrees_with_the_reference(backend, model, readout):
+    network = networks.network(model=model, readout=readout)
+    events, labels = networks.random_events(6), networks.random_labels(6)
+    expected = truth(network)
+    with backend.compile(network, CONFIG) as compiled:
+        result, wanted = compiled.evaluate(events, labels), expected.evaluate(events, labels)
+        assert all(counts.mean() > 3 for counts in wanted.spike_counts.values())
+        for name, counts in wanted.spike_counts.items():
+            np.testing.assert_array_equal(result.spike_counts[name], counts)
+        np.testing.assert_array_equal(result.input_spikes, wanted.input_spikes)
+        scale = np.abs(wanted.readout).max()
+        np.testing.assert_allclose(result.readout, wanted.readout, atol=TOLERANCE * scale)
+        gradient = compiled.gradient(events, labels)
+        assert networks.largest_error(gradient, expected.gradient(events, labels)) < TOLERANCE
+        for _ in range(3):
+            compiled.train_batch(events, labels, 1e-3)
+            expected.train_batch(events, labels, 1e-3)
+        # Adam divides gradients by their own size: each weight moves by about the rate, 1e-3
+        for name, w in expected.weights().items():
+            np.testing.assert_allclose(compiled.weights()[name], w, rtol=0, atol=1e-5)
+
+
+def test_spikes_and_voltages_are_recorded(backend):
+    network, events = networks.network(), networks.random_events(3)
+    with backend.compile(network, CONFIG) as compiled:
+        got, expected = compiled.record(events), truth(network).record(events)
+    assert set(got.spikes) == {"input", "hidden0", "hidden1"}
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(got.spikes[name].times_ms, spikes.times_ms)
+        np.testing.assert_array_equal(got.spikes[name].channels, spikes.channels)
+    scale = np.abs(expected.voltages).max()
+    np.testing.assert_allclose(got.voltages, expected.voltages, atol=TOLERANCE * scale)
+
+
+def test_trials_know_nothing_of_each_other(backend):
+    """mlGeNN lets currents and spikes of one trial run on into the next."""
+    network, events = networks.network(), networks.random_events(2)
+    with backend.compile(network, CONFIG) as compiled:
+        there = compiled.evaluate(events).readout
+        back = compiled.evaluate(events.take(np.array([1, 0]))).readout
+        alone = compiled.evaluate(events.take(np.array([1]))).readout
+    np.testing.assert_array_equal(there, back[::-1])
+    np.testing.assert_array_equal(there[1:], alone)
+
+
+def test_spikes_until_the_last_step(backend):
+    """A spike in mlGeNN's last step takes its neuron's whole gradient away."""
+    network = networks.network()
+    rng = np.random.default_rng(1)
+    times = np.concatenate([rng.uniform(0, networks.N_STEPS, 400), np.full(40, 149.0)])
+    channels = np.concatenate([rng.integers(0, networks.N_INPUTS, 400), np.arange(40)])
+    events, labels = Events.of([(times, channels)]), np.array([2])
+    # hidden spikes in the last step too: the current does not stop before it
+    recorded = truth(network).record(events)
+    assert (recorded.spikes["hidden0"].times_ms == 149).any()
+    assert (recorded.spikes["input"].times_ms == 149).sum() == 40
+    with backend.compile(network, CONFIG) as compiled:
+        gradient = compiled.gradient(events, labels)
+    assert networks.largest_error(gradient, truth(network).gradient(events, labels)) < TOLERANCE
+    assert all(np.abs(g).sum(axis=1).min() >= 0 for g in gradient.values())
+    assert (np.abs(gradient["input_hidden0"]).sum(axis=1) > 0).all()
+
+
+def test_the_last_spike_changes_nothing(backend):
+    """A spike of the last step would arrive after the trial: all gradients stay as without it."""
+    network, labels = networks.network(), np.array([0])
+    times, channels = networks.random_events(1, 200).sample(0)
+    early = times < 140
+    without = Events.of([(times[early], channels[early])])
+    late = Events.of([(np.append(times[early], 149.0), np.append(channels[early], 7))])
+    with backend.compile(network, CONFIG) as compiled:
+        expected, got = compiled.gradient(without, labels), compiled.gradient(late, labels)
+    for name in expected:
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+def test_more_spikes_than_any_buffer(backend):
+    """Every neuron spikes in nearly every step; none is left out of the gradient."""
+    network = networks.network(hidden_sizes=(20,), w_in_mean=30.0)
+    events = networks.random_events(2, 3000)
+    labels = np.array([0, 1])
+    with backend.compile(network, CONFIG) as compiled:
+        counts = compiled.evaluate(events).spike_counts["hidden0"]
+        assert counts.mean() > 0.8 * networks.N_STEPS
+        gradient = compiled.gradient(events, labels)
+    assert networks.largest_error(gradient, truth(network).gradient(events, labels)) < TOLERANCE
+
+
+def test_silent_networks_and_empty_samples(backend):
+    network = networks.network(w_in_mean=0.0, w_in_sd=0.0)
+    nothing = Events.of([(np.zeros(0), np.zeros(0, int)), (np.array([3.0]), np.array([1]))])
+    labels = np.array([0, 1])
+    with backend.compile(network, CONFIG) as compiled:
+        result = compiled.train_batch(nothing, labels, 1e-3)
+        assert all((counts == 0).all() for counts in result.spike_counts.values())
+        np.testing.assert_array_equal(result.input_spikes, [0, 1])
+        np.testing.assert_allclose(result.loss, np.log(networks.N_CLASSES), rtol=1e-6)
+        for name, w in compiled.weights().items():  # nothing spiked, so nothing is learned
+            np.testing.assert_array_equal(w, network.initial_weights(0)[name])
+        assert compiled.evaluate(nothing.take(np.arange(0))).readout.shape == (0, 5)
+
+
+def test_coincident_spikes_of_a_channel_queue(backend):
+    """None is lost or merged: the others follow in the next steps, in whatever order they come."""
+    network = networks.network()
+    burst = Events.of([(np.array([10.0, 10.0, 10.0, 11.0]), np.array([3, 3, 3, 4]))])
+    with backend.compile(network, CONFIG) as compiled:
+        spikes = compiled.record(burst).spikes["input"]
+    times = {c: spikes.times_ms[spikes.channels == c].tolist() for c in (3, 4)}
+    assert times == {3: [10.0, 11.0, 12.0], 4: [11.0]}
+
+
+def test_spikes_between_steps_wait_for_the_next(backend):
+    network = networks.network()
+    events = Events.of([(np.array([0.0, 0.2, 1.0, 149.0, 149.1, 5000.0]), np.arange(6))])
+    with backend.compile(network, CONFIG) as compiled:
+        spikes = compiled.record(events).spikes["input"]
+    assert dict(zip(spikes.channels.tolist(), spikes.times_ms.tolist(), strict=True)) == {
+        0: 0.0,
+        1: 1.0,
+        2: 1.0,
+        3: 149.0,
+    }
+
+
+def test_same_seed_same_weights_and_others_differ(backend):
+    network = networks.network()
+    draws = [
+        backend.compile(network, CompileConfig(networks.N_STEPS, seed=s)).weights()
+        for s in (3, 3, 4)
+    ]
+    for name in draws[0]:
+        np.testing.assert_array_equal(draws[0][name], draws[1][name])
+        assert (draws[0][name] != draws[2][name]).any()
+
+
+def test_state_goes_on_where_it_was(backend):
+    """Weights and optimiser state in another engine lead to the same weights, to the bit."""
+    network = networks.network()
+    events, labels = networks.random_events(4), networks.random_labels(4)
+    with backend.compile(network, CONFIG) as one, backend.compile(network, CONFIG) as other:
+        one.train_batch(events, labels, 1e-3)
+        other.set_weights(one.weights())
+        other.set_optimiser_state(one.optimiser_state())
+        for compiled in (one, other):
+            compiled.train_batch(events, labels, 1e-3)
+        for name, w in one.weights().items():
+            np.testing.assert_array_equal(other.weights()[name], w)
+
+
+def test_channel_beyond_the_inputs_is_refused(backend):
+    events = Events.of([(np.array([1.0]), np.array([networks.N_INPUTS]))])
+    with (
+        backend.compile(networks.network(), CONFIG) as compiled,
+        pytest.raises(ConfigError, match=r"channel < number of input neurons.*channel 40 of 40"),
+    ):
+        compiled.evaluate(events)
+
+
+def test_weights_of_another_shape_are_refused(backend):
+    with backend.compile(networks.network(), CONFIG) as compiled:
+        other = networks.network(hidden_sizes=(70, 21)).initial_weights(0)
+        before = compiled.weights()
+        with pytest.raises(ConfigError, match=r"weights of shapes .* must hold, but got"):
+            compiled.set_weights(other)
+        for name, w in compiled.weights().items():
+            np.testing.assert_array_equal(w, before[name])
+
+
+def test_a_backend_asked_for_by_name_is_used_or_fails():
+    with pytest.raises(ConfigError, match=r"backend in native, reference must hold, but got 'gpu'"):
+        backends.get("gpu")

@@ -1,0 +1,150 @@
+"""What only the native engine has: threads, generated code, a compiler that may be missing."""
+
+import stat
+
+import networks
+import numpy as np
+import pytest
+
+from shd_genn.backends import CompileConfig, get
+from shd_genn.backends.native import build, engine
+from shd_genn.backends.native.lower import lower
+from shd_genn.backends.native.render import render
+from shd_genn.backends.reference import Reference
+from shd_genn.errors import BuildError
+from shd_genn.network import (
+    Connection,
+    Dense,
+    Exponential,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    Normal,
+    Population,
+    SpikeInput,
+)
+
+CONFIG = CompileConfig(networks.N_STEPS)
+
+
+def trained(n_threads: int):
+    """Weights after three batches, of which the last is smaller."""
+    config = CompileConfig(networks.N_STEPS, n_threads=n_threads)
+    with get("native").compile(networks.network(), config) as compiled:
+        for n in (11, 11, 3):
+            events, labels = networks.random_events(n), networks.random_labels(n)
+            compiled.train_batch(events, labels, 1e-2)
+        return compiled.weights()
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 8])
+def test_threads_do_not_change_a_bit(n_threads):
+    one, several = trained(1), trained(n_threads)
+    for name in one:
+        np.testing.assert_array_equal(one[name], several[name])
+
+
+def test_any_graph():
+    """Shortcuts and loops between layers, beside what models/ has."""
+    synapse, drawn = Exponential(5.0), Dense(Normal(0.1, 0.3))
+    source = Population("input", SpikeInput(), networks.N_INPUTS)
+    one = Population("one", LeakyIntegrateFire(15.0), 65)
+    two = Population("two", LeakyIntegrateFire(30.0, 0.7), 10)
+    output = Population("output", LeakyIntegrate(20.0), networks.N_CLASSES)
+    pairs = [(source, one), (source, two), (one, two), (two, one), (one, output), (two, output)]
+    network = Network(
+        (output, two, source, one), tuple(Connection(*pair, drawn, synapse) for pair in pairs)
+    )
+    events, labels = networks.random_events(4), networks.random_labels(4)
+    reference = Reference(network, CONFIG)
+    expected = reference.gradient(events, labels)
+    with get("native").compile(network, CONFIG) as compiled:
+        assert networks.largest_error(compiled.gradient(events, labels), expected) < 1e-4
+        for name, counts in reference.evaluate(events).spike_counts.items():
+            np.testing.assert_array_equal(compiled.evaluate(events).spike_counts[name], counts)
+
+
+@pytest.mark.parametrize(
+    ("sound", "broken"),
+    [
+        ("p.v_thresh * lambda_v + feedback", "0.98f * p.v_thresh * lambda_v + feedback"),
+        ("+ feedback[k - from])", "+ 0.98f * feedback[k - from])"),
+        ("/ tape.slope[k]", "/ (1.02f * tape.slope[k])"),
+        ("const Vector new_v = p.alpha * lambda_v;", "const Vector new_v = lambda_v;"),
+    ],
+)
+def test_a_broken_jump_is_noticed(sound, broken, monkeypatch):
+    """An error of 2 % in the adjoint's jump is a hundred times what conformance allows."""
+
+    def render_broken(plan):
+        source = render(plan)
+        assert source.count(sound) == 1
+        return source.replace(sound, broken)
+
+    monkeypatch.setattr(engine, "render", render_broken)
+    network = networks.network()
+    events, labels = networks.random_events(4), networks.random_labels(4)
+    expected = Reference(network, CONFIG).gradient(events, labels)
+    with get("native").compile(network, CONFIG) as compiled:
+        assert networks.largest_error(compiled.gradient(events, labels), expected) > 1e-3
+
+
+def test_sizes_and_constants_do_not_recompile():
+    sources = {
+        render(lower(networks.network(hidden_sizes=(size,), tau_mem_ms=tau), CONFIG))
+        for size, tau in ((64, 20.0), (100, 15.0))
+    }
+    assert len(sources) == 1
+    assert render(lower(networks.network(readout="max_var"), CONFIG)) not in sources
+
+
+def test_source_is_readable_and_self_contained():
+    source = render(lower(networks.network(), CONFIG))
+    assert source.startswith("// input -> hidden0, hidden0 -> hidden0, hidden0 -> hidden1")
+    assert '#include "' not in source and "$" not in source
+
+
+def test_no_compiler(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(BuildError, match=r"no C\+\+ compiler was found .* apt install g\+\+"):
+        build.build_library("int x;", "test")
+
+
+def test_named_compiler_is_used_or_fails(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(BuildError, match="CXX=no-such-compiler names no program"):
+        build.build_library("int x;", "test")
+
+
+def test_compiler_failure_shows_its_words(monkeypatch, tmp_path):
+    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
+    with pytest.raises(BuildError, match=r"(?s)compiler failed on .*\.cpp.*nonsense"):
+        build.build_library("nonsense;", "test")
+    assert not list(tmp_path.rglob("*.so"))
+
+
+def test_library_is_compiled_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
+    first = build.build_library('extern "C" int answer() { return 42; }', "test")
+    written = first.stat().st_mtime_ns
+    assert build.build_library('extern "C" int answer() { return 42; }', "test") == first
+    assert first.stat().st_mtime_ns == written
+    assert build.load_library('extern "C" int answer() { return 42; }', "test").answer() == 42
+
+
+def test_damaged_library_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
+    path = build.build_library("int x;", "test")
+    path.write_bytes(b"not a library")
+    with pytest.raises(BuildError, match=r"cannot be loaded .* delete it and try again"):
+        build.load_library("int x;", "test")
+
+
+def test_unwritable_cache_is_named(monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    monkeypatch.setenv("SHD_GENN_CACHE", str(blocked))
+    with pytest.raises(Exception, match="set SHD_GENN_CACHE to a folder that you may write to"):
+        build.build_library("int x;", "test")
+    assert stat.S_ISREG(blocked.stat().st_mode)
