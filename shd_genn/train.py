@@ -134,12 +134,15 @@ class _Best:
 
     epoch: int = -1
     score: tuple[float, float] = (-1.0, 0.0)
+    more_accurate: int = -1  # the last epoch that raised the accuracy itself
 
     def improved(self, row: dict[str, Any]) -> bool:
-        score = (float(row["accuracy"]), -float(row["loss"]))
+        epoch, score = int(row["epoch"]), (float(row["accuracy"]), -float(row["loss"]))
+        if score[0] > self.score[0]:
+            self.more_accurate = epoch
         if score <= self.score:
             return False
-        self.epoch, self.score = int(row["epoch"]), score
+        self.epoch, self.score = epoch, score
         return True
 
 
@@ -176,7 +179,7 @@ def _train(folder: RunFolder, config: Config, splits: Splits, compiled: Compiled
         advance(first * n_batches)
         for epoch in range(first, config.train.epochs):
             patience = config.train.patience
-            if patience and epoch - best.epoch > patience:
+            if patience and epoch - best.more_accurate > patience:
                 break
             rows = [_train_epoch(config, splits.train, compiled, epoch, advance)]
             if splits.valid is not None:

@@ -1,4 +1,4 @@
-"""The `reference` backend: the equations of `eventprop` as a `Compiled`, one trial after another."""
+"""The `reference` backend: the equations of `eventprop` as a `Compiled`, trial after trial."""
 
 from __future__ import annotations
 

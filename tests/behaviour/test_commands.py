@@ -1,0 +1,127 @@
+"""`python -m shd_genn.evaluate`, `.listen` and `.bench`, on a small trained network."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import tiny
+from PIL import Image
+
+from shd_genn import train
+from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
+from shd_genn.datasets.hdf5 import write_spikes
+
+
+def run(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"shd_genn.{module}", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    config = Config(
+        data=DataConfig(dataset=str(data), trial_ms=120.0),
+        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2, w_in_sd=0.1),
+        train=TrainConfig(epochs=5, batch_size=16, learning_rate=0.01),
+    )
+    return train.start(config, tmp_path_factory.mktemp("runs"))
+
+
+def test_evaluate_repeats_the_runs_own_numbers(trained, data, tmp_path):
+    table = tmp_path / "said.csv"
+    result = run("evaluate", trained.path, "--dataset", data, "-o", table)
+    assert result.returncode == 0, result.stderr
+    accuracy = trained.read_json("summary")["test"]["accuracy"]
+    assert f"accuracy {accuracy:.2%} of 12 samples" in " ".join(result.stdout.split())
+    assert "cleo" in result.stdout and "nein" in result.stdout
+    with table.open(newline="") as file:
+        assert list(csv.DictReader(file)) == trained.read_table("predictions")
+
+
+def test_evaluate_refuses_other_words(trained, tmp_path):
+    dataset = tiny.dataset(6, 0)
+    other = type(dataset)(**{**vars(dataset), "class_names": ("yes", "no", "still")})
+    write_spikes(tmp_path / "test.h5", other)
+    result = run("evaluate", trained.path, "--dataset", tmp_path)
+    assert result.returncode == 2
+    assert "must have the words ja, nein, doch, but has yes, no, still" in result.stderr
+
+
+def test_evaluate_names_splits_and_folders_that_are_not_there(trained, data, tmp_path):
+    result = run("evaluate", trained.path, "--dataset", data, "--split", "valid")
+    assert result.returncode == 2 and "must be one of train, test" in result.stderr
+    result = run("evaluate", tmp_path, "--dataset", data)
+    assert result.returncode == 2 and "must be the folder of a run" in result.stderr
+
+
+def test_listen_needs_the_cochleas_channels(trained, tmp_path):
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, np.sin(np.arange(9600) / 10), 48_000)
+    result = run("listen", trained.path, sound)
+    assert result.returncode == 2
+    assert "must have the cochlea's 700 inputs, but has 30" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def hearing(tmp_path_factory):
+    """A network for the cochlea's channels, hardly trained."""
+    folder = tmp_path_factory.mktemp("wide") / "wide"
+    dataset = tiny.dataset(20, 0)
+    write_spikes(folder / "train.h5", type(dataset)(**{**vars(dataset), "n_channels": 700}))
+    config = Config(
+        data=DataConfig(dataset=str(folder)),
+        model=ModelConfig(hidden_sizes=(30,)),
+        train=TrainConfig(epochs=1, batch_size=9),
+    )
+    return train.start(config, tmp_path_factory.mktemp("runs"))
+
+
+def test_a_dataset_without_test_file_trains_all_the_same(hearing):
+    summary = hearing.read_json("summary")
+    assert summary["state"] == "complete" and "test" not in summary
+
+
+def test_listen_says_a_word_and_draws_it(hearing, tmp_path):
+    sound, picture = tmp_path / "a.wav", tmp_path / "raster.png"
+    rng = np.random.default_rng(0)
+    soundfile.write(sound, 0.1 * rng.normal(size=8000), 16_000)
+    result = run("listen", hearing.path, sound, "-o", picture)
+    assert result.returncode == 0, result.stderr
+    said = [line.split() for line in result.stdout.splitlines()]
+    assert {word for word, _ in said} == set(tiny.CLASSES)
+    chances = [float(chance.rstrip("%")) for _, chance in said]
+    assert chances == sorted(chances, reverse=True) and abs(sum(chances) - 100) < 0.3
+    with Image.open(picture) as image:
+        pixels = np.asarray(image.convert("L"))
+    assert min(pixels.shape) > 500 and (pixels < 128).mean() > 0.001
+
+
+def test_listen_refuses_what_it_cannot_use(hearing, tmp_path):
+    text = tmp_path / "text.wav"
+    text.write_text("no sound")
+    result = run("listen", hearing.path, text)
+    assert result.returncode == 2 and "must be a sound file" in result.stderr
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, np.sin(np.arange(9600) / 10), 48_000)
+    result = run("listen", hearing.path, sound, "-o", tmp_path / "a.xyz")
+    assert result.returncode == 2 and "must end in .png, .pdf or .svg" in result.stderr
+
+
+def test_bench_measures_and_writes_a_table(tmp_path):
+    table = tmp_path / "bench.csv"
+    arguments = ["--hidden-sizes", 64, "--topologies", "recurrent", "--threads", 1]
+    result = run("bench", *arguments, "--repetitions", 1, "-o", table)
+    assert result.returncode == 0, result.stderr
+    with table.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["hidden"] == "64" and 8 < float(row["spikes_per_neuron"]) < 10
+    for column in ("train_ms", "inference_ms", "bandwidth_gb_s", "limit_gb_s"):
+        assert float(row[column]) > 0
+    assert float(row["shd_epoch_s"]) == pytest.approx(8.156 * float(row["train_ms"]))
