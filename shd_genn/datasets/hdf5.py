@@ -78,13 +78,15 @@ def read_spikes(path: Path, name: str) -> SpikeDataset:
         DataError: if the file is missing, damaged, laid out otherwise, or its values make no sense.
     """
     if not path.is_file():
-        raise DataError(f"{path} must be an HDF5 file in SHD's layout, but there is none")
+        raise DataError(
+            f"{path} must be an HDF5 file in SHD's layout, but there is none; correct the path"
+        )
     try:
         with h5py.File(path) as file:
             return _read(file, path, name)
     except DataError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             f"{path} must be a whole HDF5 file in SHD's layout, but {error}; copy or make it again"
         ) from error
@@ -97,36 +99,80 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
                 f"{path} must hold {key} (SHD's layout: spikes/times, spikes/units, labels), but "
                 f"has {', '.join(file) or 'nothing'}; write it with python -m shd_genn.encode"
             )
-    labels = np.asarray(file["labels"][:], np.int64)
-    n = len(labels)
     lengths = {key: len(file[key]) for key in ("spikes/times", "spikes/units", "labels")}
     if len(set(lengths.values())) != 1:
-        raise DataError(f"{path} must have as many labels as samples, but has {lengths}")
+        raise DataError(
+            f"{path} must have times, units and a label for every sample, but has {lengths}; "
+            "make it again"
+        )
+    n = lengths["labels"]
     if n == 0:
         raise DataError(f"{path} must hold samples, but is empty; encode recordings into it")
     n_channels = int(file.attrs.get("n_channels", N_CHANNELS))
+    if not 1 <= n_channels <= 65_536:
+        raise DataError(
+            f"{path}: 1 <= n_channels <= 65536 must hold, but got {n_channels}; correct the "
+            "file's attribute"
+        )
+    labels, class_names = _read_labels(file, path)
+    speakers, speaker_names = _read_speakers(file, path, n)
+    return SpikeDataset(
+        name=name,
+        events=_read_events(file, path, n, n_channels),
+        labels=labels,
+        speakers=speakers,
+        n_channels=n_channels,
+        class_names=class_names,
+        speaker_names=speaker_names,
+    )
+
+
+def _read_labels(file: h5py.File, path: Path) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    labels = _whole_numbers(file, "labels", path)
     class_names = _names(file, "extra/keys") or tuple(
         map(str, range(max(int(labels.max()), 0) + 1))
     )
+    if len(set(class_names)) < len(class_names):
+        raise DataError(
+            f"{path}: extra/keys must name every class differently, but has "
+            f"{', '.join(class_names)}; join the classes of the same name"
+        )
     if labels.min() < 0 or labels.max() >= len(class_names):
         raise DataError(
             f"{path}: 0 <= label < {len(class_names)} classes must hold, but labels range from "
             f"{labels.min()} to {labels.max()}; correct labels or extra/keys"
         )
-    speakers = np.full(n, -1)
-    if "extra/speaker" in file:
-        speakers = np.asarray(file["extra/speaker"][:])
-        if len(speakers) != n:
-            raise DataError(f"{path} must name a speaker for all {n} samples, not {len(speakers)}")
-    return SpikeDataset(
-        name=name,
-        events=_read_events(file, path, n, n_channels),
-        labels=labels.astype(np.int32),
-        speakers=speakers.astype(np.int32),
-        n_channels=n_channels,
-        class_names=class_names,
-        speaker_names=_names(file, "extra/meta_info/speaker_names"),
-    )
+    return labels.astype(np.int32), class_names
+
+
+def _read_speakers(
+    file: h5py.File, path: Path, n: int
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    names = _names(file, "extra/meta_info/speaker_names")
+    if "extra/speaker" not in file:
+        return np.full(n, -1, np.int32), names
+    speakers = _whole_numbers(file, "extra/speaker", path)
+    if len(speakers) != n:
+        raise DataError(
+            f"{path} must name a speaker for each of its {n} samples, but extra/speaker has "
+            f"{len(speakers)}; correct it or leave it out"
+        )
+    if names and speakers.max() >= len(names):
+        raise DataError(
+            f"{path}: speaker < {len(names)} names must hold, but speakers range up to "
+            f"{speakers.max()}; correct extra/speaker or extra/meta_info/speaker_names"
+        )
+    return speakers.astype(np.int32), names
+
+
+def _whole_numbers(file: h5py.File, key: str, path: Path) -> NDArray[np.int64]:
+    values = np.asarray(file[key][:])
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise DataError(
+            f"{path}: {key} must be a row of whole numbers, but is {values.dtype} of shape "
+            f"{values.shape}; make it again"
+        )
+    return values.astype(np.int64)
 
 
 def _names(file: h5py.File, key: str) -> tuple[str, ...]:
@@ -136,28 +182,36 @@ def _names(file: h5py.File, key: str) -> tuple[str, ...]:
 
 
 def _read_events(file: h5py.File, path: Path, n: int, n_channels: int) -> Events:
-    times: list[NDArray[np.float32]] = []
-    channels: list[NDArray[np.uint16]] = []
-    counts: list[int] = []
-    for start in range(0, n, READ_AT_ONCE):
-        part = slice(start, start + READ_AT_ONCE)
-        seconds, units = file["spikes/times"][part], file["spikes/units"][part]
-        for i, (s, u) in enumerate(zip(seconds, units, strict=True), start):
-            if len(s) != len(u):
-                raise DataError(
-                    f"{path}: sample {i} must have as many times as units, "
-                    f"but has {len(s)} and {len(u)}"
-                )
-        counts += [len(s) for s in seconds]
-        # float16 ends at 65504: to float32 first, then to ms
-        t = np.concatenate(seconds).astype(np.float32) * np.float32(1000)
-        u = np.concatenate(units)
-        _check(path, t, u, n_channels)
-        times.append(t)
-        channels.append(u.astype(np.uint16))
+    parts: list[tuple[NDArray[np.float32], NDArray[np.uint16]]] = []
     offsets = np.zeros(n + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return _sorted(Events(np.concatenate(times), np.concatenate(channels), offsets))
+    for start in range(0, n, READ_AT_ONCE):
+        seconds = file["spikes/times"][start : start + READ_AT_ONCE]
+        units = file["spikes/units"][start : start + READ_AT_ONCE]
+        counts = np.array([len(s) for s in seconds])
+        wrong = np.flatnonzero(counts != [len(u) for u in units])
+        if len(wrong):
+            i = int(wrong[0])
+            raise DataError(
+                f"{path}: sample {start + i} must have as many times as units, but has "
+                f"{len(seconds[i])} and {len(units[i])}; make it again"
+            )
+        np.cumsum(counts, out=offsets[start + 1 : start + 1 + len(counts)])
+        offsets[start + 1 : start + 1 + len(counts)] += offsets[start]
+        # float16 ends at 65504: to float32 first, then to ms
+        times_ms = np.concatenate(seconds).astype(np.float32) * np.float32(1000)
+        channels = np.concatenate(units)
+        _check(path, times_ms, channels, n_channels)
+        channels = channels.astype(np.uint16)
+        _sort(times_ms, channels, offsets[start : start + 1 + len(counts)] - offsets[start])
+        parts.append((times_ms, channels))
+    events = Events(np.empty(offsets[-1], np.float32), np.empty(offsets[-1], np.uint16), offsets)
+    end = int(offsets[-1])
+    while parts:  # each part's memory is given back before the next one's is needed twice
+        times_ms, channels = parts.pop()
+        events.times_ms[end - len(times_ms) : end] = times_ms
+        events.channels[end - len(times_ms) : end] = channels
+        end -= len(times_ms)
+    return events
 
 
 def _check(
@@ -165,10 +219,15 @@ def _check(
 ) -> None:
     if len(times_ms) == 0:
         return
-    if not (np.isfinite(times_ms).all() and times_ms.min() >= 0):
-        bad = times_ms[~(np.isfinite(times_ms) & (times_ms >= 0))][0] / 1000
+    bad = ~((times_ms >= 0) & (times_ms < np.inf))  # so NaN is bad, too
+    if bad.any():
         raise DataError(
-            f"{path}: 0 <= spike time < inf must hold, but got {bad} s; remove such spikes"
+            f"{path}: 0 <= spike time < inf must hold, but got {times_ms[bad][0] / 1000} s; "
+            "remove such spikes"
+        )
+    if units.dtype.kind not in "iu":
+        raise DataError(
+            f"{path}: spikes/units must be whole numbers, but are {units.dtype}; make it again"
         )
     if units.min() < 0 or units.max() >= n_channels:
         raise DataError(
@@ -177,12 +236,13 @@ def _check(
         )
 
 
-def _sorted(events: Events) -> Events:
-    """Sort the samples whose times are not ascending."""
-    falls = np.flatnonzero(np.diff(events.times_ms) < 0) + 1
-    inside = falls[~np.isin(falls, events.offsets)]
-    for i in np.unique(np.searchsorted(events.offsets, inside, side="right") - 1):
-        times, channels = events.sample(int(i))
-        order = np.argsort(times, kind="stable")
-        times[:], channels[:] = times[order], channels[order]
-    return events
+def _sort(
+    times_ms: NDArray[np.float32], channels: NDArray[np.uint16], offsets: NDArray[np.int64]
+) -> None:
+    """Sort those samples by time, in place, that are not sorted."""
+    falls = np.flatnonzero(np.diff(times_ms) < 0) + 1
+    inside = falls[~np.isin(falls, offsets)]
+    for i in np.unique(np.searchsorted(offsets, inside, side="right") - 1):
+        part = slice(offsets[i], offsets[i + 1])
+        order = np.argsort(times_ms[part], kind="stable")
+        times_ms[part], channels[part] = times_ms[part][order], channels[part][order]
