@@ -6,25 +6,26 @@ named in every result, so that the two are not mistaken for each other.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
+import math
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 
-import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from shd_genn.datasets.hdf5 import write_spikes
+from shd_genn.datasets.espeak import Espeak
+from shd_genn.datasets.hdf5 import read_spikes, write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
-from shd_genn.encode.cochlea import RATE, Cochlea
-from shd_genn.errors import BuildError
+from shd_genn.encode.cochlea import RATE, Cochlea, transform_length
 from shd_genn.events import Events
-from shd_genn.files import cache_dir
-from shd_genn.progress import progress
+from shd_genn.files import cache_dir, locked
+from shd_genn.progress import Advance, progress
 
 NAME = "spoken-digits"
 NOT_SHD = (
@@ -34,6 +35,11 @@ NOT_SHD = (
 
 ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GERMAN = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
+WORDS = ENGLISH + GERMAN
+
+SPLITS = ("test", "train")
+MAKING = 2
+"""Counts the changes of how it is made: another number, another dataset in the cache."""
 
 
 @dataclass(frozen=True)
@@ -99,129 +105,155 @@ class Take:
     rng: np.random.Generator
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """A take and its sound: int16, (n_samples,), at espeak-ng's own rate in Hz."""
+
+    take: Take
+    speech: NDArray[np.int16]
+    rate: int
+
+
 def prepare(recipe: Recipe | None = None) -> Path:
     """The folder of the dataset's files, which are made if they are not in the cache yet.
+
+    What is complete of an interrupted making is not made again. Two programs do not make it at
+    the same time: one waits for the other.
 
     Args:
         recipe: What it is made of.
 
+    Returns:
+        A folder that holds train.h5 and test.h5.
+
     Raises:
         BuildError: if espeak-ng does not work here.
+        ConfigError: if the cache cannot be written to.
     """
     recipe = recipe or Recipe()
-    key = repr((recipe, Cochlea(), metadata.version("espeakng-loader")))
+    key = repr((MAKING, recipe, Cochlea(), metadata.version("espeakng-loader")))
     folder = cache_dir(NAME, hashlib.sha256(key.encode()).hexdigest()[:12])
-    # train.h5 is written last: once it is there, all is
-    if not (folder / "train.h5").is_file():
+    if not _complete(folder):
         print(f"making the embedded dataset {NAME} (once, then it is in the cache)", flush=True)
-        speaker = Speaker()
-        for split in ("test", "train"):
-            write_spikes(folder / f"{split}.h5", _make(recipe, split, speaker), {"recipe": key})
+        with locked(folder):
+            if not _complete(folder):
+                _make(recipe, folder, key)
     return folder
 
 
+def _complete(folder: Path) -> bool:
+    return all((folder / f"{split}.h5").is_file() for split in SPLITS)
+
+
 def takes(recipe: Recipe, split: str) -> Iterator[Take]:
-    """All takes of a split; each has random numbers of its own."""
+    """All takes of a split, voice by voice; each has random numbers of its own."""
     voices = (*recipe.seen, *recipe.unseen)
     for number, voice in enumerate(voices):
         if voice in recipe.unseen:
             count = recipe.unseen_takes if split == "test" else 0
         else:
             count = recipe.train_takes if split == "train" else recipe.test_takes
-        for label in range(len(ENGLISH) + len(GERMAN)):
+        for label in range(len(WORDS)):
             for take in range(count):
                 rng = np.random.default_rng([recipe.seed, *split.encode(), number, label, take])
                 yield Take(voice, number, label, rng)
 
 
-def _make(recipe: Recipe, split: str, speaker: Speaker) -> SpikeDataset:
-    wanted = list(takes(recipe, split))
-    # espeak-ng is one voice in one thread, but fast; the cochlea then uses all cores
-    spoken = [speaker.say(recipe, take) for take in wanted]
-    seeds = [int(take.rng.integers(2**32)) for take in wanted]
-    noises = [int(take.rng.integers(2**32)) for take in wanted]
+def speak(recipe: Recipe) -> dict[str, list[Spoken]]:
+    """Say everything, by split: always all and in one order, see `Espeak`; takes a second."""
+    espeak = Espeak()
+
+    def say(take: Take) -> Spoken:
+        pitch = take.rng.normal(take.voice.pitch, recipe.pitch_sd)
+        language = take.voice.english if take.label < len(ENGLISH) else "de"
+        speech = espeak.say(
+            WORDS[take.label],
+            f"{language}+{take.voice.variant}",
+            pitch=round(float(np.clip(pitch, 5, 95))),
+            pitch_range=int(take.rng.integers(30, 70)),
+            words_per_minute=int(take.rng.integers(*recipe.words_per_minute)),
+        )
+        return Spoken(take, speech, espeak.rate)
+
+    return {split: [say(take) for take in takes(recipe, split)] for split in SPLITS}
+
+
+def _make(recipe: Recipe, folder: Path, key: str) -> None:
+    """Write the files; what each voice says is kept until all is complete."""
+    spoken = speak(recipe)
+    parts = folder / "parts"
+    _make_matrices(recipe, spoken)
+    with progress(f"Encoding {NAME}", sum(map(len, spoken.values())), "words") as advance:
+        for split, words in spoken.items():
+            voices = []
+            for speaker, group in groupby(words, lambda word: word.take.speaker):
+                part, words_of_it = parts / f"{split}-{speaker}.h5", list(group)
+                if part.is_file():
+                    advance(len(words_of_it))
+                else:
+                    write_spikes(part, _encode(recipe, words_of_it, advance))
+                voices.append(read_spikes(part, NAME))
+            write_spikes(folder / f"{split}.h5", _join(voices), {"recipe": key})
+    shutil.rmtree(parts)
+
+
+def _make_matrices(recipe: Recipe, spoken: dict[str, list[Spoken]]) -> None:
+    """Have the cochlea ready before the first word, so that the time left is estimated well."""
+    lengths = {_n_samples(recipe, word) for words in spoken.values() for word in words}
+    sizes = {transform_length(n): n for n in lengths}
+    for n in sizes.values():
+        Cochlea().prepare(n)
+
+
+def _encode(recipe: Recipe, words: list[Spoken], advance: Advance) -> SpikeDataset:
+    seeds = [int(word.take.rng.integers(2**32)) for word in words]
+    noises = [int(word.take.rng.integers(2**32)) for word in words]
     sources = [
-        lambda s=s, n=n: _record(recipe, s, speaker.rate, n)
-        for s, n in zip(spoken, noises, strict=True)
+        lambda w=word, n=noise: _record(recipe, w, n)
+        for word, noise in zip(words, noises, strict=True)
     ]
     samples = []
-    with progress(f"Encoding {split}", len(wanted), "words") as advance:
-        for spikes in Cochlea().encode_many(sources, seeds):
-            samples.append(spikes)
-            advance()
+    for spikes in Cochlea().encode_many(sources, seeds):
+        samples.append(spikes)
+        advance()
     return SpikeDataset(
         name=NAME,
         events=Events.of(samples),
-        labels=np.array([take.label for take in wanted], np.int32),
-        speakers=np.array([take.speaker for take in wanted], np.int32),
+        labels=np.array([word.take.label for word in words], np.int32),
+        speakers=np.array([word.take.speaker for word in words], np.int32),
         n_channels=Cochlea().membrane.n_places,
-        class_names=ENGLISH + GERMAN,
+        class_names=WORDS,
         speaker_names=tuple(voice.variant for voice in (*recipe.seen, *recipe.unseen)),
     )
 
 
-def _record(recipe: Recipe, speech: NDArray[np.int16], rate: int, seed: int) -> NDArray[np.float64]:
-    """What a microphone makes of the speech: margins, level, noise, 48 kHz."""
+def _n_samples(recipe: Recipe, word: Spoken) -> int:
+    """The length of its recording, without making it."""
+    n = len(word.speech) + 2 * round(recipe.margin_ms / 1000 * word.rate)
+    return math.ceil(n * RATE / word.rate)
+
+
+def _record(recipe: Recipe, word: Spoken, seed: int) -> NDArray[np.float64]:
+    """What a microphone makes of a word: margins, level, noise, 48 kHz."""
     rng = np.random.default_rng(seed)
-    sound = speech / np.abs(speech).max() * rng.uniform(*recipe.level)
-    sound = np.pad(sound, round(recipe.margin_ms / 1000 * rate))
-    sound = resample_poly(sound, RATE // 150, rate // 150)  # 22050 Hz : 48000 Hz = 147 : 320
+    sound = word.speech / np.abs(word.speech).max() * rng.uniform(*recipe.level)
+    sound = np.pad(sound, round(recipe.margin_ms / 1000 * word.rate))
+    divisor = math.gcd(RATE, word.rate)  # 48000 Hz : 22050 Hz = 320 : 147
+    sound = resample_poly(sound, RATE // divisor, word.rate // divisor)
     noisy: NDArray[np.float64] = sound + rng.normal(0, recipe.noise, len(sound))
     return noisy
 
 
-class Speaker:
-    """espeak-ng through its C API, which has one state for the whole process."""
-
-    _RETRIEVAL, _RATE, _PITCH, _RANGE, _UTF8 = 1, 1, 3, 4, 1
-
-    def __init__(self) -> None:
-        data = Path(espeakng_loader.get_data_path())
-        try:
-            self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        except OSError as error:
-            raise BuildError(
-                f"espeak-ng must be loadable, but {error}; pip install --force-reinstall "
-                "espeakng-loader, or train on a dataset of your own with --dataset"
-            ) from error
-        self.rate: int = self._library.espeak_Initialize(
-            self._RETRIEVAL, 500, str(data.parent).encode(), 0
-        )
-        if self.rate <= 0:
-            raise BuildError(
-                f"espeak-ng must find its voices in {data}, but does not; reinstall it"
-            )
-        self._chunks: list[NDArray[np.int16]] = []
-        kind = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-        )
-        self._callback = kind(self._collect)  # kept: the library calls it later
-        self._library.espeak_SetSynthCallback(self._callback)
-
-    def _collect(self, samples: ctypes._Pointer[ctypes.c_short], n: int, _events: int) -> int:
-        if samples and n > 0:
-            self._chunks.append(np.ctypeslib.as_array(samples, (n,)).copy())
-        return 0
-
-    def say(self, recipe: Recipe, take: Take) -> NDArray[np.int16]:
-        """One word, without the silence around it, at espeak-ng's own sampling rate."""
-        english = take.label < len(ENGLISH)
-        word = (ENGLISH + GERMAN)[take.label]
-        language = take.voice.english if english else "de"
-        name = f"{language}+{take.voice.variant}"
-        if self._library.espeak_SetVoiceByName(name.encode()) != 0:
-            raise BuildError(f"espeak-ng must have the voice {name}, but has not; reinstall it")
-        pitch = round(float(np.clip(take.rng.normal(take.voice.pitch, recipe.pitch_sd), 5, 95)))
-        rate = int(take.rng.integers(*recipe.words_per_minute))
-        self._library.espeak_SetParameter(self._PITCH, pitch, 0)
-        self._library.espeak_SetParameter(self._RATE, rate, 0)
-        self._library.espeak_SetParameter(self._RANGE, int(take.rng.integers(30, 70)), 0)
-        self._chunks.clear()
-        text = word.encode() + b"\0"
-        self._library.espeak_Synth(text, len(text), 0, 1, 0, self._UTF8, None, None)
-        self._library.espeak_Synchronize()
-        speech = np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)
-        loud = np.flatnonzero(np.abs(speech.astype(np.int32)) > 200)
-        if len(loud) == 0:
-            raise BuildError(f"espeak-ng must say {word!r} as {name}, but is silent; reinstall it")
-        return speech[loud[0] : loud[-1] + 1]
+def _join(parts: list[SpikeDataset]) -> SpikeDataset:
+    counts = np.concatenate([part.events.counts for part in parts])
+    events = Events(
+        np.concatenate([part.events.times_ms for part in parts]),
+        np.concatenate([part.events.channels for part in parts]),
+        np.concatenate([[0], np.cumsum(counts)]),
+    )
+    return replace(
+        parts[0],
+        events=events,
+        labels=np.concatenate([part.labels for part in parts]),
+        speakers=np.concatenate([part.speakers for part in parts]),
+    )
