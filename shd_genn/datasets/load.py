@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shd_genn.config import DataConfig
 from shd_genn.datasets import official, spoken_digits
@@ -110,6 +111,7 @@ def _unify(parts: dict[str, SpikeDataset]) -> dict[str, SpikeDataset]:
     """Number classes and speakers alike in all files."""
     train = parts["train"]
     class_names = max((p.class_names for p in parts.values()), key=len)
+    _check_speakers(parts)
     speaker_names = list(train.speaker_names)
     for split, part in parts.items():
         if part.n_channels != train.n_channels:
@@ -136,11 +138,26 @@ def _unify(parts: dict[str, SpikeDataset]) -> dict[str, SpikeDataset]:
     }
 
 
+def _check_speakers(parts: dict[str, SpikeDataset]) -> None:
+    """Speakers by name in one file and by number in another could not be told apart."""
+    named = [split for split, part in parts.items() if part.speaker_names]
+    numbered = [
+        split
+        for split, part in parts.items()
+        if not part.speaker_names and np.any(part.speakers >= 0)
+    ]
+    if named and numbered:
+        raise DataError(
+            f"all files must name their speakers, or none, but {', '.join(named)} names them and "
+            f"{', '.join(numbered)} only numbers them; add extra/meta_info/speaker_names to all"
+        )
+
+
 def _renumber(
-    numbers: np.ndarray[tuple[int], np.dtype[np.int32]],
+    numbers: NDArray[np.int32],
     own_names: tuple[str, ...],
     names: tuple[str, ...],
-) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+) -> NDArray[np.int32]:
     """Numbers that mean the same in ``names``; negative ones, and all without names, stay."""
     if not own_names or own_names == names:
         return numbers

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+import h5py
 
 from shd_genn.errors import DataError
 from shd_genn.files import cache_dir, written_aside
@@ -16,16 +19,29 @@ CHUNK = 1 << 22
 
 @dataclass(frozen=True)
 class Official:
-    """A published dataset: tonic's class, and the file of each split."""
+    """A published dataset.
+
+    Attributes:
+        tonic_class: Its name in tonic.datasets, and that of the folder tonic puts it in.
+        files: The file of each split.
+        samples: How many samples each file has (Cramer et al. 2020).
+    """
 
     tonic_class: str
     files: dict[str, str]
+    samples: dict[str, int]
 
 
 DATASETS = {
-    "shd": Official("SHD", {"train": "shd_train.h5", "test": "shd_test.h5"}),
+    "shd": Official(
+        "SHD",
+        {"train": "shd_train.h5", "test": "shd_test.h5"},
+        {"train": 8156, "test": 2264},
+    ),
     "ssc": Official(
-        "SSC", {"train": "ssc_train.h5", "valid": "ssc_valid.h5", "test": "ssc_test.h5"}
+        "SSC",
+        {"train": "ssc_train.h5", "valid": "ssc_valid.h5", "test": "ssc_test.h5"},
+        {"train": 75_466, "valid": 9_981, "test": 20_382},
     ),
 }
 
@@ -36,7 +52,7 @@ def data_folder(name: str, data_dir: str | None) -> Path:
     In it, a folder SHD or SSC (as tonic makes it) is preferred to the folder itself.
     """
     root = data_dir or os.environ.get("SHD_GENN_DATA")
-    folder = Path(root) if root else cache_dir("official")
+    folder = Path(root).expanduser() if root else cache_dir("official")
     inside = folder / DATASETS[name].tonic_class
     return inside if inside.is_dir() else folder
 
@@ -45,7 +61,7 @@ def find(name: str, data_dir: str | None) -> dict[str, Path]:
     """The files of SHD or SSC by split.
 
     Raises:
-        DataError: if one is missing; it is never fetched unasked.
+        DataError: if one is missing (it is never fetched unasked), or is not what its name says.
     """
     folder = data_folder(name, data_dir)
     files = {split: folder / file for split, file in DATASETS[name].files.items()}
@@ -56,11 +72,22 @@ def find(name: str, data_dir: str | None) -> dict[str, Path]:
             f"with python -m shd_genn.datasets {name}, or name the folder that has it with "
             "--data-dir or the environment variable SHD_GENN_DATA"
         )
+    for split, path in files.items():
+        has, wanted = _n_samples(path), DATASETS[name].samples[split]
+        if has != wanted:
+            raise DataError(
+                f"{path} must be the published file of {wanted} samples to count as {name}, but "
+                f"has {'no labels' if has is None else has}; fetch it again, or name the folder "
+                "as --dataset to train on what is in it"
+            )
     return files
 
 
 def fetch(name: str, data_dir: str | None) -> Path:
-    """Download a dataset through tonic and check it; what is there and whole is not fetched again.
+    """Download a dataset through tonic, which compares checksums.
+
+    What is there and whole is not fetched again; an archive that is there but not unpacked is
+    not, either. Nothing is replaced before its successor is complete.
 
     Args:
         name: ``shd`` or ``ssc``.
@@ -73,6 +100,17 @@ def fetch(name: str, data_dir: str | None) -> Path:
         DataError: if tonic is not installed, or the published files cannot be had.
     """
     official = DATASETS[name]
+    folder = data_folder(name, data_dir)
+    for split, file in official.files.items():
+        path = folder / file
+        if path.is_file() and _whole(path, official.samples[split]):
+            print(f"{path}: is there and whole")
+        else:
+            _fetch_file(name, split, path)
+    return folder
+
+
+def _fetch_file(name: str, split: str, path: Path) -> None:
     try:
         import tonic.datasets
     except ImportError as error:
@@ -80,44 +118,50 @@ def fetch(name: str, data_dir: str | None) -> Path:
             f"fetching {name} needs tonic, which cannot be imported ({error}); "
             "pip install 'shd_genn[shd]'"
         ) from error
-    root = data_folder(name, data_dir)
-    root = root.parent if root.name == official.tonic_class else root
-    dataset_class = getattr(tonic.datasets, official.tonic_class)
-    for split, file in official.files.items():
-        path = root / official.tonic_class / file
-        if path.is_file() and _marked_whole(path):
-            print(f"{path}: is there and whole")
-            continue
-        # h5py must not meet half a file: tonic takes any file of that name for the dataset
-        path.unlink(missing_ok=True)
-        try:
-            _construct(dataset_class, root, split)
-        except Exception as error:
-            raise DataError(
-                f"{name} could not be fetched: {type(error).__name__}: {error}; try again, or "
-                f"download {file} from zenkelab.org/datasets by hand and name its folder with "
-                "--data-dir"
-            ) from error
-        _mark_whole(path)
-    return root / official.tonic_class
+    tonic_class = DATASETS[name].tonic_class
+    # A folder for each file: beside an unpacked file tonic takes half an archive for a whole one
+    staging = path.parent / f".fetching-{path.stem}"
+    unpacked = staging / tonic_class / path.name
+    unpacked.unlink(missing_ok=True)  # an interrupted unpacking; the archive is checked by tonic
+    arguments = {"train": split == "train"} if name == "shd" else {"split": split}
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        getattr(tonic.datasets, tonic_class)(save_to=str(staging), **arguments)
+        digest = checksum(unpacked)
+    except Exception as error:
+        raise DataError(
+            f"{name} could not be fetched: {type(error).__name__}: {error}; try again, or download "
+            f"{path.name} from zenkelab.org/datasets by hand and name its folder with --data-dir"
+        ) from error
+    unpacked.replace(path)
+    _mark(path, digest)
+    shutil.rmtree(staging)
 
 
-def _construct(dataset_class: type, root: Path, split: str) -> None:
-    """Have tonic fetch one file and compare it with its checksum."""
-    if dataset_class.__name__ == "SHD":
-        dataset_class(save_to=str(root), train=split == "train")
-    else:
-        dataset_class(save_to=str(root), split=split)
+def _whole(path: Path, n_samples: int) -> bool:
+    """Whether a file is as it was when it was fetched, or looks whole where that is not known."""
+    mark = _mark_of(path)
+    if mark.is_file():
+        return mark.read_text(encoding="utf-8") == checksum(path)
+    return _n_samples(path) == n_samples
 
 
-def _mark_whole(path: Path) -> None:
-    with written_aside(path.with_suffix(".sha256")) as aside:
-        aside.write_text(checksum(path), encoding="utf-8")
+def _n_samples(path: Path) -> int | None:
+    """The number of labels in a file; None if it is damaged or has none."""
+    try:
+        with h5py.File(path) as file:
+            return len(file["labels"])
+    except (OSError, KeyError, TypeError, RuntimeError):
+        return None
 
 
-def _marked_whole(path: Path) -> bool:
-    mark = path.with_suffix(".sha256")
-    return mark.is_file() and mark.read_text(encoding="utf-8") == checksum(path)
+def _mark_of(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _mark(path: Path, digest: str) -> None:
+    with written_aside(_mark_of(path)) as aside:
+        aside.write_text(digest, encoding="utf-8")
 
 
 def checksum(path: Path) -> str:
