@@ -17,6 +17,7 @@ from shd_genn.files import cache_dir
 SYNCHRONOUS = 2  # the other way, RETRIEVAL, polls its own threads: sixteen times slower
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
 UTF8 = 1
+DONT_EXIT = 0x8000  # without its voices the library would end the whole program
 BUFFER_MS = 500
 SILENCE = 200
 """Samples up to this (of 32767) at both ends are not part of the word."""
@@ -40,7 +41,7 @@ class Espeak:
                 "espeakng-loader, or train on a dataset of your own with --dataset"
             ) from error
         self.rate: int = self._library.espeak_Initialize(
-            SYNCHRONOUS, BUFFER_MS, str(data.parent).encode(), 0
+            SYNCHRONOUS, BUFFER_MS, str(data.parent).encode(), DONT_EXIT
         )
         if self.rate <= 0:
             raise BuildError(
