@@ -12,7 +12,7 @@ from shd_genn.errors import ConfigError
 def split_random(
     train: SpikeDataset, fraction: float, seed: int
 ) -> tuple[SpikeDataset, SpikeDataset]:
-    """Take a part of each class apart, at random.
+    """Take a part of each class apart, at random; a class with a single sample stays whole.
 
     Args:
         train: The training set.
@@ -29,7 +29,8 @@ def split_random(
     chosen = np.zeros(len(train), bool)
     for label in range(train.n_classes):
         mine = rng.permutation(np.flatnonzero(train.labels == label))
-        chosen[mine[: round(fraction * len(mine))]] = True
+        if len(mine) > 1:  # of few recordings of a word, one at least is on either side
+            chosen[mine[: min(max(1, round(fraction * len(mine))), len(mine) - 1)]] = True
     return _divide(train, chosen, f"validation_fraction {fraction}")
 
 

@@ -84,7 +84,7 @@ class Recipe:
         Voice("klatt2", "en", 50),
     )
     unseen: tuple[Voice, ...] = (Voice("m7", "en-us", 50), Voice("f5", "en", 55))
-    train_takes: int = 4
+    train_takes: int = 6
     test_takes: int = 1
     unseen_takes: int = 2
     pitch_sd: float = 6.0

@@ -37,5 +37,5 @@ def write(folder: Path, n_train: int = 50, n_test: int = 12) -> Path:
 
 
 OPTIONS = ["--trial-ms", "120", "--hidden-sizes", "20", "--w-in-mean", "0.2", "--batch-size", "16"]
-OPTIONS += ["--w-in-sd", "0.1", "--learning-rate", "0.01"]
+OPTIONS += ["--w-in-sd", "0.1", "--learning-rate", "0.01", "--shift-channels", "0"]
 """Of `python -m shd_genn.run`: a network that fits the dataset."""
