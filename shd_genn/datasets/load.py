@@ -33,15 +33,26 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
             f"dataset {config.dataset} must hold train.h5 to train on, but has only "
             f"{', '.join(files)}; encode recordings into it"
         )
-    parts = _unify({split: read_spikes(path, name) for split, path in files.items()})
-    train, valid, test = parts["train"], parts.get("valid"), parts.get("test")
-    if config.validation == "none":
-        valid = None
-    elif config.validation == "speaker":
-        train, valid = split_speaker(train, config.validation_speaker)
-    elif config.validation == "random" or valid is None:
-        train, valid = split_random(train, config.validation_fraction, seed)
-    return Splits(train, valid, test)
+    # divided before the rest is read: so the test set cannot matter, and memory suffices for two
+    parts = _divide(read_spikes(files.pop("train"), name), config, seed, "valid" in files)
+    if "valid" in parts or config.validation == "none":
+        files.pop("valid", None)
+    parts |= {split: read_spikes(path, name) for split, path in files.items()}
+    parts = _unify(parts)
+    return Splits(parts["train"], parts.get("valid"), parts.get("test"))
+
+
+def _divide(
+    train: SpikeDataset, config: DataConfig, seed: int, has_file: bool
+) -> dict[str, SpikeDataset]:
+    """The training set, and what is taken of it for validation if that has no file."""
+    if config.validation == "none" or (config.validation == "auto" and has_file):
+        return {"train": train}
+    if config.validation == "speaker":
+        left, valid = split_speaker(train, config.validation_speaker)
+    else:
+        left, valid = split_random(train, config.validation_fraction, seed)
+    return {"train": left, "valid": valid}
 
 
 def load_split(dataset: str, split: str, data_dir: str | None = None) -> SpikeDataset:
@@ -148,8 +159,8 @@ def _check_speakers(parts: dict[str, SpikeDataset]) -> None:
     ]
     if named and numbered:
         raise DataError(
-            f"all files must name their speakers, or none, but {', '.join(named)} names them and "
-            f"{', '.join(numbered)} only numbers them; add extra/meta_info/speaker_names to all"
+            f"all files must name their speakers, or none, but {', '.join(named)} has names and "
+            f"{', '.join(numbered)} only numbers; add extra/meta_info/speaker_names to all"
         )
 
 

@@ -74,7 +74,7 @@ def test_speakers_without_names_keep_their_numbers(tmp_path):
 
 def test_speakers_by_name_and_by_number_do_not_mix(tmp_path, train):
     small.write(tmp_path, train=train, test=small.dataset([0], [2]))
-    with pytest.raises(DataError, match="but train names them and test only numbers them; add"):
+    with pytest.raises(DataError, match="but train, valid has names and test only numbers; add"):
         load(tmp_path)
 
 

@@ -29,8 +29,11 @@ def numbered(labels, **more):
 )
 def test_random_split(labels, fraction, seed):
     dataset = numbered(labels)
-    wanted = {c: round(fraction * labels.count(c)) for c in (0, 1)}
-    if sum(wanted.values()) in (0, len(labels)):
+    wanted = {}
+    for c in (0, 1):
+        n = labels.count(c)
+        wanted[c] = min(max(1, round(fraction * n)), n - 1) if n > 1 else 0
+    if not any(wanted.values()):
         with pytest.raises(ConfigError, match="both training and validation must have samples"):
             split_random(dataset, fraction, seed)
         return

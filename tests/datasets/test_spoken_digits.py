@@ -46,7 +46,8 @@ def content(folder):
 def test_who_says_what():
     recipe = Recipe()
     train, test = list(takes(recipe, "train")), list(takes(recipe, "test"))
-    assert len(train) == 960 and len(test) == 320
+    assert len(train) == 12 * 20 * recipe.train_takes
+    assert len(test) == 12 * 20 * recipe.test_takes + 2 * 20 * recipe.unseen_takes
     seen, unseen = {t.voice for t in train}, {t.voice for t in test} - {t.voice for t in train}
     assert len(seen) >= 12 and unseen == set(recipe.unseen) and len(unseen) == 2
     for part in (train, test):
