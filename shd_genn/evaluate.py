@@ -23,7 +23,7 @@ from shd_genn.record import RunFolder, write_table
 class Options:
     """Judge the chosen epoch of a run on a dataset; the run stays as it is."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run's folder."""
     dataset: str = "spoken-digits"
     """spoken-digits, shd, ssc, or a folder that holds test.h5 in SHD's layout."""

@@ -30,9 +30,9 @@ GREY, ACCENT = "0.7", "#0072B2"  # blue that the colour-blind see as well
 class Options:
     """Say what word is in a recording."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The folder of a run."""
-    sound: tyro.conf.Positional[Path]
+    sound: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOUND")]
     """A WAV or FLAC file with one word in it."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A picture to make of sound, spikes and output voltages: .png, .pdf or .svg."""

@@ -24,7 +24,7 @@ from shd_genn.progress import progress
 class Options:
     """Encode labelled recordings as the spikes of a cochlea with 700 channels, as SHD was made."""
 
-    recordings: tyro.conf.Positional[Path]
+    recordings: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDINGS")]
     """A folder that holds a folder a word, or a CSV file with columns file,word,speaker. WAV or
     FLAC, any sampling rate."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]

@@ -139,7 +139,7 @@ class Cochlea:
         spectrum = padded_spectrum(sound)
         matrix = self.prepare(len(sound))
         parts = [
-            self._fire(velocity(matrix[first : first + BLOCK], spectrum), n_steps, first, seed)
+            self.fire(velocity(matrix[first : first + BLOCK], spectrum), n_steps, first, seed)
             for first in range(0, len(matrix), BLOCK)
         ]
         steps = np.concatenate([step for step, _ in parts])
@@ -174,9 +174,20 @@ class Cochlea:
         self._run(velocity, velocity.shape[1], 0, 0, probability)
         return probability
 
-    def _fire(
+    def fire(
         self, velocity: NDArray[np.float32], n_steps: int, first_place: int, seed: int
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Spikes of places whose membrane moves with given velocities.
+
+        Args:
+            velocity: (n_places, n) at 24 kHz.
+            n_steps: Steps to compute, n at most.
+            first_place: Number of the first place.
+            seed: Of the nerve fibres.
+
+        Returns:
+            Steps and places of the spikes.
+        """
         return self._run(velocity, n_steps, first_place, seed, None)
 
     def _run(
