@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,12 +17,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where the output is no terminal, at most one line in this time (and one at each end)."""
 
 Advance = Callable[..., None]
-"""``advance(steps=1, note="")``: so much more is done; ``note`` is shown behind the bar."""
+"""``advance(steps=1, note="")``: so much more is done; ``note`` is shown until the next one."""
 
 
 @contextmanager
@@ -46,14 +48,16 @@ def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
         )
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(description, total=total, note="")
+        bar, below = Progress(*columns, console=console), Text(style="dim")
+        task = bar.add_task(description, total=total)
 
-            def advance_bar(steps: int = 1, note: str = "") -> None:
-                bar.update(task, advance=steps, note=note)
+        def advance_bar(steps: int = 1, note: str = "") -> None:
+            bar.update(task, advance=steps)
+            if note:
+                below.plain = note
 
+        with Live(Group(bar, below), console=console):
             yield advance_bar
     else:
         yield _line_printer(description, total, unit)
