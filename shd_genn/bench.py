@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
-import os
 import resource
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from shd_genn.backends.native.build import assemble, load_library
 from shd_genn.backends.native.render import KERNELS
 from shd_genn.cli import command
 from shd_genn.config import Config, ModelConfig
+from shd_genn.cores import available_cores
 from shd_genn.events import Events
 from shd_genn.model import build_network
 from shd_genn.progress import progress
@@ -51,7 +51,7 @@ class Options:
     """Model files."""
     backend: Literal["native", "reference"] = "native"
     """What computes; reference takes a second or more for a sample."""
-    threads: tuple[int, ...] = (1, len(os.sched_getaffinity(0)))
+    threads: tuple[int, ...] = (1, available_cores())
     """Numbers of threads."""
     repetitions: int = 10
     """Batches that are timed, after one to warm up; the fastest counts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 
 from shd_genn import __version__
 from shd_genn.backends.native.build import FLAGS, compiler_version, find_compiler, processor
+from shd_genn.cores import available_cores
 from shd_genn.datasets.spikes import SpikeDataset, Splits
 
 
@@ -31,7 +31,7 @@ def describe(backend: str, splits: Splits) -> dict[str, Any]:
         "packages": {name: metadata.version(name) for name in packages},
         "system": platform.platform(),
         "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": available_cores(),
         "backend": backend,
         "dataset": describe_dataset(splits),
     }

@@ -7,7 +7,6 @@ quantities in cgs units; angular frequency w in 1/s, place c in cm from the base
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import hankel1, j0, j1, y0, y1
 
+from shd_genn.cores import available_cores
 from shd_genn.errors import require
 from shd_genn.files import cache_dir, written_aside
 from shd_genn.progress import progress
@@ -142,7 +142,7 @@ def transfer_matrix(membrane: BasilarMembrane, n: int, rate: int) -> NDArray[np.
 def _make_matrix(membrane: BasilarMembrane, n: int, rate: int, path: Path) -> None:
     w = 2 * np.pi * np.linspace(1, rate / 2, n)
     blocks = np.array_split(membrane.places[:, np.newaxis], 70)
-    n_workers = len(os.sched_getaffinity(0))
+    n_workers = available_cores()
     description = f"Cochlea for {2 * (n - 1) / rate:.2f} s"
     with (
         written_aside(path) as aside,

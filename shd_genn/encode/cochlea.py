@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.native.build import assemble, load_library
 from shd_genn.backends.native.render import KERNELS
+from shd_genn.cores import available_cores
 from shd_genn.encode.basilar_membrane import BasilarMembrane, transfer_matrix
 from shd_genn.errors import DataError, require
 
@@ -161,7 +161,7 @@ class Cochlea:
             seeds: One for each; so results do not depend on the number of workers.
             n_workers: 0: as many as there are cores.
         """
-        n_workers = n_workers or len(os.sched_getaffinity(0))
+        n_workers = n_workers or available_cores()
         pool = ThreadPoolExecutor(n_workers)
         try:
             yield from pool.map(lambda get, seed: self.encode(get(), seed), recordings, seeds)
@@ -199,8 +199,7 @@ class Cochlea:
         probability: NDArray[np.float64] | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         n_places, stride = velocity.shape
-        # no place spikes more than once in its refractory period, nor before it has charged
-        capacity = n_places * (n_steps + 1)
+        capacity = n_places * n_steps  # a spike in every step, which no place can
         steps, places = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
         velocity = np.ascontiguousarray(velocity, np.float32)
         count = self._library.cochlea_fire(

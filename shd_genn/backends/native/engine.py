@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +14,7 @@ from shd_genn.backends import BatchResult, CompileConfig, Recording, Weights, gr
 from shd_genn.backends.native.build import load_library
 from shd_genn.backends.native.lower import Plan, PopulationPlan, lower
 from shd_genn.backends.native.render import render
+from shd_genn.cores import available_cores
 from shd_genn.errors import require
 from shd_genn.events import Events
 from shd_genn.losses import cross_entropy, drive_weights, read_weights, regulariser_jump
@@ -80,7 +80,7 @@ class NativeEngine:
     def _create(self) -> int:
         plan, config = self._plan, self.config
         neuron = self.network.readout_neuron
-        n_threads = config.n_threads or len(os.sched_getaffinity(0))
+        n_threads = config.n_threads or available_cores()
         read = read_weights(neuron.readout, config.n_steps).astype(np.float32)
         drive = drive_weights(neuron.readout, config.n_steps, config.dt_ms, neuron.tau_mem).astype(
             np.float32
