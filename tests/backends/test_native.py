@@ -1,5 +1,6 @@
 """What only the native engine has: threads, generated code, a compiler that may be missing."""
 
+import platform
 import stat
 
 import networks
@@ -148,3 +149,17 @@ def test_unwritable_cache_is_named(monkeypatch, tmp_path):
     with pytest.raises(Exception, match="set SHD_GENN_CACHE to a folder that you may write to"):
         build.build_library("int x;", "test")
     assert stat.S_ISREG(blocked.stat().st_mode)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these flags are x86's")
+@pytest.mark.parametrize("flags", ["-mno-avx512f", "-mno-avx512f -mno-avx"])
+def test_narrower_vectors(flags, monkeypatch, tmp_path):
+    """The same source for 32-byte and 16-byte vectors agrees with the reference as well."""
+    compiler = " ".join(build.find_compiler())
+    monkeypatch.setenv("CXX", f"{compiler} {flags}")
+    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
+    network = networks.network()
+    events, labels = networks.random_events(4), networks.random_labels(4)
+    expected = Reference(network, CONFIG).gradient(events, labels)
+    with get("native").compile(network, CONFIG) as compiled:
+        assert networks.largest_error(compiled.gradient(events, labels), expected) < 1e-4
