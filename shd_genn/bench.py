@@ -49,8 +49,8 @@ class Options:
     """Hidden neurons."""
     topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
     """Model files."""
-    backend: Literal["native", "reference"] = "native"
-    """What computes; reference takes a second or more for a sample."""
+    backends: tuple[Literal["native", "reference"], ...] = ("native",)
+    """What computes; reference has one thread, and takes a second or so for a sample."""
     threads: tuple[int, ...] = (1, available_cores())
     """Numbers of threads."""
     repetitions: int = 10
@@ -92,10 +92,11 @@ def main() -> None:
     """Measure as the command line says."""
     options = tyro.cli(Options, prog="python -m shd_genn.bench")
     cases = [
-        Case(options.backend, topology, hidden, threads, options.repetitions)
+        Case(backend, topology, hidden, threads, options.repetitions)
+        for backend in options.backends
         for topology in options.topologies
         for hidden in options.hidden_sizes
-        for threads in dict.fromkeys(options.threads)
+        for threads in (dict.fromkeys(options.threads) if backend == "native" else (1,))
     ]
     rows: list[Measurement] = []
     spawn = multiprocessing.get_context("spawn")
