@@ -50,7 +50,7 @@ class Options:
     topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
     """Model files."""
     backends: tuple[Literal["native", "reference"], ...] = ("native",)
-    """What computes; reference has one thread, and takes a second or so for a sample."""
+    """What computes; reference has one thread and is hundreds of times slower."""
     threads: tuple[int, ...] = (1, available_cores())
     """Numbers of threads."""
     repetitions: int = 10

@@ -12,7 +12,7 @@ inline void add_gradient(const Tape& tape, const Population& source, const Popul
                          const float* history, int n_steps, float* gradient, int64_t stride,
                          bool first) {
     for (int offset = 0; offset < target.padded; offset += STRIP) {
-        const float* const strip = history + int64_t(offset) * n_steps;
+        const float* const strip = history_at(history, offset, 0, n_steps);
         for (int i = 0; i < source.size; i++) {
             const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
             if (begin == end && !first) continue;

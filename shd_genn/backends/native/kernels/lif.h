@@ -38,7 +38,7 @@ inline void lif_step(const Population& p, State& state, const Arrivals (&in)[N],
 // -tau_syn lambda_I goes to the history: a spike that arrives in this step adds it to the gradient.
 inline void lif_adjoint(const Population& p, State& state, int step, int n_steps, float* history) {
     for (int offset = 0; offset < p.padded; offset += STRIP) {
-        float* const record = history + int64_t(offset) * n_steps + int64_t(step) * STRIP;
+        float* const record = history_at(history, offset, step, n_steps);
         for (int i = 0; i < VECTORS; i++) {
             Vector& lambda_v = at(state.lambda_v.get() + offset, i);
             Vector& lambda_i = at(state.lambda_i.get() + offset, i);

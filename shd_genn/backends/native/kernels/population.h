@@ -38,6 +38,17 @@ inline Array make_array(int64_t n) {
     return array;
 }
 
+// The adjoint's history of a population: [strip][step][neuron of the strip]. There is one step more
+// than a trial has, and it stays zero: what arrives after the trial has no effect.
+template <class Float>
+inline Float* history_at(Float* history, int offset, int step, int n_steps) {
+    return history + int64_t(offset) * (n_steps + 1) + int64_t(step) * STRIP;
+}
+
+inline Array make_history(const Population& p, int n_steps) {
+    return make_array(int64_t(p.padded) * (n_steps + 1));
+}
+
 inline void clear(const Array& array, int64_t n) {
     std::memset(array.get(), 0, n * sizeof(float));
 }

@@ -47,7 +47,7 @@ inline void read_max(const Population& p, const State& state, int step, Readout&
 inline void li_adjoint(const Population& p, State& state, const float* drive, int step,
                        int n_steps, float* history) {
     for (int offset = 0; offset < p.padded; offset += STRIP) {
-        float* const record = history + int64_t(offset) * n_steps + int64_t(step) * STRIP;
+        float* const record = history_at(history, offset, step, n_steps);
         for (int i = 0; i < VECTORS; i++) {
             const Vector d = at(drive + offset, i);
             Vector& lambda_v = at(state.lambda_v.get() + offset, i);

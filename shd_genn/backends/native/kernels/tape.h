@@ -12,8 +12,7 @@ struct Tape {
     std::vector<int32_t> neuron;
     std::vector<float> slope;  // I/S - V at each spike, in proportion to dV/dt; not for inputs
     int count = 0;
-    // By neuron: the steps at which neuron i's spikes arrive, ascending; those that would arrive
-    // after the trial have no effect and are left out.
+    // By neuron: the steps at which neuron i's spikes arrive, ascending; one after their own.
     std::vector<int32_t> begin_of;
     std::vector<int32_t> arrival;
 
@@ -31,12 +30,11 @@ struct Tape {
 
     void sort_by_neuron(int n_neurons, int n_steps) {
         begin_of.assign(n_neurons + 1, 0);
-        const int n = begin[n_steps - 1];  // spikes of the last step arrive too late
-        for (int k = 0; k < n; k++) begin_of[neuron[k] + 1]++;
+        for (int k = 0; k < count; k++) begin_of[neuron[k] + 1]++;
         for (int i = 0; i < n_neurons; i++) begin_of[i + 1] += begin_of[i];
-        arrival.resize(n);
+        arrival.resize(count);
         std::vector<int32_t> end(begin_of.begin(), begin_of.end() - 1);
-        for (int step = 0; step < n_steps - 1; step++)
+        for (int step = 0; step < n_steps; step++)
             for (int k = begin[step]; k < begin[step + 1]; k++)
                 arrival[end[neuron[k]]++] = step + 1;
     }
@@ -51,31 +49,33 @@ inline int64_t step_at(float time_ms, float dt_ms, int n_steps) {
     return step;
 }
 
-// Input spikes on the grid. A neuron emits at most one a step; the others queue up behind it.
+// Input spikes on the grid, by step and by neuron. A neuron emits at most one a step; the others
+// queue up behind it.
 inline void tape_input(const float* times_ms, const uint16_t* channels, int n_events,
                        int n_channels, int n_steps, float dt_ms, Tape& tape) {
-    std::vector<int32_t> first(n_channels + 1, 0), steps(n_events), free_from(n_channels, 0);
+    std::vector<int32_t> steps(n_events), free_from(n_channels, 0);
     tape.start(n_steps);
+    tape.begin_of.assign(n_channels + 1, 0);
     for (int k = 0; k < n_events; k++) {
         int32_t& free = free_from[channels[k]];
         const int64_t step = std::max<int64_t>(step_at(times_ms[k], dt_ms, n_steps), free);
         steps[k] = int32_t(std::min<int64_t>(step, n_steps));
         if (step >= n_steps) continue;
         free = int32_t(step) + 1;
-        first[channels[k] + 1]++;
+        tape.begin_of[channels[k] + 1]++;
         tape.begin[step + 1]++;
     }
     // two stable counting sorts, by channel and then by step: channels ascend within a step
-    for (int i = 0; i < n_channels; i++) first[i + 1] += first[i];
+    for (int i = 0; i < n_channels; i++) tape.begin_of[i + 1] += tape.begin_of[i];
     for (int n = 0; n < n_steps; n++) tape.begin[n + 1] += tape.begin[n];
     tape.count = tape.begin[n_steps];
-    std::vector<int32_t> by_channel(tape.count);
-    std::vector<int32_t> end(first.begin(), first.end() - 1);
+    tape.arrival.resize(tape.count);
+    std::vector<int32_t> end(tape.begin_of.begin(), tape.begin_of.end() - 1);
     for (int k = 0; k < n_events; k++)
-        if (steps[k] < n_steps) by_channel[end[channels[k]]++] = steps[k];
+        if (steps[k] < n_steps) tape.arrival[end[channels[k]]++] = steps[k] + 1;
     tape.neuron.resize(tape.count);
     end.assign(tape.begin.begin(), tape.begin.end() - 1);
     for (int channel = 0; channel < n_channels; channel++)
-        for (int k = first[channel]; k < first[channel + 1]; k++)
-            tape.neuron[end[by_channel[k]]++] = channel;
+        for (int k = tape.begin_of[channel]; k < tape.begin_of[channel + 1]; k++)
+            tape.neuron[end[tape.arrival[k] - 1]++] = channel;
 }
