@@ -50,9 +50,8 @@ def load(runs: tuple[Path, ...]) -> pd.DataFrame:
         config = folder.config
         sizes = "-".join(map(str, config.model.hidden_sizes))
         shift = config.augment.shift_channels
-        label = f"{Path(config.model.model).stem} {sizes}" + (
-            f", shift ±{shift:g}" if shift else ""
-        )
+        label = f"{Path(config.model.model).stem} {sizes}, rate {config.train.learning_rate:g}"
+        label += f", shift ±{shift:g}" if shift else ""
         table = pd.read_csv(path / "metrics.csv")
         dataset = folder.read_json("environment")["dataset"]["name"]
         tables.append(table.assign(dataset=dataset, label=label, run=path.name))
