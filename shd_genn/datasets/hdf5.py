@@ -24,6 +24,8 @@ from shd_genn.files import written_aside
 
 N_CHANNELS = 700
 """Channels of SHD, SSC and of every file that does not say otherwise."""
+MOST_CLASSES = 65_536
+"""Labels are written as uint16."""
 READ_AT_ONCE = 512
 """Samples that are read at a time: their arrays of objects are short-lived."""
 
@@ -86,7 +88,15 @@ def read_spikes(path: Path, name: str) -> SpikeDataset:
             return _read(file, path, name)
     except DataError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        OverflowError,
+    ) as error:
         raise DataError(
             f"{path} must be a whole HDF5 file in SHD's layout, but {error}; copy or make it again"
         ) from error
@@ -129,26 +139,31 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
 
 def _read_labels(file: h5py.File, path: Path) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     labels = _whole_numbers(file, "labels", path)
-    class_names = _names(file, "extra/keys") or tuple(
-        map(str, range(max(int(labels.max()), 0) + 1))
-    )
+    class_names = _names(file, "extra/keys")
+    # a damaged label must not become as many names
+    n_classes = len(class_names) or min(max(int(labels.max()), 0) + 1, MOST_CLASSES)
     if len(set(class_names)) < len(class_names):
         raise DataError(
             f"{path}: extra/keys must name every class differently, but has "
             f"{', '.join(class_names)}; join the classes of the same name"
         )
-    if labels.min() < 0 or labels.max() >= len(class_names):
+    if labels.min() < 0 or labels.max() >= n_classes:
         raise DataError(
-            f"{path}: 0 <= label < {len(class_names)} classes must hold, but labels range from "
+            f"{path}: 0 <= label < {n_classes} classes must hold, but labels range from "
             f"{labels.min()} to {labels.max()}; correct labels or extra/keys"
         )
-    return labels.astype(np.int32), class_names
+    return labels.astype(np.int32), class_names or tuple(map(str, range(n_classes)))
 
 
 def _read_speakers(
     file: h5py.File, path: Path, n: int
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     names = _names(file, "extra/meta_info/speaker_names")
+    if len(set(names)) < len(names):
+        raise DataError(
+            f"{path}: extra/meta_info/speaker_names must name every speaker differently, but has "
+            f"{', '.join(names)}; number those of the same name"
+        )
     if "extra/speaker" not in file:
         return np.full(n, -1, np.int32), names
     speakers = _whole_numbers(file, "extra/speaker", path)

@@ -116,8 +116,17 @@ NAN, INF = float("nan"), float("inf")
         ([[0.0]], [[80]], [0], {"n_channels": 80}, "0 <= unit < 80 channels must hold"),
         ([[0.0]], [[1.5]], [0], {}, "spikes/units must be whole numbers, but are float64"),
         (*GOOD, {"n_channels": 0}, "1 <= n_channels <= 65536 must hold, but got 0; correct"),
+        (*GOOD, {"n_channels": 65_537}, "1 <= n_channels <= 65536 must hold, but got 65537"),
+        (*GOOD, {"n_channels": INF}, "must be a whole HDF5 file .* cannot convert float infinity"),
         ([[0.0]], [[1]], [-1], {}, "0 <= label < 1 classes must hold, but labels range from -1"),
         ([[0.0]], [[1]], [2], {"keys": [b"a", b"b"]}, "0 <= label < 2 classes .* from 2 to 2"),
+        (
+            [[0.0]],
+            [[1]],
+            [2**40],
+            {},
+            "0 <= label < 65536 classes .* from 1099511627776 to 1099511",
+        ),
         ([[0.0]], [[1]], [0.5], {}, "labels must be a row of whole numbers, but is float64"),
         ([], [], np.array([], np.int64), {}, "must hold samples, but is empty; encode recordings"),
         (*GOOD, {"keys": [b"a", b"a"]}, "extra/keys must name every class differently, but has a"),
@@ -127,18 +136,31 @@ NAN, INF = float("nan"), float("inf")
             {"speaker": [3], "meta_info/speaker_names": [b"x"]},
             "speaker < 1 names must hold, but speakers range up to 3; correct extra/speaker",
         ),
+        (
+            *GOOD,
+            {"speaker": [1], "meta_info/speaker_names": [b"x"]},
+            "speaker < 1 names must hold, but speakers range up to 1",
+        ),
+        (
+            *GOOD,
+            {"speaker": [1], "meta_info/speaker_names": [b"x", b"x"]},
+            "speaker_names must name every speaker differently, but has x, x; number those",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, times, units, labels, more, message):
     path = small.raw(tmp_path / "bad.h5", times, units, labels, **more)
+    content = path.read_bytes()
     with pytest.raises(DataError, match=message) as caught:
         read_spikes(path, "bad")
     assert str(path) in str(caught.value)
+    assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match="but there is none; correct the path"):
         read_spikes(tmp_path / "none.h5", "none")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_of_another_kind(tmp_path):

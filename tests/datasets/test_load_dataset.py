@@ -78,6 +78,25 @@ def test_speakers_by_name_and_by_number_do_not_mix(tmp_path, train):
         load(tmp_path)
 
 
+def test_unknown_speakers_stay_unknown(tmp_path, train):
+    test = small.dataset([0, 1, 1], [1, -1, 0], speaker_names=("d", "e"))
+    splits = load(small.write(tmp_path, train=train, test=test), validation="none")
+    assert splits.test.speakers.tolist() == [4, -1, 3]
+
+
+def test_the_validation_speaker_and_none_else(tmp_path, train):
+    splits = load(small.write(tmp_path, train=train), validation="speaker", validation_speaker="b")
+    assert_samples(splits.valid, train, range(10, 20))
+    assert set(splits.valid.speakers) == {1} and set(splits.train.speakers) == {0, 2, 3}
+
+
+def test_the_seed_decides_the_random_split(tmp_path):
+    train = small.dataset([0, 1] * 20, np.arange(40))  # told apart by their speakers
+    small.write(tmp_path, train=train)
+    chosen = [set(load(tmp_path, seed, validation="random").valid.speakers) for seed in (0, 0, 1)]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
 def test_classes_are_matched_by_name(tmp_path, train):
     other = small.dataset([0, 1, 1], names=("nein", "ja"))
     splits = load(small.write(tmp_path, train=train, test=other), validation="none")
@@ -89,6 +108,13 @@ def test_a_file_may_lack_words_of_another(tmp_path, train):
     few = small.dataset([0, 0], names=("nein",))
     splits = load(small.write(tmp_path, train=train, test=few), validation="none")
     assert splits.test.labels.tolist() == [1, 1] and splits.test.n_classes == 2
+
+
+def test_the_training_file_may_lack_words_of_another(tmp_path):
+    train, test = small.dataset([0] * 8, names=("nein",)), small.dataset([0, 1])
+    splits = load(small.write(tmp_path, train=train, test=test))
+    assert splits.train.class_names == splits.valid.class_names == ("ja", "nein")
+    assert set(splits.train.labels) == set(splits.valid.labels) == {1}
 
 
 def test_other_words_in_the_test_set(tmp_path, train):
@@ -112,6 +138,7 @@ def test_an_unknown_name_is_not_guessed():
 def test_a_folder_without_files(tmp_path):
     with pytest.raises(DataError, match=r"must hold train.h5 and test.h5, .* shd_genn.encode"):
         load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_without_training_samples(tmp_path, test):

@@ -129,6 +129,7 @@ def test_tonic_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tonic", None)
     with pytest.raises(DataError, match=r"needs tonic, .* pip install 'shd_genn\[shd\]'"):
         official.fetch("shd", str(tmp_path))
+    assert names(tmp_path) == []
 
 
 def test_the_command(tmp_path, tonic, monkeypatch, capsys):

@@ -64,6 +64,19 @@ def test_one_speaker_by_name_or_index(speaker, samples):
     assert sorted([*train.events.counts, *valid.events.counts]) == list(range(6))
 
 
+def test_a_name_comes_before_an_index():
+    dataset = numbered([0, 1] * 2, speakers=[0, 0, 1, 1], speaker_names=("1", "Ada"))
+    assert split_speaker(dataset, "1")[1].events.counts.tolist() == [0, 1]
+
+
+def test_labels_and_speakers_stay_with_their_samples():
+    dataset = numbered([0, 1, 1, 0, 0, 1], speakers=[5, 4, 3, 2, 1, -1])
+    for part in split_random(dataset, 0.5, 0):
+        indices = part.events.counts
+        np.testing.assert_array_equal(part.labels, dataset.labels[indices])
+        np.testing.assert_array_equal(part.speakers, dataset.speakers[indices])
+
+
 def test_one_speaker_of_those_without_names():
     _, valid = split_speaker(numbered([0, 1] * 2, speakers=[4, 4, 5, 11]), "5")
     assert valid.events.counts.tolist() == [2]

@@ -57,6 +57,11 @@ def test_who_says_what():
     assert all(voices[t.speaker] == t.voice for t in train + test)
 
 
+def test_every_take_has_random_numbers_of_its_own():
+    drawn = [t.rng.random() for split in ("train", "test") for t in takes(LITTLE, split)]
+    assert len(set(drawn)) == len(drawn)
+
+
 def test_all_voices_exist_and_differ():
     # espeak-ng takes a variant that it does not have for none, without a word
     variants = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
@@ -101,6 +106,7 @@ def test_made_once(cache, capsys):
     train, test = (read_spikes(folder / f"{split}.h5", "") for split in ("train", "test"))
     assert (len(train), len(test)) == (80, 80)
     for part in (train, test):
+        assert set(part.labels) == set(range(20)) and part.n_classes == 20
         assert part.class_names[5] == "five" and part.class_names[15] == "fünf"
         assert part.speaker_names == ("m1", "f1", "f5")
         assert part.n_channels == N_PLACES
@@ -114,6 +120,23 @@ def test_another_recipe_another_folder(cache):
     other = Recipe(seen=LITTLE.seen[:1], unseen=(), train_takes=1, seed=1)
     assert prepare(one) != prepare(other)
     assert content(prepare(one)) != content(prepare(other))
+
+
+def test_two_makings_are_the_same_to_the_byte(cache, monkeypatch):
+    recipe = Recipe(seen=LITTLE.seen[:1], unseen=LITTLE.unseen, train_takes=1, unseen_takes=1)
+    one = prepare(recipe)
+    monkeypatch.setenv("SHD_GENN_CACHE", str(cache / "another"))
+    other = prepare(recipe)
+    assert one != other
+    for file in ("train.h5", "test.h5"):
+        assert (one / file).read_bytes() == (other / file).read_bytes()
+
+
+def test_a_making_that_fails_leaves_no_dataset(cache, monkeypatch):
+    monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: "nowhere.so")
+    with pytest.raises(BuildError, match="must be loadable"):
+        prepare(LITTLE)
+    assert not list(cache.rglob("*.h5"))
 
 
 def test_an_interrupted_making_goes_on_to_the_same_end(cache, monkeypatch):
