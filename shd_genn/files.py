@@ -55,6 +55,27 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep a folder to one program at a time; others that want it are refused.
+
+    The system frees it, too, if the program is killed; no file is left in it.
+
+    Raises:
+        ConfigError: if another program has it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"{folder} must be free, but another program is working in it; wait for it or stop it"
+        ) from error
+    finally:
+        os.close(handle)
+
+
 def cache_dir(*parts: str) -> Path:
     """A folder in the user's cache, made if it is missing.
 

@@ -22,6 +22,7 @@ from shd_genn.datasets.spikes import SpikeDataset, Splits
 from shd_genn.datasets.split import speaker_name
 from shd_genn.errors import ConfigError, DivergedError, ShdGennError
 from shd_genn.events import Events
+from shd_genn.files import claimed
 from shd_genn.judge import Tally, evaluate, judge
 from shd_genn.model import build_network, compile_network, find_model
 from shd_genn.progress import Advance, progress
@@ -86,7 +87,6 @@ def resume(folder: RunFolder, config: Config) -> None:
         raise ConfigError(
             f"{folder.path} is complete after {done} epochs; give more --epochs to go on"
         )
-    folder.write_config(config)
     _run(folder, config, splits)
 
 
@@ -148,6 +148,12 @@ class _Best:
 
 def _run(folder: RunFolder, config: Config, splits: Splits) -> None:
     """Train until the end, whatever was done before, and keep the summary true."""
+    with claimed(folder.path):
+        folder.write_config(config)
+        _run_claimed(folder, config, splits)
+
+
+def _run_claimed(folder: RunFolder, config: Config, splits: Splits) -> None:
     folder.write_json("summary", {"state": "running"})
     try:
         with compile_network(config, folder.path / "model.py") as compiled:

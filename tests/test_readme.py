@@ -55,7 +55,8 @@ def place(tmp_path_factory):
                 t = np.arange(3200) / 16_000
                 sound = 0.3 * np.sin(2 * np.pi * pitch * t) + 0.01 * rng.normal(size=len(t))
                 soundfile.write(path, sound, 16_000)
-    (folder / "models").symlink_to(ROOT / "models")
+    for name in ("models", "analysis"):
+        (folder / name).symlink_to(ROOT / name)
     (folder / "stand_ins/tonic").mkdir(parents=True)
     (folder / "stand_ins/tonic/__init__.py").write_text("")
     (folder / "stand_ins/tonic/datasets.py").write_text(FAKE_TONIC)

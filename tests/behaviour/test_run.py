@@ -197,6 +197,23 @@ def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
     assert progress_of(tmp_path) == done + 2
 
 
+def test_one_program_at_a_time_works_in_a_run(data, tmp_path):
+    options = ["--dataset", data, *tiny.OPTIONS, "--epochs", 5000, "--runs", tmp_path]
+    process = subprocess.Popen(
+        command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: progress_of(tmp_path) > 1, process)
+        (folder,) = tmp_path.iterdir()
+        result = run("--resume", folder, "--epochs", 9)
+    finally:
+        process.kill()
+        process.wait()
+    assert result.returncode == 2
+    assert "must be free, but another program is working in it" in result.stderr
+    assert RunFolder.open(folder).config.train.epochs == 5000
+
+
 def test_a_complete_run_is_not_resumed_but_can_be_lengthened(finished):
     folder, _ = finished
     result = run("--resume", folder)
