@@ -9,6 +9,7 @@ accuracy at the chosen epoch is a dot for each run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ from shd_genn.files import written_aside
 from shd_genn.record import RunFolder
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "0.3", "0.6")
-"""Okabe and Ito's colours, which the colour-blind can tell apart."""
+"""Okabe and Ito's colours, which the colour-blind can tell apart; from the ninth group on again."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ def load(runs: tuple[Path, ...]) -> pd.DataFrame:
 def plot(epochs: pd.DataFrame) -> Figure:
     """One panel a dataset."""
     datasets = sorted(epochs["dataset"].unique())
-    figure = Figure(figsize=(4.6 * len(datasets), 3.6), layout="constrained")
+    figure = Figure(figsize=(4.8 * len(datasets), 5.4), layout="constrained")
     panels = figure.subplots(1, len(datasets), squeeze=False, sharey=True)[0]
     for ax, dataset in zip(panels, datasets, strict=True):
         part = epochs[epochs["dataset"] == dataset]
-        for colour, (label, group) in zip(COLOURS, part.groupby("label"), strict=False):
+        for colour, (label, group) in zip(cycle(COLOURS), part.groupby("label"), strict=False):
             train = group[group["split"] == "train"].groupby("epoch")["accuracy"]
             mean = 100 * train.mean()
             ax.plot(mean.index, mean, color=colour, ls="--", lw=1)
@@ -81,7 +82,13 @@ def plot(epochs: pd.DataFrame) -> Figure:
         ax.set(title=dataset, xlabel="epoch", ylim=(0, 101))
         ax.grid(alpha=0.3, lw=0.5)
         ax.legend(
-            loc="lower right", fontsize="x-small", title="test accuracy", title_fontsize="x-small"
+            loc="upper left",
+            bbox_to_anchor=(0, -0.16),
+            frameon=False,
+            fontsize="small",
+            title="test accuracy",
+            title_fontsize="small",
+            alignment="left",
         )
     panels[0].set_ylabel("accuracy (%): training dashed, test dots")
     return figure
