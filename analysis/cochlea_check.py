@@ -6,6 +6,7 @@ python analysis/cochlea_check.py RECORDINGS… --samples SHD.h5 -o FILE
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def plot(encoded: dict[str, Spikes], genuine: SpikeDataset) -> Figure:
 
     counts.plot(np.zeros(len(genuine)), genuine.events.counts, "o", color="0.5", alpha=0.7)
     for i, (_, channels) in enumerate(encoded.values(), 1):
-        counts.plot(i, len(channels), "D", color=COLOURS[i - 1], ms=8)
+        counts.plot(i, len(channels), "D", color=COLOURS[(i - 1) % len(COLOURS)], ms=8)
     counts.set_xticks(range(len(encoded) + 1), [f"genuine\n(n = {len(genuine)})", *letters])
     counts.set(ylabel="spikes per sample", xlim=(-0.6, len(encoded) + 0.6), ylim=(0, None))
 
@@ -62,20 +63,20 @@ def plot(encoded: dict[str, Spikes], genuine: SpikeDataset) -> Figure:
     low, high = np.min(theirs, axis=0), np.max(theirs, axis=0)
     bands.fill_between(centres, low, high, color="0.85", label="range of the genuine samples")
     for colour, letter, (name, (_, channels)) in zip(
-        COLOURS, letters, encoded.items(), strict=False
+        cycle(COLOURS), letters, encoded.items(), strict=False
     ):
         bands.plot(centres, histogram(channels), color=colour, label=f"{letter}: {name}")
     bands.set(xlabel="channel (0: high, 699: low frequency)", ylabel="spikes per 20 channels")
     bands.set(yscale="symlog", ylim=(0, None), xlim=(0, genuine.n_channels))
     bands.legend(fontsize="small", frameon=False, loc="upper left")
 
-    rasters = {"a genuine sample": genuine.events.sample(2)}
+    rasters = {"a genuine sample": genuine.events.sample(min(2, len(genuine) - 1))}
     rasters |= {f"{letter}: ours": s for letter, s in zip(letters, encoded.values(), strict=True)}
-    panels = below.subplots(1, len(rasters), sharey=True, squeeze=False)[0]
+    panels = below.subplots(1, len(rasters), sharex=True, sharey=True, squeeze=False)[0]
     for ax, (name, (times_ms, channels)) in zip(panels, rasters.items(), strict=True):
         ax.scatter(times_ms, channels, s=0.3, color="0.1", lw=0, rasterized=True)
-        ax.set(title=name, xlabel="time (ms)", xlim=(0, None), ylim=(genuine.n_channels, 0))
-    panels[0].set_ylabel("channel")
+        ax.set(title=name, xlabel="time (ms)", ylim=(genuine.n_channels, 0))
+    panels[0].set(ylabel="channel", xlim=(0, max(times[-1] for times, _ in rasters.values())))
     return figure
 
 

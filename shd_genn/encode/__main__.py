@@ -15,7 +15,7 @@ from shd_genn.datasets.hdf5 import write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.audio import Recording, find_recordings, read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
-from shd_genn.errors import DataError
+from shd_genn.errors import DataError, require
 from shd_genn.events import Events
 from shd_genn.progress import progress
 
@@ -43,6 +43,8 @@ class Options:
 def main() -> None:
     """Encode as the command line says."""
     options = tyro.cli(Options, prog="python -m shd_genn.encode")
+    require(options.seed >= 0, "0 <= seed", options.seed, "give another one")
+    require(options.workers >= 0, "0 <= workers", options.workers, "0: as many as there are cores")
     recordings = find_recordings(options.recordings)
     cochlea = Cochlea(rms=options.rms, ramp_ms=options.ramp_ms)
     if options.output.is_dir():

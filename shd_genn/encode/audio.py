@@ -52,7 +52,16 @@ def find_recordings(source: Path) -> list[Recording]:
 
 
 def _read_manifest(manifest: Path) -> list[Recording]:
-    with manifest.open(newline="", encoding="utf-8") as file:
+    try:
+        return _read_rows(manifest)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{manifest} must be a CSV file in UTF-8, but {error}; save it as such"
+        ) from error
+
+
+def _read_rows(manifest: Path) -> list[Recording]:
+    with manifest.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark first
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         missing = [name for name in ("file", "word") if name not in columns]
@@ -90,7 +99,7 @@ def read_audio(path: Path, rate: int) -> NDArray[np.float64]:
     """
     try:
         audio, own_rate = soundfile.read(path, dtype="float64", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
+    except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
         raise DataError(f"{path} must be a sound file, but {error}; convert it to WAV") from error
     mono: NDArray[np.float64] = audio.mean(axis=1)
     if not np.isfinite(mono).all():

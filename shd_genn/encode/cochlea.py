@@ -68,6 +68,14 @@ class BushyCell:
     weight: float = 13_000.0
     """Summed weight of all fibres in 1/s; the threshold is 1."""
 
+    def __post_init__(self) -> None:
+        step = 2000 / RATE
+        require(self.n_fibres >= 1, "1 <= n_fibres", self.n_fibres, "SHD: 40")
+        require(self.dead_time_ms >= step, "1/24 <= dead_time_ms", self.dead_time_ms, "SHD: 1")
+        require(self.tau_mem_ms > 0, "0 < tau_mem_ms", self.tau_mem_ms, "SHD: 1")
+        require(self.tau_syn_ms > 0, "0 < tau_syn_ms", self.tau_syn_ms, "SHD: 0.5")
+        require(self.refractory_ms >= 0, "0 <= refractory_ms", self.refractory_ms, "SHD: 1")
+
 
 @dataclass(frozen=True)
 class Cochlea:
