@@ -8,11 +8,11 @@ from shd_genn.encode.audio import find_recordings, read_audio
 from shd_genn.errors import DataError
 
 
-def write(path, rate=16_000, seconds=0.1, channels=1):
+def write(path, rate=16_000, seconds=0.1):
     path.parent.mkdir(parents=True, exist_ok=True)
     t = np.arange(round(rate * seconds)) / rate
     sound = 0.5 * np.sin(2 * np.pi * 440 * t)
-    soundfile.write(path, np.column_stack([sound] * channels), rate)
+    soundfile.write(path, sound, rate)
     return path
 
 
@@ -46,9 +46,11 @@ def test_any_rate_becomes_the_wanted_one(tmp_path, rate):
 
 
 def test_channels_are_averaged(tmp_path):
-    mono = read_audio(write(tmp_path / "a.wav"), 16_000)
-    stereo = read_audio(write(tmp_path / "b.wav", channels=2), 16_000)
-    np.testing.assert_allclose(stereo, mono, atol=1e-12)
+    left, right = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 800))
+    soundfile.write(tmp_path / "a.wav", np.column_stack([left, right]), 16_000, subtype="DOUBLE")
+    np.testing.assert_allclose(
+        read_audio(tmp_path / "a.wav", 16_000), (left + right) / 2, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,18 @@ def test_wrong_manifests(tmp_path, text, message):
         find_recordings(tmp_path / "list.csv")
 
 
+def test_manifest_from_a_spreadsheet_with_a_mark_first(tmp_path):
+    write(tmp_path / "a.wav")
+    (tmp_path / "list.csv").write_text("file,word\na.wav,yes\n", encoding="utf-8-sig")
+    assert [r.word for r in find_recordings(tmp_path / "list.csv")] == ["yes"]
+
+
+def test_manifest_that_is_not_utf8(tmp_path):
+    (tmp_path / "list.csv").write_bytes("file,word\na.wav,zwölf\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"list\.csv must be a CSV file in UTF-8, but .*0xf6"):
+        find_recordings(tmp_path / "list.csv")
+
+
 def test_folder_without_recordings(tmp_path):
     with pytest.raises(DataError, match="must hold a folder a word with WAV or FLAC files"):
         find_recordings(tmp_path)
@@ -77,16 +91,40 @@ def test_no_such_source(tmp_path):
         find_recordings(tmp_path / "nowhere")
 
 
-def test_what_is_no_sound(tmp_path):
-    path = tmp_path / "a.wav"
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.raw", "a.txt"])
+def test_what_is_no_sound(tmp_path, name):
+    path = tmp_path / name
     path.write_text("text")
-    with pytest.raises(DataError, match=r"a\.wav must be a sound file, but .*; convert it"):
+    with pytest.raises(DataError, match=rf"{name} must be a sound file, but .*; convert it"):
         read_audio(path, 48_000)
 
 
-@pytest.mark.parametrize(("value", "message"), [(0.0, "must not be silent"), (np.nan, "be finite")])
+def test_flac_that_was_cut_off(tmp_path):
+    path = write(tmp_path / "a.flac", seconds=1)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"a\.flac must be a sound file, but "):
+        read_audio(path, 48_000)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0.0, r"a\.wav must not be silent, but all its samples are 0; leave it out"),
+        (np.nan, r"a\.wav must be finite, but has NaN or infinite samples"),
+        (np.inf, r"a\.wav must be finite, but has NaN or infinite samples"),
+    ],
+)
 def test_sound_without_content(tmp_path, value, message):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.full(800, value), 16_000, subtype="FLOAT")
-    with pytest.raises(DataError, match=rf"a\.wav must .*{message.split()[-1]}"):
+    with pytest.raises(DataError, match=message):
         read_audio(path, 48_000)
+
+
+def test_one_bad_sample_is_found(tmp_path):
+    sound = np.full(800, 0.1)
+    sound[500] = np.nan
+    soundfile.write(tmp_path / "a.wav", sound, 16_000, subtype="FLOAT")
+    with pytest.raises(DataError, match="must be finite"):
+        read_audio(tmp_path / "a.wav", 48_000)

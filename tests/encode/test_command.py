@@ -1,14 +1,20 @@
 """`python -m shd_genn.encode` as a user meets it."""
 
+import re
 import subprocess
 import sys
+from dataclasses import fields
 
 import h5py
 import numpy as np
 import pytest
 import soundfile
 
-from shd_genn.datasets.hdf5 import read_spikes
+from shd_genn.cli import command
+from shd_genn.datasets.hdf5 import read_spikes, write_spikes
+from shd_genn.encode.__main__ import Options, encode_recordings, main
+from shd_genn.encode.audio import find_recordings
+from shd_genn.encode.cochlea import Cochlea
 
 
 def run(*arguments):
@@ -63,6 +69,103 @@ def test_manifest_names_speakers_and_seed_decides(recordings, tmp_path):
     assert one.events.counts.tolist() != other.events.counts.tolist()
 
 
+def test_the_file_has_the_spikes_cut_to_float16_seconds(recordings, tmp_path):
+    found = find_recordings(recordings)
+    encoded = encode_recordings(found, Cochlea(), seed=5, n_workers=2, name="x")
+    write_spikes(tmp_path / "once.h5", encoded)
+    once = read_spikes(tmp_path / "once.h5", "x")
+    cut = (encoded.events.times_ms / 1000).astype(np.float16).astype(np.float32) * 1000
+    np.testing.assert_array_equal(once.events.times_ms, cut.astype(np.float32))
+    np.testing.assert_array_equal(once.events.offsets, encoded.events.offsets)
+    np.testing.assert_array_equal(once.events.channels, encoded.events.channels)
+    # what was cut once is not cut again
+    write_spikes(tmp_path / "twice.h5", once)
+    twice = read_spikes(tmp_path / "twice.h5", "x")
+    np.testing.assert_array_equal(twice.events.times_ms, once.events.times_ms)
+
+
+def spoil_nothing(folder):
+    return folder
+
+
+def text_as_wav(folder):
+    (folder / "up" / "9.wav").write_text("text")
+    return folder
+
+
+def silence(folder):
+    soundfile.write(folder / "up" / "9.wav", np.zeros(4000), 16_000)
+    return folder
+
+
+def nan(folder):
+    soundfile.write(folder / "up" / "9.wav", np.full(4000, np.nan), 16_000, subtype="FLOAT")
+    return folder
+
+
+def short(folder):
+    soundfile.write(folder / "up" / "9.wav", np.full(200, 0.1), 16_000)
+    return folder
+
+
+def manifest_of(text):
+    def write(folder):
+        (folder / "list.csv").write_text(text)
+        return folder / "list.csv"
+
+    return write
+
+
+def empty_folder(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def no_such_path(folder):
+    return folder / "nowhere"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "message"),
+    [
+        (text_as_wav, [], r"9\.wav must be a sound file, but .*; convert it to WAV"),
+        (silence, [], r"9\.wav must not be silent, but all its samples are 0; leave it out"),
+        (nan, [], r"9\.wav must be finite, but has NaN or infinite samples"),
+        (short, [], r"9\.wav: a recording must last at least 60 ms, but got 12\.5 ms"),
+        (
+            manifest_of("file,word\nup/0.wav,up\nup/7.wav,up\n"),
+            [],
+            r"list\.csv, line 3: .*7\.wav must be a sound file, but there is none",
+        ),
+        (
+            manifest_of("path,word\nup/0.wav,up\n"),
+            [],
+            r"list\.csv must have columns file,word,speaker, but has path,word; add file",
+        ),
+        (empty_folder, [], r"empty must hold a folder a word with WAV or FLAC files in it"),
+        (no_such_path, [], r"nowhere must be a folder or a CSV file, but is neither"),
+        (spoil_nothing, ["--seed", "-1"], "0 <= seed must hold, but got -1"),
+        (spoil_nothing, ["--workers", "-1"], "0 <= workers must hold, but got -1"),
+        (spoil_nothing, ["--rms", "0"], "0 < rms < inf must hold, but got 0"),
+        (spoil_nothing, ["--ramp-ms", "nan"], "0 <= ramp_ms must hold, but got nan"),
+    ],
+)
+def test_what_is_wrong_is_said_and_leaves_the_old_file(
+    recordings, tmp_path, monkeypatch, capsys, spoil, options, message
+):
+    """In this process, for speed; below, one is met in a process of its own."""
+    output = tmp_path / "out" / "train.h5"
+    output.parent.mkdir()
+    output.write_text("old")
+    source = str(spoil(recordings))
+    monkeypatch.setattr(sys, "argv", ["encode", source, "-o", str(output), *options])
+    with pytest.raises(SystemExit) as left:
+        command(main)
+    assert left.value.code == 2
+    assert re.search(f"^error: .*{message}", capsys.readouterr().err, re.MULTILINE)
+    assert output.read_text() == "old" and list(output.parent.iterdir()) == [output]
+
+
 def test_a_bad_recording_is_named_and_leaves_no_file(recordings, tmp_path):
     soundfile.write(recordings / "up" / "9.wav", np.zeros(4000), 16_000)
     output = tmp_path / "out" / "train.h5"
@@ -72,19 +175,21 @@ def test_a_bad_recording_is_named_and_leaves_no_file(recordings, tmp_path):
     assert not output.exists() and not list(tmp_path.glob("out/*"))
 
 
-def test_short_recording_is_named(recordings, tmp_path):
-    soundfile.write(recordings / "up" / "9.wav", np.ones(200) * 0.1, 16_000)
-    result = run(recordings, "-o", tmp_path / "train.h5")
-    assert result.returncode == 2
-    assert "9.wav: a recording must last at least 60 ms" in result.stderr
-
-
 def test_output_that_is_a_folder(recordings, tmp_path):
     result = run(recordings, "-o", tmp_path)
     assert result.returncode == 2 and "must be a file to write, but is a folder" in result.stderr
 
 
+def test_options_that_are_missing_or_unknown(recordings):
+    assert run(recordings).returncode == 2
+    assert run(recordings, "-o", "x.h5", "--speed", 3).returncode == 2
+
+
 def test_help_explains_every_option():
-    text = run("--help").stdout
-    for option in ("RECORDINGS", "--output", "-o", "--seed", "--workers", "--rms", "--ramp-ms"):
-        assert option in text
+    result = run("--help")
+    assert result.returncode == 0
+    named = [f"--{field.name.replace('_', '-')}" for field in fields(Options)]
+    named[0] = "RECORDINGS"  # the only positional one
+    assert {"--output", "--seed", "--workers", "--rms", "--ramp-ms"} <= set(named)
+    for option in [*named, "-o"]:
+        assert option in result.stdout
