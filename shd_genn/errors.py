@@ -23,6 +23,10 @@ class DivergedError(ShdGennError, ArithmeticError):
     """Training whose loss or weights are no longer finite."""
 
 
+class PrunedError(ShdGennError):
+    """Training that was ended early because others do better."""
+
+
 def require(holds: bool, relation: str, value: object, cure: str) -> None:
     """Raise a ConfigError that states the relation, the value and the cure, unless it holds.
 

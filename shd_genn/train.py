@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from shd_genn.config import Config
 from shd_genn.datasets.load import load_dataset
 from shd_genn.datasets.spikes import SpikeDataset, Splits
 from shd_genn.datasets.split import speaker_name
-from shd_genn.errors import ConfigError, DivergedError, ShdGennError
+from shd_genn.errors import ConfigError, DivergedError, PrunedError, ShdGennError
 from shd_genn.events import Events
 from shd_genn.files import claimed
 from shd_genn.judge import Tally, evaluate, judge
@@ -31,13 +31,19 @@ from shd_genn.record import RunFolder
 Batch = tuple[Events, NDArray[np.int32]]
 Item = TypeVar("Item")
 
+OnEpoch = Callable[[RunFolder, list[dict[str, Any]]], None]
+"""``on_epoch(folder, rows)`` gets the new rows of ``metrics.csv``: as a run begins those of epochs
+done before (none for a new run), then those of every epoch once it is saved. What it raises ends
+the run; `PrunedError` is recorded as such."""
 
-def start(config: Config, runs: Path) -> RunFolder:
+
+def start(config: Config, runs: Path, on_epoch: OnEpoch | None = None) -> RunFolder:
     """Train a network from the beginning.
 
     Args:
         config: All settings.
         runs: The folder that run folders go into.
+        on_epoch: Is told of every epoch; see `OnEpoch`.
 
     Returns:
         The run's folder, complete.
@@ -52,16 +58,17 @@ def start(config: Config, runs: Path) -> RunFolder:
     build_network(config, model_file)  # errors in it should leave no run folder behind
     folder = RunFolder.create(runs, config, splits.train.name, model_file)
     folder.write_json("environment", environment.describe(config.backend, splits))
-    _run(folder, config, splits)
+    _run(folder, config, splits, on_epoch)
     return folder
 
 
-def resume(folder: RunFolder, config: Config) -> None:
+def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -> None:
     """Go on with an interrupted run, to the same numbers as if it had not been.
 
     Args:
         folder: The run.
         config: Its settings; epochs and threads may be others than before.
+        on_epoch: Is told of every epoch; see `OnEpoch`.
 
     Raises:
         ConfigError: if other settings or the dataset have changed, or the run is complete.
@@ -87,7 +94,7 @@ def resume(folder: RunFolder, config: Config) -> None:
         raise ConfigError(
             f"{folder.path} is complete after {done} epochs; give more --epochs to go on"
         )
-    _run(folder, config, splits)
+    _run(folder, config, splits, on_epoch)
 
 
 def difference(before: Config, after: Config) -> str:
@@ -146,29 +153,34 @@ class _Best:
         return True
 
 
-def _run(folder: RunFolder, config: Config, splits: Splits) -> None:
+def _run(folder: RunFolder, config: Config, splits: Splits, on_epoch: OnEpoch | None) -> None:
     """Train until the end, whatever was done before, and keep the summary true."""
     with claimed(folder.path):
         folder.write_config(config)
-        _run_claimed(folder, config, splits)
+        _run_claimed(folder, config, splits, on_epoch or (lambda *_: None))
 
 
-def _run_claimed(folder: RunFolder, config: Config, splits: Splits) -> None:
+def _run_claimed(folder: RunFolder, config: Config, splits: Splits, on_epoch: OnEpoch) -> None:
     folder.write_json("summary", {"state": "running"})
     try:
         with compile_network(config, folder.path / "model.py") as compiled:
-            best = _train(folder, config, splits, compiled)
+            best = _train(folder, config, splits, compiled, on_epoch)
             _finish(folder, config, splits, compiled, best)
     except KeyboardInterrupt:
         folder.write_json("summary", {"state": "interrupted"})
         print(f"stopped; to go on: python -m shd_genn.run --resume {folder.path}", file=sys.stderr)
+        raise
+    except PrunedError as error:
+        folder.write_json("summary", {"state": "pruned", "reason": str(error)})
         raise
     except ShdGennError as error:
         folder.write_json("summary", {"state": "failed", "reason": str(error)})
         raise
 
 
-def _train(folder: RunFolder, config: Config, splits: Splits, compiled: Compiled) -> _Best:
+def _train(
+    folder: RunFolder, config: Config, splits: Splits, compiled: Compiled, on_epoch: OnEpoch
+) -> _Best:
     metrics: list[dict[str, Any]] = []
     best, first = _Best(), 0
     chosen_by = "train" if splits.valid is None else "valid"
@@ -179,6 +191,7 @@ def _train(folder: RunFolder, config: Config, splits: Splits, compiled: Compiled
         for row in metrics:
             if row["split"] == chosen_by:
                 best.improved(row)
+    on_epoch(folder, metrics)
 
     n_batches = -(-len(splits.train) // config.train.batch_size)
     with progress("Training", config.train.epochs * n_batches, "batches") as advance:
@@ -197,6 +210,7 @@ def _train(folder: RunFolder, config: Config, splits: Splits, compiled: Compiled
                 folder.save_checkpoint("best", compiled, epoch)
             # last of all: what it says is done, is done
             folder.save_checkpoint("last", compiled, epoch)
+            on_epoch(folder, rows)
     return best
 
 

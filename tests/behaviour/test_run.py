@@ -14,7 +14,7 @@ import tiny
 
 from shd_genn import train
 from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.errors import ConfigError, DivergedError
+from shd_genn.errors import ConfigError, DivergedError, PrunedError
 from shd_genn.record import RunFolder
 
 
@@ -195,6 +195,25 @@ def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
     result = run("--resume", folder, "--epochs", done + 3)
     assert result.returncode == 0, result.stderr
     assert progress_of(tmp_path) == done + 2
+
+
+def test_a_run_tells_of_its_epochs_and_can_be_ended_by_who_listens(data, tmp_path):
+    heard = []
+
+    def listen(folder, rows):
+        heard.append([(int(row["epoch"]), row["split"]) for row in rows])
+        if len(heard) == 3:
+            raise PrunedError("others do better")
+
+    with pytest.raises(PrunedError):
+        train.start(settings(data), tmp_path, listen)
+    epochs = [[(epoch, split) for split in ("train", "valid")] for epoch in range(4)]
+    assert heard == [[], *epochs[:2]]
+    (path,) = tmp_path.iterdir()
+    folder = RunFolder.open(path)
+    assert folder.read_json("summary") == {"state": "pruned", "reason": "others do better"}
+    train.resume(folder, folder.config, listen)  # what is saved is told again
+    assert heard[3:] == [epochs[0] + epochs[1], *epochs[2:]]
 
 
 def test_one_program_at_a_time_works_in_a_run(data, tmp_path):
