@@ -158,12 +158,12 @@ def synthetic_batch(n_samples: int) -> tuple[Events, NDArray[np.int32]]:
 
 def scale_to_activity(compiled: Compiled, events: Events) -> None:
     """Scale the input weights until hidden neurons spike as often as wanted."""
-    original = compiled.weights()
+    original = compiled.parameters()
     low, high = 0.2, 2.0
     for _ in range(10):
         scale = (low + high) / 2
         scaled = original["input_hidden0"] * np.float32(scale)
-        compiled.set_weights({**original, "input_hidden0": scaled})
+        compiled.set_parameters({**original, "input_hidden0": scaled})
         spikes = float(compiled.evaluate(events).spike_counts["hidden0"].mean())
         if abs(spikes - SPIKES_PER_NEURON) < 0.25:
             return

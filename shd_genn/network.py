@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,16 @@ Readout = Literal["avg_var_exp_weight", "avg_var", "sum_var", "max_var"]
 * ``max_var``: the largest V, or 0 if V never rises above it, the papers' max (`MaxVar`)
 """
 READOUTS: tuple[Readout, ...] = ("avg_var_exp_weight", "avg_var", "sum_var", "max_var")
+
+
+Kind = Literal["weight", "delay", "tau_mem", "tau_syn", "v_thresh"]
+"""What can be learned: of synapses weights and delays, of neurons the others."""
+
+
+def kind_of(key: str) -> Kind:
+    """The kind of a parameter from its key: ``input_hidden0.delay`` is a delay."""
+    _, dot, kind = key.partition(".")
+    return cast(Kind, kind) if dot else "weight"
 
 
 @dataclass(frozen=True)
@@ -265,8 +275,8 @@ class Network:
         assert isinstance(neuron, LeakyIntegrate)
         return neuron
 
-    def initial_weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
-        """Draw the weights that training starts from.
+    def initial_parameters(self, seed: int) -> dict[str, NDArray[np.float32]]:
+        """Draw the parameters that training starts from.
 
         They depend on the seed and on the connection's name alone, so that they are the same for
         every backend and stay the same when other connections are added.
@@ -284,21 +294,21 @@ class Network:
             for connection in self.connections
         }
 
-    def check_weights(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Refuse weights that are not of this network.
+    def check_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
+        """Refuse parameters that are not of this network.
 
         Raises:
             ConfigError: if names or shapes differ, or a weight is not finite.
         """
         expected = {connection.name: connection.shape for connection in self.connections}
-        given = {name: array.shape for name, array in weights.items()}
+        given = {name: array.shape for name, array in parameters.items()}
         require(
             given == expected,
             f"weights of shapes {expected}",
             given,
             "load weights of a network of the same sizes and connections",
         )
-        for name, array in weights.items():
+        for name, array in parameters.items():
             if not np.isfinite(array).all():
                 raise ConfigError(
                     f"weights {name} must be finite, but {np.sum(~np.isfinite(array))} are not; "

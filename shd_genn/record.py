@@ -27,14 +27,18 @@ config.toml       every setting; python -m shd_genn.run --config config.toml rep
 model.py          the file that describes the network
 environment.json  versions, commit, machine, backend, compiler, command, and what the dataset is
 metrics.csv       one row per epoch and split: accuracy, loss, spikes, seconds
-best.npz          weights and optimiser state of the chosen epoch
-last.npz          weights and optimiser state of the last whole epoch
+best.npz          parameters and optimiser state of the chosen epoch
+last.npz          parameters and optimiser state of the last whole epoch
 summary.json      state of the run, and the final numbers; the test set is judged once, at the end
 predictions.csv   what was said of every test sample
 spike_counts.npz  spikes of every hidden neuron for every test sample
 
 In metrics.csv and summary.json hidden spikes are per neuron and trial: mean, standard deviation,
 minimum and maximum over the neurons of all hidden layers; silent neurons never spiked in the split.
+
+In best.npz and last.npz parameter_SOURCE_TARGET are weights, [source neuron, target neuron];
+parameter_SOURCE_TARGET.delay delays in steps; parameter_POPULATION.tau_mem and .tau_syn time
+constants in ms, and .v_thresh thresholds, one a neuron; adam_m_KEY and adam_v_KEY Adam's moments.
 
 python -m shd_genn.run --resume FOLDER            goes on with an interrupted run
 python -m shd_genn.evaluate FOLDER --dataset DIR  judges it on other data
@@ -146,14 +150,14 @@ class RunFolder:
             ) from error
 
     def save_checkpoint(self, name: str, compiled: Compiled, epoch: int) -> None:
-        """Write weights and optimiser state after an epoch as ``best`` or ``last``."""
+        """Write parameters and optimiser state after an epoch as ``best`` or ``last``."""
         arrays: dict[str, NDArray[Any]] = {"epoch": np.array(epoch)}
-        arrays |= {f"weights_{key}": value for key, value in compiled.weights().items()}
+        arrays |= {f"parameter_{key}": value for key, value in compiled.parameters().items()}
         arrays |= {f"adam_{key}": value for key, value in compiled.optimiser_state().items()}
         self.write_arrays(name, arrays)
 
     def load_checkpoint(self, name: str, compiled: Compiled) -> int:
-        """Put weights and optimiser state into a network; the epoch after which they were saved.
+        """Put parameters and optimiser state into a network; the epoch after which they were saved.
 
         Raises:
             ConfigError: if there is no such checkpoint, or it is of another network.
@@ -164,7 +168,8 @@ class RunFolder:
             own = (key for key in arrays if key.startswith(prefix))
             return {key.removeprefix(prefix): arrays[key] for key in own}
 
-        compiled.set_weights(part("weights_"))
+        # runs from when only weights were learned have weights_
+        compiled.set_parameters(part("parameter_") or part("weights_"))
         compiled.set_optimiser_state(part("adam_"))
         return int(arrays["epoch"])
 

@@ -228,10 +228,10 @@ def _train_epoch(
             )
         tally.add(result, labels)
         advance()
-    if not all(np.isfinite(w).all() for w in compiled.weights().values()):
+    if not all(np.isfinite(array).all() for array in compiled.parameters().values()):
         raise DivergedError(
-            f"all weights must stay finite, but are not after epoch {epoch}; lower learning_rate "
-            f"({config.train.learning_rate:g}); the weights before this epoch are kept"
+            f"all parameters must stay finite, but are not after epoch {epoch}; lower "
+            f"learning_rate ({config.train.learning_rate:g}); those before this epoch are kept"
         )
     return {**tally.row(epoch, "train"), "learning_rate": config.train.learning_rate}
 

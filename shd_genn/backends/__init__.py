@@ -20,12 +20,26 @@ from numpy.typing import NDArray
 
 from shd_genn.errors import ConfigError, require
 from shd_genn.events import Events
-from shd_genn.network import Network
+from shd_genn.network import Network, kind_of
 
 BACKENDS = ("native", "reference")
 
-Weights = dict[str, NDArray[np.float32]]
-"""Connection name → float32, (source neurons, target neurons)."""
+Parameters = dict[str, NDArray[np.float32]]
+"""All that a run may learn, float32, under flat keys, which are those of checkpoints too:
+
+| key                  | kind       | unit  | shape                            |
+|----------------------|------------|-------|----------------------------------|
+| `CONNECTION`         | `weight`   |       | (source neurons, target neurons) |
+| `CONNECTION.delay`   | `delay`    | steps | (source neurons, target neurons) |
+| `POPULATION.tau_mem` | `tau_mem`  | ms    | (neurons,)                       |
+| `POPULATION.tau_syn` | `tau_syn`  | ms    | (neurons,)                       |
+| `POPULATION.v_thresh`| `v_thresh` |       | (neurons,)                       |
+
+Weights are always there; the others where the network has a number for each neuron or synapse.
+"""
+
+LearningRate = float | Mapping[str, float]
+"""One rate for everything that is learned, or one for each kind of parameter."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,24 @@ class Regulariser:
         for name in ("upper", "lower", "target"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"0 <= regulariser {name} < inf", value, "0 means none")
+
+
+def rate_of(learning_rate: LearningRate, key: str) -> float:
+    """The learning rate of one of the `Parameters`.
+
+    Raises:
+        ConfigError: if rates are given by kind, but not for this one.
+    """
+    if not isinstance(learning_rate, Mapping):
+        return learning_rate
+    kind = kind_of(key)
+    require(
+        kind in learning_rate,
+        f"a learning rate for each kind of parameter that is learned, among them {kind},",
+        dict(learning_rate),
+        "name it, or give one number for all",
+    )
+    return learning_rate[kind]
 
 
 @dataclass(frozen=True)
@@ -159,20 +191,21 @@ class Compiled(Protocol):
         ...
 
     def train_batch(
-        self, events: Events, labels: NDArray[np.integer], learning_rate: float
+        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
-        """One update of the weights; the result is that of the weights before it."""
+        """One update of all that is learned; the result is that of the parameters before it."""
         ...
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
-        """Forward pass only; the weights stay."""
+        """Forward pass only; the parameters stay."""
         ...
 
-    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Weights:
-        """dLoss/dw of the batch's mean loss, regulariser included; weights and optimiser stay.
+    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
+        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay.
 
-        In the limit dt → 0 this is the derivative itself. What Adam is given is mlGeNN's
-        ``Gradient``, which is smaller by `gradient_scale`.
+        The keys are those of the parameters that are learned. In the limit dt → 0 this is the
+        derivative itself. What Adam is given is mlGeNN's ``Gradient``, which is smaller by
+        `gradient_scale`.
         """
         ...
 
@@ -180,12 +213,12 @@ class Compiled(Protocol):
         """All spikes and output voltages of some samples."""
         ...
 
-    def weights(self) -> Weights:
-        """A copy of the weights."""
+    def parameters(self) -> Parameters:
+        """A copy of all parameters."""
         ...
 
-    def set_weights(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Replace the weights.
+    def set_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
+        """Replace the weights, and those other parameters that are given.
 
         Raises:
             ConfigError: if they are not of this network.
@@ -193,11 +226,11 @@ class Compiled(Protocol):
         ...
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
-        """A copy of the optimiser's state: ``m_NAME``, ``v_NAME`` as the weights, and ``step``."""
+        """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
         ...
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Replace the optimiser's state."""
+        """Replace the optimiser's state; moments that are not given become 0."""
         ...
 
 

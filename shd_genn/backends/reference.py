@@ -9,7 +9,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import BatchResult, CompileConfig, Recording, Weights, gradient_scale
+from shd_genn.backends import (
+    BatchResult,
+    CompileConfig,
+    LearningRate,
+    Parameters,
+    Recording,
+    gradient_scale,
+    rate_of,
+)
 from shd_genn.backends.eventprop import (
     Array,
     Trial,
@@ -49,7 +57,7 @@ class Reference:
         self._dtype = np.dtype(dtype)
         self._step = 0
         self._weights: dict[str, Array] = {}
-        self.set_weights(network.initial_weights(config.seed))
+        self.set_parameters(network.initial_parameters(config.seed))
         self._m = {name: np.zeros_like(w) for name, w in self._weights.items()}
         self._v = {name: np.zeros_like(w) for name, w in self._weights.items()}
 
@@ -66,9 +74,9 @@ class Reference:
         """Nothing to do."""
 
     def train_batch(
-        self, events: Events, labels: NDArray[np.integer], learning_rate: float
+        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
-        """One update of the weights; the result is that of the weights before it."""
+        """One update of all that is learned; the result is that of the parameters before it."""
         result, gradient = self._backward(events, labels)
         self._step += 1
         for name, g in gradient.items():
@@ -79,20 +87,20 @@ class Reference:
                 self._m[name],
                 self._v[name],
                 self._step,
-                learning_rate,
+                rate_of(learning_rate, name),
             )
             # to what can be saved, so that a resumed run goes on with the very same weights
             self._weights[name] = w.astype(np.float32).astype(self._dtype)
         return result
 
-    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Weights:
-        """dLoss/dw of the batch's mean loss, regulariser included; weights and optimiser stay."""
+    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
+        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
         _, gradient = self._backward(events, labels)
         scale = gradient_scale(self.network, self.config.n_steps)
         return {name: (scale * g).astype(np.float32) for name, g in gradient.items()}
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
-        """Forward pass only; the weights stay."""
+        """Forward pass only; the parameters stay."""
         trials = self._forward(events)
         readout = self._readout(trials)
         loss = np.full(len(events), np.nan)
@@ -120,34 +128,35 @@ class Reference:
         voltages = np.array([trial.voltages for trial in trials], np.float32).reshape(shape)
         return Recording(spikes, voltages)
 
-    def weights(self) -> Weights:
-        """A copy of the weights."""
+    def parameters(self) -> Parameters:
+        """A copy of all parameters."""
         return {name: array.astype(np.float32) for name, array in self._weights.items()}
 
-    def set_weights(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Replace the weights.
+    def set_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
+        """Replace the weights, and those other parameters that are given.
 
         Raises:
             ConfigError: if they are not of this network.
         """
-        self.network.check_weights(weights)
+        self.network.check_parameters(parameters)
         self._weights = {
-            c.name: weights[c.name].astype(self._dtype) for c in self.network.connections
+            c.name: parameters[c.name].astype(self._dtype) for c in self.network.connections
         }
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
-        """A copy of the optimiser's state: ``m_NAME``, ``v_NAME`` as the weights, and ``step``."""
+        """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
         state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
         state |= {f"m_{name}": array.copy() for name, array in self._m.items()}
         state |= {f"v_{name}": array.copy() for name, array in self._v.items()}
         return state
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Replace the optimiser's state."""
+        """Replace the optimiser's state; moments that are not given become 0."""
         self._step = int(state["step"])
         for name in self._weights:
-            self._m[name] = np.asarray(state[f"m_{name}"], self._dtype)
-            self._v[name] = np.asarray(state[f"v_{name}"], self._dtype)
+            for prefix, moments in (("m", self._m), ("v", self._v)):
+                saved = state.get(f"{prefix}_{name}", np.zeros_like(moments[name]))
+                moments[name] = np.asarray(saved, self._dtype)
 
     def _forward(self, events: Events) -> list[Trial]:
         highest, n_inputs = int(events.channels.max(initial=0)), self.network.input.size

@@ -46,8 +46,8 @@ def test_agrees_with_the_reference(backend, model, readout):
             compiled.train_batch(events, labels, 1e-3)
             expected.train_batch(events, labels, 1e-3)
         # Adam divides gradients by their own size: each weight moves by about the rate, 1e-3
-        for name, w in expected.weights().items():
-            np.testing.assert_allclose(compiled.weights()[name], w, rtol=0, atol=1e-5)
+        for name, w in expected.parameters().items():
+            np.testing.assert_allclose(compiled.parameters()[name], w, rtol=0, atol=1e-5)
 
 
 def test_spikes_and_voltages_are_recorded(backend):
@@ -125,8 +125,8 @@ def test_silent_networks_and_empty_samples(backend):
         assert all((counts == 0).all() for counts in result.spike_counts.values())
         np.testing.assert_array_equal(result.input_spikes, [0, 1])
         np.testing.assert_allclose(result.loss, np.log(networks.N_CLASSES), rtol=1e-6)
-        for name, w in compiled.weights().items():  # nothing spiked, so nothing is learned
-            np.testing.assert_array_equal(w, network.initial_weights(0)[name])
+        for name, w in compiled.parameters().items():  # nothing spiked, so nothing is learned
+            np.testing.assert_array_equal(w, network.initial_parameters(0)[name])
         assert compiled.evaluate(nothing.take(np.arange(0))).readout.shape == (0, 5)
 
 
@@ -156,7 +156,7 @@ def test_spikes_between_steps_wait_for_the_next(backend):
 def test_same_seed_same_weights_and_others_differ(backend):
     network = networks.network()
     draws = [
-        backend.compile(network, CompileConfig(networks.N_STEPS, seed=s)).weights()
+        backend.compile(network, CompileConfig(networks.N_STEPS, seed=s)).parameters()
         for s in (3, 3, 4)
     ]
     for name in draws[0]:
@@ -170,12 +170,27 @@ def test_state_goes_on_where_it_was(backend):
     events, labels = networks.random_events(4), networks.random_labels(4)
     with backend.compile(network, CONFIG) as one, backend.compile(network, CONFIG) as other:
         one.train_batch(events, labels, 1e-3)
-        other.set_weights(one.weights())
+        other.set_parameters(one.parameters())
         other.set_optimiser_state(one.optimiser_state())
         for compiled in (one, other):
             compiled.train_batch(events, labels, 1e-3)
-        for name, w in one.weights().items():
-            np.testing.assert_array_equal(other.weights()[name], w)
+        for name, w in one.parameters().items():
+            np.testing.assert_array_equal(other.parameters()[name], w)
+
+
+def test_learning_rates_by_kind(backend):
+    """One number is a rate for every kind; a kind that is learned must not be left out."""
+    network = networks.network()
+    events, labels = networks.random_events(2), networks.random_labels(2)
+    with backend.compile(network, CONFIG) as one, backend.compile(network, CONFIG) as other:
+        one.train_batch(events, labels, 1e-3)
+        other.train_batch(events, labels, {"weight": 1e-3, "delay": 0.1})
+        for name, w in one.parameters().items():
+            np.testing.assert_array_equal(other.parameters()[name], w)
+        with pytest.raises(ConfigError, match=r"learning rate for each kind .* among them weight"):
+            one.train_batch(events, labels, {"delay": 0.1})
+        for name, w in one.parameters().items():
+            np.testing.assert_array_equal(other.parameters()[name], w)
 
 
 def test_channel_beyond_the_inputs_is_refused(backend):
@@ -189,11 +204,11 @@ def test_channel_beyond_the_inputs_is_refused(backend):
 
 def test_weights_of_another_shape_are_refused(backend):
     with backend.compile(networks.network(), CONFIG) as compiled:
-        other = networks.network(hidden_sizes=(70, 21)).initial_weights(0)
-        before = compiled.weights()
+        other = networks.network(hidden_sizes=(70, 21)).initial_parameters(0)
+        before = compiled.parameters()
         with pytest.raises(ConfigError, match=r"weights of shapes .* must hold, but got"):
-            compiled.set_weights(other)
-        for name, w in compiled.weights().items():
+            compiled.set_parameters(other)
+        for name, w in compiled.parameters().items():
             np.testing.assert_array_equal(w, before[name])
 
 

@@ -35,7 +35,7 @@ def trained(n_threads: int):
         for n in (11, 11, 3):
             events, labels = networks.random_events(n), networks.random_labels(n)
             compiled.train_batch(events, labels, 1e-2)
-        return compiled.weights()
+        return compiled.parameters()
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])

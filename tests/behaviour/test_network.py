@@ -77,8 +77,8 @@ def test_impossible_parts(make, message):
 
 
 def test_weights_depend_on_seed_and_name_only():
-    small = Network((INPUT, HIDDEN, OUTPUT), CHAIN).initial_weights(1)
-    more = Network((INPUT, HIDDEN, OUTPUT), (connect(HIDDEN, HIDDEN), *CHAIN)).initial_weights(1)
+    small = Network((INPUT, HIDDEN, OUTPUT), CHAIN).initial_parameters(1)
+    more = Network((INPUT, HIDDEN, OUTPUT), (connect(HIDDEN, HIDDEN), *CHAIN)).initial_parameters(1)
     assert (small["hidden_output"] == more["hidden_output"]).all()
 
 

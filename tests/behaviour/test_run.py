@@ -15,6 +15,7 @@ import tiny
 from shd_genn import train
 from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.errors import ConfigError, DivergedError, PrunedError
+from shd_genn.model import compile_network
 from shd_genn.record import RunFolder
 
 
@@ -119,6 +120,19 @@ def test_threads_and_repetition_do_not_change_a_bit(data, tmp_path):
     assert same_weights(folders[0], folders[1]) and same_weights(folders[1], folders[2])
     other = train.start(settings(data, seed=1), tmp_path / "other").path
     assert not same_weights(folders[0], other)
+
+
+def test_checkpoints_of_old_runs_still_load(data, tmp_path):
+    """Until other things than weights could be learned, keys began with ``weights_``."""
+    folder = train.start(settings(data), tmp_path)
+    arrays = folder.read_arrays("last")
+    old = {key.replace("parameter_", "weights_"): array for key, array in arrays.items()}
+    assert old.keys() != arrays.keys()
+    folder.write_arrays("last", old)
+    with compile_network(folder.config) as compiled:
+        folder.load_checkpoint("last", compiled)
+        for key, array in compiled.parameters().items():
+            np.testing.assert_array_equal(array, arrays[f"parameter_{key}"])
 
 
 def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):

@@ -108,7 +108,7 @@ def stepped_gradient(net, inputs, label, dt_ms):
         (source, hidden, output), tuple(Connection(*pair, drawn, synapse) for pair in pairs)
     )
     reference = Reference(network, CompileConfig(round(net.trial_ms / dt_ms), dt_ms))
-    reference.set_weights(net.weights())
+    reference.set_parameters(net.weights())
     times, channels = (np.array(column) for column in zip(*inputs, strict=True))
     return reference.gradient(Events.of([(times, channels)]), np.array([label]))
 

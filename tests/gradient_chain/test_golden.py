@@ -88,7 +88,7 @@ def test_native_is_reference_on_the_golden_networks(name):
     reference = Reference(g.network, g.config, np.float32)
     native = get("native").compile(g.network, g.config)
     for backend in (reference, native):
-        backend.set_weights(g.weights())
+        backend.set_parameters(g.weights())
     events, labels = g.events(), g.arrays["labels"]
     ours, theirs = native.record(events), reference.record(events)
     for population in ("input", "hidden"):

@@ -10,7 +10,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import BatchResult, CompileConfig, Recording, Weights, gradient_scale
+from shd_genn.backends import (
+    BatchResult,
+    CompileConfig,
+    LearningRate,
+    Parameters,
+    Recording,
+    gradient_scale,
+    rate_of,
+)
 from shd_genn.backends.native.build import load_library
 from shd_genn.backends.native.lower import Plan, PopulationPlan, lower
 from shd_genn.backends.native.render import render
@@ -75,7 +83,7 @@ class NativeEngine:
             [_aligned_zeros(shape) for shape in shapes] for _ in range(4)
         )
         self._handle: int | None = self._create()
-        self.set_weights(network.initial_weights(config.seed))
+        self.set_parameters(network.initial_parameters(config.seed))
 
     def _create(self) -> int:
         plan, config = self._plan, self.config
@@ -125,9 +133,9 @@ class NativeEngine:
             self.close()
 
     def train_batch(
-        self, events: Events, labels: NDArray[np.integer], learning_rate: float
+        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
-        """One update of the weights; the result is that of the weights before it."""
+        """One update of all that is learned; the result is that of the parameters before it."""
         result = self._backward(events, labels)
         adam = self.config.adam
         self._step += 1
@@ -138,19 +146,19 @@ class NativeEngine:
             adam.beta1,
             adam.beta2,
             adam.epsilon,
-            learning_rate / (1 - adam.beta1**self._step),
+            rate_of(learning_rate, self.network.connections[0].name) / (1 - adam.beta1**self._step),
             1 / (1 - adam.beta2**self._step),
         )
         return result
 
-    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Weights:
-        """dLoss/dw of the batch's mean loss, regulariser included; weights and optimiser stay."""
+    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
+        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
         self._backward(events, labels)
         scale = np.float32(gradient_scale(self.network, self.config.n_steps))
         return {name: scale * g for name, g in self._unpadded(self._gradients).items()}
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
-        """Forward pass only; the weights stay."""
+        """Forward pass only; the parameters stay."""
         parts = [
             self._forward(events.take(np.arange(start, min(start + EVALUATION_BATCH, len(events)))))
             for start in range(0, max(len(events), 1), EVALUATION_BATCH)
@@ -181,22 +189,22 @@ class NativeEngine:
         }
         return Recording(spikes, voltages)
 
-    def weights(self) -> Weights:
-        """A copy of the weights."""
+    def parameters(self) -> Parameters:
+        """A copy of all parameters."""
         return {name: array.copy() for name, array in self._unpadded(self._weights).items()}
 
-    def set_weights(self, weights: Mapping[str, FloatArray]) -> None:
-        """Replace the weights.
+    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Replace the weights, and those other parameters that are given.
 
         Raises:
             ConfigError: if they are not of this network.
         """
-        self.network.check_weights(weights)
+        self.network.check_parameters(parameters)
         for name, array in self._unpadded(self._weights).items():
-            array[...] = weights[name]
+            array[...] = parameters[name]
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
-        """A copy of the optimiser's state: ``m_NAME``, ``v_NAME`` as the weights, and ``step``."""
+        """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
         state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
         for prefix, arrays in (("m", self._m), ("v", self._v)):
             for name, array in self._unpadded(arrays).items():
@@ -204,11 +212,11 @@ class NativeEngine:
         return state
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Replace the optimiser's state."""
+        """Replace the optimiser's state; moments that are not given become 0."""
         self._step = int(state["step"])
         for prefix, arrays in (("m", self._m), ("v", self._v)):
             for name, array in self._unpadded(arrays).items():
-                array[...] = state[f"{prefix}_{name}"]
+                array[...] = state.get(f"{prefix}_{name}", 0)
 
     def _forward(
         self, events: Events, voltages: FloatArray | None = None
@@ -274,7 +282,7 @@ class NativeEngine:
         steps = np.repeat(np.arange(self.config.n_steps), np.diff(begin))
         return steps * self.config.dt_ms, neurons
 
-    def _unpadded(self, arrays: list[FloatArray]) -> Weights:
+    def _unpadded(self, arrays: list[FloatArray]) -> Parameters:
         """Views of padded arrays, by connection name."""
         return {
             c.name: array[:, : c.shape[1]]
