@@ -5,12 +5,12 @@ from shd_genn.network import (
     Connection,
     Dense,
     Exponential,
-    LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
     Normal,
     Population,
     SpikeInput,
+    output_neuron,
 )
 
 
@@ -33,7 +33,9 @@ def build(config: Config) -> Network:
         connections.append(Connection(layers[-1], hidden, feed, synapse))
         layers.append(hidden)
     output = Population(
-        "output", LeakyIntegrate(model.tau_mem_out_ms, model.readout), model.n_classes
+        "output",
+        output_neuron(model.readout, model.tau_mem_out_ms, model.v_thresh),
+        model.n_classes,
     )
     connections.append(Connection(layers[-1], output, to_output, synapse))
     return Network((*layers, output), tuple(connections))

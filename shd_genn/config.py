@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import tomli_w
 
 from shd_genn.errors import ConfigError, require
-from shd_genn.network import READOUTS, Readout
+from shd_genn.readouts import READOUTS, Readout
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,8 @@ class ModelConfig:
         )
         for name in ("tau_mem_ms", "tau_syn_ms", "tau_mem_out_ms", "v_thresh"):
             _positive(name, getattr(self, name), "the papers use 20 ms, 5 ms and a threshold of 1")
-        require(
-            self.readout in READOUTS, f"readout in {READOUTS}", self.readout, "choose one of them"
-        )
+        names = ", ".join(READOUTS)
+        require(self.readout in READOUTS, f"readout in {names}", self.readout, "choose one of them")
 
 
 @dataclass(frozen=True)

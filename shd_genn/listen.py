@@ -19,7 +19,7 @@ from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.errors import ConfigError
 from shd_genn.events import Events
 from shd_genn.files import written_aside
-from shd_genn.losses import softmax
+from shd_genn.losses import probabilities
 from shd_genn.model import compile_network
 from shd_genn.record import RunFolder
 
@@ -98,10 +98,11 @@ def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
     events = Events.of([cochlea.encode(audio, seed)])
     with compile_network(folder.config, folder.path / "model.py") as compiled:
         folder.load_checkpoint("best", compiled)
-        probabilities = softmax(compiled.evaluate(events).readout)[0]
+        readout = compiled.evaluate(events).readout
         recording = compiled.record(events)
     words = tuple(folder.read_json("environment")["dataset"]["words"])
-    return Heard(audio, words, probabilities, recording, folder.config.dt_ms)
+    p = probabilities(compiled.network, compiled.config, readout)[0]
+    return Heard(audio, words, p, recording, folder.config.dt_ms)
 
 
 def plot(heard: Heard, title: str) -> Figure:

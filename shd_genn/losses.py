@@ -1,24 +1,92 @@
-"""Readout, loss and regulariser: one definition for all backends."""
+"""Loss and regulariser: one definition for all backends.
+
+Every readout of a voltage is learned by the cross-entropy of its softmax,
+
+    L = -log p_y,  p = softmax(readout),  -∂L/∂readout_k = 1[k = y] - p_k,        y the label,
+
+but for ``var``, whose loss is that cross-entropy in every time step, averaged (mlGeNN's
+``per_timestep_loss``; on SHD it fails, see analysis/gedanken.py):
+
+    L = (1/T) ∫ -log softmax(V(t))_y dt,  -∂L/∂V_k(t) = (1[k = y] - softmax(V(t))_k) / T.
+
+First spikes at t_k (t_k = T if there is none) are learned by
+
+    L = -log p_y + c(t_y),  p = softmax(-t/τ0),  ∂L/∂t_k = (1[k = y] - p_k)/τ0 + 1[k = y] c'(t_y),
+
+    first_spike_time:      c(t) = α / (1.01 T - t)          c'(t) = α / (1.01 T - t)²
+    first_spike_time_exp:  c(t) = α (exp(t/τ1) - 1)         c'(t) = (α/τ1) exp(t/τ1)
+
+(genn_eventprop `EVP_LIF_output_first_spike` and `…_exp`; the first is mlGeNN's too). EventProp
+adds ∂L/∂t_k / (τ_mem dV/dt) to λ_V at that spike (Wunderlich & Pehle 2021, Table 1).
+If the right output never spikes, no exact gradient tells it to: there the published code kicks λ_V
+by c'(T) at the end of the trial (its phantom spike). That is the exact gradient of another term,
+-c'(T) τ_mem V_y(T), which pulls the voltage up. It is no part of the loss that is reported.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import Regulariser
-from shd_genn.network import Readout
+from shd_genn.backends import CompileConfig, FirstSpikeLoss, Regulariser
+from shd_genn.network import Network
+from shd_genn.readouts import READOUTS, Readout
+
+Float = NDArray[np.floating]
 
 
-def softmax(readout: NDArray[np.float32]) -> NDArray[np.float32]:
+def needs_voltages(readout: Readout) -> bool:
+    """Whether the loss is of the output voltages of all steps, not of the readout alone."""
+    return READOUTS[readout].form == "each_step"
+
+
+def probabilities(network: Network, config: CompileConfig, readout: Float) -> Float:
+    """Softmax over the classes, as the loss takes it: (n_samples, n_classes)."""
+    return softmax(readout / (config.first_spike.tau0_ms if _is_time(network.readout) else 1))
+
+
+def loss_and_drive(
+    network: Network,
+    config: CompileConfig,
+    readout: Float,
+    labels: NDArray[np.integer],
+    voltages: Float | None = None,
+) -> tuple[Float, Float]:
+    """Loss of each sample, and what the loss does to the adjoint of the output.
+
+    Args:
+        network: Says which readout it is.
+        config: Length of the trial and constants.
+        readout: (n_samples, n_classes).
+        labels: (n_samples,).
+        voltages: (n_samples, n_steps, n_classes): output voltages, where `needs_voltages`.
+
+    Returns:
+        The loss, (n_samples,), and the drive, in the precision of what is given:
+        -∂L/∂readout, (n_samples, n_classes), to be weighted with `readouts.drive_weights`;
+        for ``var`` the same for each step, (n_samples, n_steps, n_classes);
+        for first spikes ∂L/∂t in 1/ms, (n_samples, n_classes), or the kick where there is none.
+    """
+    if _is_time(network.readout):
+        return _first_spike_loss(
+            network.readout, config.first_spike, -readout, labels, config.trial_ms
+        )
+    if not needs_voltages(network.readout):
+        return cross_entropy(readout, labels)
+    assert voltages is not None
+    n_samples, n_steps, n_classes = voltages.shape
+    loss, drive = cross_entropy(voltages.reshape(-1, n_classes), np.repeat(labels, n_steps))
+    return loss.reshape(n_samples, n_steps).mean(axis=1), drive.reshape(voltages.shape)
+
+
+def softmax(readout: Float) -> Float:
     """Softmax over the classes, (n_samples, n_classes), in the readout's precision."""
     powers = np.exp(readout - readout.max(axis=1, keepdims=True))
-    p: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    p: Float = powers / powers.sum(axis=1, keepdims=True)
     return p
 
 
-def cross_entropy(
-    readout: NDArray[np.float32], labels: NDArray[np.integer]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def cross_entropy(readout: Float, labels: NDArray[np.integer]) -> tuple[Float, Float]:
     """Cross-entropy of the softmax over the classes (mlGeNN `SparseCategoricalCrossentropy`).
 
     Args:
@@ -27,54 +95,41 @@ def cross_entropy(
 
     Returns:
         The loss of each sample, (n_samples,), and minus its derivative by the readout,
-        1[class = label] - p, (n_samples, n_classes), which drives the adjoint of the output
-        (Nowotny, Turner & Knight 2025, eq. for λ_V of the sum losses).
+        1[class = label] - p, (n_samples, n_classes).
     """
     rows = np.arange(len(labels))
     shifted = readout - readout.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    drive = -softmax(readout)
+    powers = np.exp(shifted)
+    total = powers.sum(axis=1)
+    drive = -powers / total[:, np.newaxis]
     drive[rows, labels] += 1
-    return log_sum - shifted[rows, labels], drive
+    return np.log(total) - shifted[rows, labels], drive
 
 
-def read_weights(readout: Readout, n_steps: int) -> NDArray[np.float64]:
-    """Weight of the output voltage of each step in the readout; mlGeNN's `AvgVar…`, `SumVar`.
-
-    Args:
-        readout: The readout's name; for ``max_var`` the weights have no meaning.
-        n_steps: Steps N of a trial.
-
-    Returns:
-        float64, (n_steps,): exp(-n/N)/N for ``avg_var_exp_weight``, 1/N for ``avg_var``, else 1.
-    """
-    if readout == "avg_var_exp_weight":
-        return np.exp(-np.arange(n_steps) / n_steps) / n_steps
-    return np.full(n_steps, 1 / n_steps if readout == "avg_var" else 1.0)
+def _is_time(readout: Readout) -> bool:
+    return READOUTS[readout].form == "first_spike"
 
 
-def drive_weights(
-    readout: Readout, n_steps: int, dt_ms: float, tau_mem: float
-) -> NDArray[np.float64]:
-    """What the output's adjoint is driven with in each step, per unit of ``cross_entropy``'s drive.
-
-    As in mlGeNN's EventPropCompiler: 1/(tau_mem T), times exp(-(n+1)/N) for
-    ``avg_var_exp_weight`` (one step beyond the weight of the forward pass, because the adjoint of
-    step n acts at that step's end).
-
-    Args:
-        readout: The readout's name; ``max_var`` is driven in the step of the maximum only.
-        n_steps: Steps N of a trial.
-        dt_ms: Length of a step in ms.
-        tau_mem: Membrane time constant of the output in ms.
-
-    Returns:
-        float64, (n_steps,), in 1/ms².
-    """
-    weights = np.full(n_steps, 1 / (tau_mem * n_steps * dt_ms))
-    if readout == "avg_var_exp_weight":
-        weights *= np.exp(-(np.arange(n_steps) + 1) / n_steps)
-    return weights
+def _first_spike_loss(
+    readout: Readout,
+    constants: FirstSpikeLoss,
+    times: Float,
+    labels: NDArray[np.integer],
+    trial_ms: float,
+) -> tuple[Float, Float]:
+    rows = np.arange(len(labels))
+    alpha, tau1, t = constants.alpha, constants.tau1_ms, times[rows, labels]
+    if readout == "first_spike_time_exp":
+        late, late_slope = alpha * np.expm1(t / tau1), alpha / tau1 * np.exp(t / tau1)
+    else:
+        late, late_slope = alpha / (1.01 * trial_ms - t), alpha / (1.01 * trial_ms - t) ** 2
+    loss, drive = cross_entropy(-times / constants.tau0_ms, labels)
+    drive /= constants.tau0_ms
+    drive[rows, labels] += late_slope
+    silent = times > trial_ms * (1 - 1e-6)  # t = T; the last step is earlier by more than rounding
+    kick = np.zeros_like(drive)
+    kick[rows, labels] = late_slope
+    return loss + late, np.where(silent, kick, drive)
 
 
 def regulariser_jump(

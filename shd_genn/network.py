@@ -29,17 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.errors import ConfigError, require
-
-Readout = Literal["avg_var_exp_weight", "avg_var", "sum_var", "max_var"]
-"""mlGeNN's readouts of an output voltage V, over the N steps of a trial of T ms:
-
-* ``avg_var_exp_weight``: (1/N) Σ exp(-t/T) V, the papers' sum-exp (`AvgVarExpWeight`)
-* ``avg_var``: (1/N) Σ V, the papers' sum (`AvgVar`)
-* ``sum_var``: Σ V (`SumVar`)
-* ``max_var``: the largest V, or 0 if V never rises above it, the papers' max (`MaxVar`)
-"""
-READOUTS: tuple[Readout, ...] = ("avg_var_exp_weight", "avg_var", "sum_var", "max_var")
-
+from shd_genn.readouts import READOUTS, Readout
 
 Kind = Literal["weight", "delay", "tau_mem", "tau_syn", "v_thresh"]
 """What can be learned: of synapses weights and delays, of neurons the others."""
@@ -69,14 +59,18 @@ class LeakyIntegrateFire:
     Attributes:
         tau_mem: Membrane time constant in ms.
         v_thresh: Firing threshold (dimensionless, as V).
+        readout: For outputs: how the spikes become one number a class; see `shd_genn.readouts`.
     """
 
     tau_mem: float = 20.0
     v_thresh: float = 1.0
+    readout: Readout | None = None
 
     def __post_init__(self) -> None:
         _require_positive("tau_mem", self.tau_mem, "time constants are in ms, usually 5 to 100")
         _require_positive("v_thresh", self.v_thresh, "the reset is at 0, so V must rise to spike")
+        if self.readout is not None:
+            _require_readout(self.readout, spiking=True)
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ class LeakyIntegrate:
 
     Attributes:
         tau_mem: Membrane time constant in ms.
-        readout: How the voltage becomes one number a class; see `Readout`.
+        readout: How the voltage becomes one number a class; see `shd_genn.readouts`.
     """
 
     tau_mem: float = 20.0
@@ -93,15 +87,19 @@ class LeakyIntegrate:
 
     def __post_init__(self) -> None:
         _require_positive("tau_mem", self.tau_mem, "time constants are in ms, usually 5 to 100")
-        require(
-            self.readout in READOUTS,
-            f"readout in {', '.join(READOUTS)}",
-            repr(self.readout),
-            "choose one of them",
-        )
+        _require_readout(self.readout, spiking=False)
 
 
 Neuron = SpikeInput | LeakyIntegrateFire | LeakyIntegrate
+
+
+def output_neuron(
+    readout: Readout, tau_mem: float = 20.0, v_thresh: float = 1.0
+) -> LeakyIntegrate | LeakyIntegrateFire:
+    """The neuron that a readout is taken from; only one that spikes has a threshold."""
+    if READOUTS[readout].spiking:
+        return LeakyIntegrateFire(tau_mem, v_thresh, readout)
+    return LeakyIntegrate(tau_mem, readout)
 
 
 @dataclass(frozen=True)
@@ -218,8 +216,9 @@ class Connection:
 class Network:
     """Populations and the connections between them.
 
-    One population is a `SpikeInput`, one a `LeakyIntegrate` output; the others are
-    `LeakyIntegrateFire`. Which connections there are is free: layers, loops, shortcuts.
+    One population is a `SpikeInput`, one is the output: a `LeakyIntegrate`, or a
+    `LeakyIntegrateFire` with a readout. The others are `LeakyIntegrateFire`. Which connections
+    there are is free: layers, loops, shortcuts.
 
     Raises:
         ConfigError: if EventProp cannot be derived for it; the message says why.
@@ -231,8 +230,8 @@ class Network:
     def __post_init__(self) -> None:
         names = [population.name for population in self.populations]
         require(len(set(names)) == len(names), "unique population names", names, "rename one")
-        for kind, what in ((SpikeInput, "SpikeInput"), (LeakyIntegrate, "LeakyIntegrate output")):
-            found = [p.name for p in self.populations if isinstance(p.neuron, kind)]
+        for has, what in ((_is_input, "SpikeInput"), (_is_output, "output (with a readout)")):
+            found = [p.name for p in self.populations if has(p)]
             require(len(found) == 1, f"exactly one {what}", found, "add or remove populations")
         keys = [connection.name for connection in self.connections]
         require(len(set(keys)) == len(keys), "one connection per pair", keys, "merge the two")
@@ -256,24 +255,36 @@ class Network:
     @property
     def input(self) -> Population:
         """The population of `SpikeInput`."""
-        return next(p for p in self.populations if isinstance(p.neuron, SpikeInput))
+        return next(p for p in self.populations if _is_input(p))
 
     @property
     def hidden(self) -> tuple[Population, ...]:
-        """The populations of `LeakyIntegrateFire`, in order."""
-        return tuple(p for p in self.populations if isinstance(p.neuron, LeakyIntegrateFire))
+        """The populations of `LeakyIntegrateFire` that are not read out, in order."""
+        return tuple(p for p in self.populations if not (_is_input(p) or _is_output(p)))
 
     @property
     def output(self) -> Population:
-        """The population of `LeakyIntegrate`."""
-        return next(p for p in self.populations if isinstance(p.neuron, LeakyIntegrate))
+        """The population that is read out."""
+        return next(p for p in self.populations if _is_output(p))
 
     @property
-    def readout_neuron(self) -> LeakyIntegrate:
-        """The neuron model of the output."""
+    def spiking(self) -> tuple[Population, ...]:
+        """The populations of `LeakyIntegrateFire`, in order; a spiking output is among them."""
+        return tuple(p for p in self.populations if isinstance(p.neuron, LeakyIntegrateFire))
+
+    @property
+    def readout(self) -> Readout:
+        """How the output is read."""
         neuron = self.output.neuron
-        assert isinstance(neuron, LeakyIntegrate)
-        return neuron
+        assert not isinstance(neuron, SpikeInput) and neuron.readout is not None
+        return neuron.readout
+
+    @property
+    def tau_mem_out(self) -> float:
+        """Membrane time constant of the output in ms."""
+        neuron = self.output.neuron
+        assert not isinstance(neuron, SpikeInput)
+        return neuron.tau_mem
 
     def initial_parameters(self, seed: int) -> dict[str, NDArray[np.float32]]:
         """Draw the parameters that training starts from.
@@ -318,6 +329,24 @@ class Network:
 
 def _require_positive(name: str, value: float, cure: str) -> None:
     require(0 < value < math.inf, f"0 < {name} < inf", value, cure)
+
+
+def _require_readout(readout: str, spiking: bool) -> None:
+    mine = [name for name, kind in READOUTS.items() if kind.spiking == spiking]
+    neuron, other = "LeakyIntegrate", "LeakyIntegrateFire"
+    if spiking:
+        neuron, other = other, neuron
+    cure = f"read it from a {other}" if readout in READOUTS else "choose one of them"
+    require(readout in mine, f"readout of {neuron} in {', '.join(mine)}", repr(readout), cure)
+
+
+def _is_input(population: Population) -> bool:
+    return isinstance(population.neuron, SpikeInput)
+
+
+def _is_output(population: Population) -> bool:
+    neuron = population.neuron
+    return not isinstance(neuron, SpikeInput) and neuron.readout is not None
 
 
 def _check_connection(connection: Connection, populations: tuple[Population, ...]) -> None:

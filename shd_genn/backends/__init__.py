@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from shd_genn.errors import ConfigError, require
 from shd_genn.events import Events
 from shd_genn.network import Network, kind_of
+from shd_genn.readouts import READOUTS
 
 BACKENDS = ("native", "reference")
 
@@ -102,6 +103,29 @@ def rate_of(learning_rate: LearningRate, key: str) -> float:
 
 
 @dataclass(frozen=True)
+class FirstSpikeLoss:
+    """Constants of the losses of first spikes (Nowotny, Turner & Knight 2025); see `losses`.
+
+    Attributes:
+        tau0_ms: Spikes compete by exp(-t/tau0); mlGeNN's ``softmax_temperature``.
+        tau1_ms: Time constant of the exponential penalty of late spikes.
+        alpha: Strength of the penalty; mlGeNN's ``ttfs_alpha``.
+    """
+
+    tau0_ms: float = 1.0
+    tau1_ms: float = 100.0
+    alpha: float = 5e-5
+
+    def __post_init__(self) -> None:
+        for name in ("tau0_ms", "tau1_ms"):
+            value = getattr(self, name)
+            require(0 < value < math.inf, f"0 < first spike {name} < inf", value, "it is in ms")
+        require(
+            0 <= self.alpha < math.inf, "0 <= first spike alpha < inf", self.alpha, "0 means none"
+        )
+
+
+@dataclass(frozen=True)
 class CompileConfig:
     """What a backend needs to know besides the network.
 
@@ -112,6 +136,7 @@ class CompileConfig:
         n_threads: Threads to compute with; 0 means all cores the process may use.
         adam: The optimiser.
         regulariser: Of the hidden spike counts.
+        first_spike: Constants of the loss, if first spikes are read.
     """
 
     n_steps: int
@@ -120,6 +145,7 @@ class CompileConfig:
     n_threads: int = 0
     adam: Adam = field(default_factory=Adam)
     regulariser: Regulariser = field(default_factory=Regulariser)
+    first_spike: FirstSpikeLoss = field(default_factory=FirstSpikeLoss)
 
     def __post_init__(self) -> None:
         require(1 <= self.n_steps, "1 <= n_steps", self.n_steps, "lengthen the trial or shorten dt")
@@ -138,7 +164,7 @@ class BatchResult:
 
     Attributes:
         readout: float32, (n_samples, n_classes).
-        loss: float32, (n_samples,): cross-entropy, without the regulariser; nan without labels.
+        loss: float32, (n_samples,): see `losses`, without the regulariser; nan without labels.
         spike_counts: Hidden population name → int32, (n_samples, neurons): spikes in the trial.
         input_spikes: int32, (n_samples,): input spikes emitted within the trial.
     """
@@ -160,8 +186,10 @@ class Recording:
     """Everything that a raster plot shows.
 
     Attributes:
-        spikes: Population name (input and hidden) → its spikes; times are those of steps, in ms.
-        voltages: float32, (n_samples, n_steps, n_classes): output voltage after each step.
+        spikes: Population name (input, hidden, and an output that spikes) → its spikes; times are
+            those of steps, in ms.
+        voltages: float32, (n_samples, n_steps, n_classes): output voltage after each step, and
+            after its reset.
     """
 
     spikes: dict[str, Events]
@@ -262,10 +290,11 @@ def get(name: str) -> Backend:
 def gradient_scale(network: Network, n_steps: int) -> float:
     """dLoss/dw divided by mlGeNN's ``Gradient``, in the limit dt → 0.
 
-    mlGeNN leaves out a factor tau_mem of the output, and drives ``sum_var`` and ``max_var`` as if
-    they were averages over the trial, N times too little. Regularisation strengths are
-    published relative to that scale, so training keeps it.
+    mlGeNN leaves out a factor tau_mem of an output that is read by its voltage, and drives
+    ``sum_var`` and ``max_var`` as if they were averages over the trial, N times too little.
+    Regularisation strengths are published relative to that scale, so training keeps it.
     """
-    neuron = network.readout_neuron
-    averaged = neuron.readout in ("avg_var", "avg_var_exp_weight")
-    return neuron.tau_mem * (1 if averaged else n_steps)
+    kind = READOUTS[network.readout]
+    if kind.spiking:
+        return 1.0
+    return network.tau_mem_out * (1 if kind.averaged else n_steps)

@@ -4,6 +4,9 @@ One trial at a time, one time step after the other. The forward pass integrates 
 of dt; the backward pass is EventProp's adjoint (Wunderlich & Pehle 2021, Table 1) in the stepped
 form of mlGeNN's EventPropCompiler, run after the forward pass and with the same weights.
 
+What the loss does to the output's adjoint depends on where it acts, see `shd_genn.losses`:
+on a voltage, λV and λI decay towards a drive instead of 0; on the first spike, λV jumps there.
+
 Symbols: V membrane voltage, x synaptic current before scaling, λV and λI their adjoints,
 α = exp(-dt/τ_mem), β = exp(-dt/τ_syn), S = τ_syn/dt (1-β), A = τ_mem/(τ_mem-τ_syn).
 """
@@ -18,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends import Adam, CompileConfig
-from shd_genn.losses import drive_weights, read_weights
-from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network, Population
+from shd_genn.network import LeakyIntegrateFire, Network, Population, SpikeInput
+from shd_genn.readouts import READOUTS, drive_weights, read_weights
 
 Array = NDArray[np.floating]
 
@@ -37,7 +40,7 @@ class Constants:
     @staticmethod
     def of(network: Network, population: Population, dt_ms: float) -> Constants:
         """The constants of a population that has inputs."""
-        assert isinstance(population.neuron, LeakyIntegrate | LeakyIntegrateFire)
+        assert not isinstance(population.neuron, SpikeInput)
         tau_mem, tau_syn = population.neuron.tau_mem, network.tau_syn(population)
         beta = math.exp(-dt_ms / tau_syn)
         return Constants(
@@ -55,8 +58,8 @@ class Trial:
 
     Attributes:
         spikes: Population name → the neurons that spiked, ascending, for each step.
-        slopes: Hidden population name → I/S - V at those spikes.
-        voltages: (n_steps, n_classes): output voltage after each step.
+        slopes: Population name → I/S - V at those spikes; not for the input.
+        voltages: (n_steps, n_classes): output voltage after each step, and after its reset.
         readout: (n_classes,).
         final_x: Connection name → x after the last step.
     """
@@ -119,9 +122,9 @@ def forward(
     x = {c.name: np.zeros(c.target.size, dtype) for c in network.connections}
     if initial_x is not None:
         x = {name: initial_x[name].astype(dtype) for name in x}
-    spikes: dict[str, list[NDArray[np.intp]]] = {p.name: [] for p in network.hidden}
+    spikes: dict[str, list[NDArray[np.intp]]] = {p.name: [] for p in network.spiking}
     spikes[network.input.name] = inputs
-    slopes: dict[str, list[Array]] = {p.name: [] for p in network.hidden}
+    slopes: dict[str, list[Array]] = {p.name: [] for p in network.spiking}
     voltages = np.zeros((config.n_steps, network.output.size), dtype)
 
     for step in range(config.n_steps):
@@ -144,22 +147,38 @@ def forward(
                 spikes[p.name].append(fired)
                 slopes[p.name].append(current[fired] / scale - new_v[fired])
                 new_v[fired] = 0
-            else:
-                voltages[step] = new_v
             v[p.name] = new_v
-    return Trial(spikes, slopes, voltages, _read_out(network, voltages), x)
+        voltages[step] = v[network.output.name]
+    readout = _read_out(network, config, voltages, spikes)
+    return Trial(spikes, slopes, voltages, readout, x)
 
 
-def _read_out(network: Network, voltages: Array) -> Array:
-    readout = network.readout_neuron.readout
-    if readout == "max_var":
+def _read_out(
+    network: Network,
+    config: CompileConfig,
+    voltages: Array,
+    spikes: Mapping[str, list[NDArray[np.intp]]],
+) -> Array:
+    form = READOUTS[network.readout].form
+    if form == "first_spike":
+        steps = _first_spikes(spikes[network.output.name], network.output.size)
+        return (-steps * config.dt_ms).astype(voltages.dtype)
+    if form == "max":
         highest: Array = np.maximum(voltages.max(axis=0), 0)
         return highest
-    weights = read_weights(readout, len(voltages)).astype(voltages.dtype)
+    weights = read_weights(network.readout, len(voltages)).astype(voltages.dtype)
     total: Array = np.zeros_like(voltages[0])
     for weight, voltage in zip(weights, voltages, strict=True):
         total += weight * voltage
     return total
+
+
+def _first_spikes(fired: list[NDArray[np.intp]], n_neurons: int) -> NDArray[np.intp]:
+    """(neurons,): the step of each neuron's first spike; the number of steps if it has none."""
+    first = np.full(n_neurons, len(fired))
+    for step in reversed(range(len(fired))):
+        first[fired[step]] = step
+    return first
 
 
 def backward(
@@ -177,7 +196,7 @@ def backward(
         config: Steps.
         weights: The weights of the forward pass.
         trial: What it left behind.
-        drive: (n_classes,): minus the derivative of the loss by the readout.
+        drive: What `losses.loss_and_drive` says of this trial.
         jumps: Hidden population name → (neurons,): the regulariser's jump.
 
     Returns:
@@ -189,17 +208,19 @@ def backward(
     lambda_v = {p.name: np.zeros(p.size, dtype) for p in receiving}
     lambda_i = {p.name: np.zeros(p.size, dtype) for p in receiving}
     gradient = {name: np.zeros_like(array) for name, array in weights.items()}
-    output_drive = _output_drive(network, config, trial, drive)
+    output_drive, output_jumps = _output_drive(network, config, trial, drive)
 
     for step in reversed(range(config.n_steps)):
         # A spike of this step acted on its targets in the next: the adjoint has just been there.
-        feedback = {p.name: np.zeros(p.size, dtype) for p in network.hidden}
+        feedback = {p.name: np.zeros(p.size, dtype) for p in network.spiking}
         for c in network.connections:
             fired, target = trial.spikes[c.source.name][step], c.target.name
             gradient[c.name][fired] -= dtype.type(constants[target].tau_syn) * lambda_i[target]
             if c.source.name in feedback:
                 difference = lambda_v[target] - lambda_i[target]
                 feedback[c.source.name][fired] += weights[c.name][fired] @ difference
+        if step == config.n_steps - 1:  # the kick at the end
+            lambda_v[network.output.name] += output_jumps[config.n_steps]
         for p in receiving:
             k = constants[p.name]
             alpha, beta = dtype.type(k.alpha), dtype.type(k.beta)
@@ -207,25 +228,40 @@ def backward(
             d = output_drive[step] if p == network.output else dtype.type(0)
             lambda_i[p.name] = d + beta * (lambda_i[p.name] - d) + cross * (lambda_v[p.name] - d)
             lambda_v[p.name] = d + alpha * (lambda_v[p.name] - d)
-        for p in network.hidden:
+        for p in network.spiking:
             assert isinstance(p.neuron, LeakyIntegrateFire)
-            fired = trial.spikes[p.name][step]
+            fired, caused = trial.spikes[p.name][step], feedback[p.name]
+            if p == network.output:
+                caused += output_jumps[step]
             after = dtype.type(p.neuron.v_thresh) * lambda_v[p.name][fired]
-            lambda_v[p.name][fired] += (after + feedback[p.name][fired]) / trial.slopes[p.name][
-                step
-            ] - jumps[p.name][fired]
+            lambda_v[p.name][fired] += (after + caused[fired]) / trial.slopes[p.name][step]
+            if p.name in jumps:
+                lambda_v[p.name][fired] -= jumps[p.name][fired]
     return gradient
 
 
-def _output_drive(network: Network, config: CompileConfig, trial: Trial, drive: Array) -> Array:
-    """(n_steps, n_classes): what the output's adjoint decays towards in each step."""
-    neuron = network.readout_neuron
-    weights = drive_weights(neuron.readout, config.n_steps, config.dt_ms, neuron.tau_mem)
-    driven = weights.astype(drive.dtype)[:, np.newaxis] * drive
-    if neuron.readout == "max_var":
+def _output_drive(
+    network: Network, config: CompileConfig, trial: Trial, drive: Array
+) -> tuple[Array, Array]:
+    """How the loss acts on the output's adjoint, in every step.
+
+    Returns:
+        What λV and λI decay towards, (n_steps, n_classes), and what the loss has by the time of a
+        spike in that step, (n_steps + 1, n_classes); the row beyond the last step is the kick at
+        the end of the trial.
+    """
+    n_steps, size, form = config.n_steps, network.output.size, READOUTS[network.readout].form
+    held, jumps = np.zeros((n_steps, size), drive.dtype), np.zeros((n_steps + 1, size), drive.dtype)
+    if form == "first_spike":
+        first = _first_spikes(trial.spikes[network.output.name], size)
+        jumps[first, np.arange(size)] = drive
+        return held, jumps
+    weights = drive_weights(network.readout, n_steps, config.dt_ms, network.tau_mem_out)
+    held[:] = weights.astype(drive.dtype)[:, np.newaxis] * drive
+    if form == "max":
         best = np.where(trial.readout > 0, trial.voltages.argmax(axis=0), 0)
-        driven[np.arange(config.n_steps)[:, np.newaxis] != best] = 0
-    return driven
+        held[np.arange(n_steps)[:, np.newaxis] != best] = 0
+    return held, jumps
 
 
 def adam_update(

@@ -28,7 +28,7 @@ from shd_genn.backends.eventprop import (
 )
 from shd_genn.errors import require
 from shd_genn.events import Events
-from shd_genn.losses import cross_entropy, regulariser_jump
+from shd_genn.losses import loss_and_drive, regulariser_jump
 from shd_genn.network import Network
 
 
@@ -102,10 +102,9 @@ class Reference:
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
         trials = self._forward(events)
-        readout = self._readout(trials)
-        loss = np.full(len(events), np.nan)
+        loss: Array = np.full(len(events), np.nan)
         if labels is not None:
-            loss, _ = cross_entropy(readout, labels)
+            loss, _ = self._loss(trials, labels)
         return self._result(trials, loss)
 
     def record(self, events: Events) -> Recording:
@@ -122,11 +121,9 @@ class Reference:
                     for trial in trials
                 ]
             )
-            for p in (self.network.input, *self.network.hidden)
+            for p in (self.network.input, *self.network.spiking)
         }
-        shape = (len(events), self.config.n_steps, self.network.output.size)
-        voltages = np.array([trial.voltages for trial in trials], np.float32).reshape(shape)
-        return Recording(spikes, voltages)
+        return Recording(spikes, self._voltages(trials).astype(np.float32))
 
     def parameters(self) -> Parameters:
         """A copy of all parameters."""
@@ -181,7 +178,7 @@ class Reference:
         self, events: Events, labels: NDArray[np.integer]
     ) -> tuple[BatchResult, dict[str, Array]]:
         trials = self._forward(events)
-        loss, drive = cross_entropy(self._readout(trials), labels)
+        loss, drive = self._loss(trials, labels)
         result = self._result(trials, loss)
         jumps = {
             name: regulariser_jump(counts, self.config.regulariser).astype(self._dtype)
@@ -195,6 +192,14 @@ class Reference:
             for name, g in gradient.items():
                 total[name] += g
         return result, total
+
+    def _loss(self, trials: list[Trial], labels: NDArray[np.integer]) -> tuple[Array, Array]:
+        readout, voltages = self._readout(trials), self._voltages(trials)
+        return loss_and_drive(self.network, self.config, readout, labels, voltages)
+
+    def _voltages(self, trials: list[Trial]) -> Array:
+        shape = (len(trials), self.config.n_steps, self.network.output.size)
+        return np.array([trial.voltages for trial in trials], self._dtype).reshape(shape)
 
     def _readout(self, trials: list[Trial]) -> Array:
         shape = (len(trials), self.network.output.size)

@@ -9,7 +9,7 @@ from shd_genn.backends import CompileConfig, Regulariser
 from shd_genn.backends.reference import Reference
 from shd_genn.errors import ConfigError
 from shd_genn.events import Events
-from shd_genn.network import READOUTS
+from shd_genn.readouts import READOUTS
 
 CONFIG = CompileConfig(networks.N_STEPS, regulariser=Regulariser(1e-3, 2e-3, 3))
 

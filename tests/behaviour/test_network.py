@@ -17,6 +17,7 @@ from shd_genn.network import (
     SpikeInput,
     Uniform,
 )
+from shd_genn.readouts import READOUTS
 
 INPUT = Population("input", SpikeInput(), 3)
 HIDDEN = Population("hidden", LeakyIntegrateFire(), 4)
@@ -35,7 +36,7 @@ CHAIN = (connect(INPUT, HIDDEN), connect(HIDDEN, OUTPUT))
     [
         ((INPUT, INPUT, OUTPUT), (), "unique population names"),
         ((HIDDEN, OUTPUT), (), "exactly one SpikeInput must hold"),
-        ((INPUT, HIDDEN), (), "exactly one LeakyIntegrate output must hold"),
+        ((INPUT, HIDDEN), (), r"exactly one output \(with a readout\) must hold"),
         ((INPUT, HIDDEN, OUTPUT), CHAIN[1:], "at least one connection into population hidden"),
         ((INPUT, HIDDEN, OUTPUT), (*CHAIN, CHAIN[0]), "one connection per pair"),
         ((INPUT, OUTPUT), CHAIN, "both ends of connection input_hidden in the network"),
@@ -63,7 +64,15 @@ def test_impossible_networks(populations, connections, message):
     [
         (lambda: LeakyIntegrateFire(tau_mem=-3.0), r"0 < tau_mem < inf must hold, but got -3\.0"),
         (lambda: LeakyIntegrateFire(v_thresh=0.0), "0 < v_thresh"),
-        (lambda: LeakyIntegrate(readout="last"), "readout in .*, but got 'last'"),
+        (lambda: LeakyIntegrate(readout="last"), "readout of LeakyIntegrate in .*, but got 'last'"),
+        (
+            lambda: LeakyIntegrate(readout="first_spike_time"),
+            "but got 'first_spike_time'; read it from a LeakyIntegrateFire",
+        ),
+        (
+            lambda: LeakyIntegrateFire(readout="avg_var"),
+            "but got 'avg_var'; read it from a LeakyIntegrate$",
+        ),
         (lambda: Exponential(0.0), "0 < tau_syn"),
         (lambda: Normal(0.0, -1.0), "0 <= sd of Normal"),
         (lambda: Uniform(2.0, 1.0), "low <= high of Uniform"),
@@ -135,3 +144,14 @@ def test_unknown_models_are_named(tmp_path):
         build(model="lstm")
     with pytest.raises(ConfigError, match="must be a file, but there is none"):
         build(model=str(tmp_path / "none.py"))
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_models_have_the_output_that_the_readout_needs(readout):
+    for model in ("recurrent", "feedforward"):
+        settings = ModelConfig(model=model, n_inputs=3, n_classes=2, readout=readout, v_thresh=0.7)
+        network = build_network(Config(model=settings))
+        assert network.readout == readout
+        spikes = readout.startswith("first_spike")
+        assert [p.name for p in network.spiking] == ["hidden0", *["output"] * spikes]
+        assert [p.name for p in network.hidden] == ["hidden0"]

@@ -25,8 +25,9 @@ from shd_genn.backends.native.render import render
 from shd_genn.cores import available_cores
 from shd_genn.errors import require
 from shd_genn.events import Events
-from shd_genn.losses import cross_entropy, drive_weights, read_weights, regulariser_jump
+from shd_genn.losses import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.network import Network
+from shd_genn.readouts import drive_weights, read_weights
 
 EVALUATION_BATCH = 256
 """Trials a forward pass takes at a time when nothing is learned from them."""
@@ -87,12 +88,12 @@ class NativeEngine:
 
     def _create(self) -> int:
         plan, config = self._plan, self.config
-        neuron = self.network.readout_neuron
+        readout = self.network.readout
         n_threads = config.n_threads or available_cores()
-        read = read_weights(neuron.readout, config.n_steps).astype(np.float32)
-        drive = drive_weights(neuron.readout, config.n_steps, config.dt_ms, neuron.tau_mem).astype(
-            np.float32
-        )
+        read = read_weights(readout, config.n_steps).astype(np.float32)
+        drive = drive_weights(
+            readout, config.n_steps, config.dt_ms, self.network.tau_mem_out
+        ).astype(np.float32)
         handle = self._library.engine_create(
             (_Population * len(plan.populations))(*map(_population, plan.populations)),
             (_Connection * len(plan.connections))(
@@ -159,23 +160,24 @@ class NativeEngine:
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
-        parts = [
-            self._forward(events.take(np.arange(start, min(start + EVALUATION_BATCH, len(events)))))
-            for start in range(0, max(len(events), 1), EVALUATION_BATCH)
-        ]
-        readout = np.concatenate([readout for readout, _ in parts])
+        parts = []
+        for start in range(0, max(len(events), 1), EVALUATION_BATCH):
+            mine = np.arange(start, min(start + EVALUATION_BATCH, len(events)))
+            if labels is None:
+                readout, counts = self._forward(events.take(mine))
+                loss = np.full(len(mine), np.nan, np.float32)
+            else:
+                readout, counts, loss, _ = self._learn(events.take(mine), labels[mine])
+            parts.append((readout, loss, counts))
+        readouts, losses, all_counts = zip(*parts, strict=True)
         counts = {
-            name: np.concatenate([counts[name] for _, counts in parts]) for name in parts[0][1]
+            name: np.concatenate([counts[name] for counts in all_counts]) for name in all_counts[0]
         }
-        loss = np.full(len(events), np.nan, np.float32)
-        if labels is not None:
-            loss, _ = cross_entropy(readout, labels)
-        return self._result(readout, loss, counts)
+        return self._result(np.concatenate(readouts), np.concatenate(losses), counts)
 
     def record(self, events: Events) -> Recording:
         """All spikes and output voltages of some samples."""
-        shape = (len(events), self.config.n_steps, self.network.output.size)
-        voltages = np.zeros(shape, np.float32)
+        voltages = self._voltages(len(events))
         _, counts = self._forward(events, voltages)
         spikes = {
             p.name: Events.of(
@@ -185,7 +187,7 @@ class NativeEngine:
                 ]
             )
             for i, p in enumerate(self._plan.populations)
-            if i != self._plan.output
+            if p.name in counts
         }
         return Recording(spikes, voltages)
 
@@ -246,23 +248,40 @@ class NativeEngine:
             None if voltages is None else voltages.ctypes.data,
         )
         return readout, {
-            p.name: counts[i] for i, p in enumerate(plan.populations) if i != plan.output
+            p.name: counts[i]
+            for i, p in enumerate(plan.populations)
+            if i in (plan.input, *plan.spiking)
         }
 
+    def _voltages(self, n_samples: int) -> FloatArray:
+        """Room for the output voltages of a forward pass."""
+        return np.zeros((n_samples, self.config.n_steps, self.network.output.size), np.float32)
+
+    def _learn(
+        self, events: Events, labels: NDArray[np.integer]
+    ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray]:
+        """Forward pass; readout, spike counts, loss and drive."""
+        voltages = self._voltages(len(events)) if needs_voltages(self.network.readout) else None
+        readout, counts = self._forward(events, voltages)
+        loss, drive = loss_and_drive(self.network, self.config, readout, labels, voltages)
+        return readout, counts, loss.astype(np.float32), drive.astype(np.float32)
+
     def _backward(self, events: Events, labels: NDArray[np.integer]) -> BatchResult:
-        readout, counts = self._forward(events)
-        loss, drive = cross_entropy(readout, labels)
+        readout, counts, loss, drive = self._learn(events, labels)
         jumps: list[FloatArray | None] = [
-            regulariser_jump(counts[p.name], self.config.regulariser).astype(np.float32)
-            if i in self._plan.hidden
-            else None
-            for i, p in enumerate(self._plan.populations)
+            None if p in (self.network.input, self.network.output) else self._jump(counts[p.name])
+            for p in self.network.populations
         ]
-        drive = np.ascontiguousarray(drive / len(labels), np.float32)
+        if self._plan.output in self._plan.spiking:  # its spikes are not regularised
+            jumps[self._plan.output] = np.zeros(self.network.output.size, np.float32)
+        drive = np.ascontiguousarray(drive / np.float32(len(labels)))
         self._library.engine_backward(
             self._handle, len(labels), drive.ctypes.data, _pointers(jumps)
         )
         return self._result(readout, loss, counts)
+
+    def _jump(self, counts: NDArray[np.int32]) -> FloatArray:
+        return regulariser_jump(counts, self.config.regulariser).astype(np.float32)
 
     def _result(
         self, readout: FloatArray, loss: FloatArray, counts: dict[str, NDArray[np.int32]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shd_genn.backends import CompileConfig
 from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network, Population, SpikeInput
+from shd_genn.readouts import READOUTS, Form
 
 STRIP = 64
 """Neurons that the kernels walk at a time (simd.h); arrays are padded to whole strips."""
@@ -45,11 +46,11 @@ class Plan:
     connections: tuple[ConnectionPlan, ...]
     input: int
     output: int
-    readout: str
+    form: Form
 
     @property
-    def hidden(self) -> tuple[int, ...]:
-        """Numbers of the spiking populations that are not the input."""
+    def spiking(self) -> tuple[int, ...]:
+        """Numbers of the spiking populations that are not the input; the output may be one."""
         return tuple(i for i, p in enumerate(self.populations) if p.kind is LeakyIntegrateFire)
 
     def inputs_of(self, population: int) -> tuple[int, ...]:
@@ -72,7 +73,7 @@ def lower(network: Network, config: CompileConfig) -> Plan:
         ),
         input=number[network.input.name],
         output=number[network.output.name],
-        readout=network.readout_neuron.readout,
+        form=READOUTS[network.readout].form,
     )
 
 

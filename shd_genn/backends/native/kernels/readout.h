@@ -1,16 +1,16 @@
 #pragma once
-// Leaky-integrator outputs: forward step, readout, and the adjoint that the loss drives.
+// Outputs: what is read of them, and how the loss acts on their adjoint.
 
 #include "population.h"
 
-// What is read out of the output voltages in one trial.
+// What is read out of the output in one trial, per neuron.
 struct Readout {
-    std::vector<float> value;       // per output neuron
-    std::vector<int32_t> max_step;  // the step of the largest voltage (max_var only)
+    std::vector<float> value;
+    std::vector<int32_t> step;  // of the largest voltage, or of the first spike (n_steps if none)
 
-    void start(const Population& p) {
-        value.assign(p.padded, 0);
-        max_step.assign(p.padded, 0);
+    void start(const Population& p, float first_value, int first_step) {
+        value.assign(p.padded, first_value);
+        step.assign(p.padded, first_step);
     }
 };
 
@@ -37,8 +37,24 @@ inline void read_max(const Population& p, const State& state, int step, Readout&
     for (int j = 0; j < p.size; j++)
         if (state.v.get()[j] > readout.value[j]) {
             readout.value[j] = state.v.get()[j];
-            readout.max_step[j] = step;
+            readout.step[j] = step;
         }
+}
+
+inline void read_first_spikes(const Tape& tape, int step, float dt_ms, Readout& readout) {
+    for (int k = tape.begin[step]; k < tape.begin[step + 1]; k++) {
+        const int j = tape.neuron[k];
+        if (readout.step[j] <= step) continue;
+        readout.step[j] = step;
+        readout.value[j] = -dt_ms * step;
+    }
+}
+
+// Neurons that never spiked start the backward pass with their drive (not zero for the label only).
+inline void kick_silent(const Population& p, State& state, const float* drive, int n_steps,
+                        const Readout& readout) {
+    for (int j = 0; j < p.size; j++)
+        if (readout.step[j] == n_steps) state.lambda_v.get()[j] = drive[j];
 }
 
 // Towards the drive d, which is held for the step:
