@@ -33,12 +33,24 @@ class DataConfig:
     """Length of a trial in ms; later spikes are not seen."""
     validation: Literal["auto", "random", "speaker", "none"] = "auto"
     """How validation samples are found; never in the test set. auto: valid.h5 where there is one,
-    else random; random: a part of the training set; speaker: all of one training speaker."""
+    else random; random: a part of the training set; speaker: leave-one-speaker-out
+    cross-validation, one training for each speaker of the training set, and a last one with all."""
     validation_fraction: float = 0.1
     """Part of the training set that validation=random keeps apart."""
     validation_speaker: str | None = None
-    """Who is left out by validation=speaker: a name or index of the dataset; the last of the
-    training speakers if not given."""
+    """The only one to leave out by validation=speaker, instead of each in turn: a name or index of
+    the dataset."""
+    test: bool = True
+    """Judge the chosen epoch on the test set, once, at the end. False while settings are still
+    being chosen: so the test set cannot choose them."""
+    binarise: bool = False
+    """Merge spikes of a channel that fall into one time step, as the papers' own code; otherwise
+    the second one enters in the next step, as in mlGeNN. Training and test alike."""
+    delay_copies: int = 0
+    """Delay line: so many delayed copies of the input, each with channels of its own, are presented
+    beside it, in training and test alike; the papers use 10."""
+    delay_step_ms: float = 30.0
+    """Delay of each copy of the delay line against the one before, in ms."""
 
     def __post_init__(self) -> None:
         _positive("trial_ms", self.trial_ms, "SHD's words last up to 1370 ms")
@@ -48,23 +60,44 @@ class DataConfig:
             self.validation_fraction,
             "0.1 keeps a tenth apart; for none use validation=none",
         )
+        require(0 <= self.delay_copies, "0 <= delay_copies", self.delay_copies, "0 means none")
+        _positive("delay_step_ms", self.delay_step_ms, "the papers use 30 ms")
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What is done to training samples only, anew in every epoch."""
+    """What is done to training samples only, anew in every epoch, in the order of the options."""
 
+    blend: float = 0.0
+    """Samples that are added by blending two of the same word, as a part of the training set: 1
+    doubles it, as in the papers. 0: none."""
+    blend_keep: float = 0.5
+    """Probability that a spike of either sample is kept in their blend."""
+    dilation: float = 1.0
+    """Time is stretched by a random factor between 1/dilation and dilation, evenly on a logarithmic
+    scale. 1: none."""
     shift_channels: float = 20.0
     """Each sample is shifted by a random whole number of channels, up to this many either way; the
     papers use 40 on SHD. 0: no shift."""
+    jitter_channels: float = 0.0
+    """Standard deviation, in channels, of a normal shift of each single spike. 0: none."""
+    dropout: float = 0.0
+    """Probability that a spike is left out. 0: none."""
+    normalise_spikes: bool = False
+    """Thin every sample at random to about as many spikes as the training sample with fewest
+    has."""
 
     def __post_init__(self) -> None:
-        require(
-            0 <= self.shift_channels < math.inf,
-            "0 <= shift_channels < inf",
-            self.shift_channels,
-            "0 means no shift, 40 is the papers' value",
-        )
+        for name, cure in (
+            ("shift_channels", "0 means no shift, 40 is the papers' value"),
+            ("jitter_channels", "0 means none, the papers tried 5 to 20"),
+            ("blend", "0 means none, 1 is the papers' value"),
+        ):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"0 <= {name} < inf", value, cure)
+        require(0 < self.blend_keep <= 1, "0 < blend_keep <= 1", self.blend_keep, "usual: 0.5")
+        require(1 <= self.dilation < math.inf, "1 <= dilation < inf", self.dilation, "1 means none")
+        require(0 <= self.dropout < 1, "0 <= dropout < 1", self.dropout, "0 means none")
 
 
 @dataclass(frozen=True)
@@ -131,6 +164,18 @@ class TrainConfig:
     batch."""
     learning_rate: float = 1e-3
     """Adam's step."""
+    ease_in: float = 1.0
+    """Part of the learning rate that training starts with; the papers use 0.001. 1: no ease-in."""
+    ease_in_growth: float = 1.05
+    """Factor by which an eased-in learning rate grows with every batch until it is whole."""
+    schedule: Literal["constant", "plateau", "cosine", "step"] = "constant"
+    """How the learning rate falls. plateau: it is multiplied by decay when the accuracy (of
+    validation, else of training) no longer grows, but not before decay_epochs have passed; step:
+    every decay_epochs; cosine: to 0 at the last epoch."""
+    decay: float = 0.5
+    """Factor of schedule=plateau and schedule=step."""
+    decay_epochs: int = 50
+    """Epochs that a learning rate lasts: at least (plateau) or always (step)."""
     beta1: float = 0.9
     """Adam's decay of the mean gradient."""
     beta2: float = 0.999
@@ -141,6 +186,12 @@ class TrainConfig:
     """Strength that pulls each hidden neuron towards reg_nu spikes a trial; mlGeNN's scale."""
     reg_nu: float = 14.0
     """Spikes a hidden neuron should emit per trial."""
+    revive_silent: float = 0.0
+    """After each epoch this is added to the input weights of hidden neurons that did not spike in
+    it, which no gradient could bring back; the papers use 0.002. 0: nothing."""
+    best_by: Literal["validation", "training"] = "validation"
+    """Accuracy that chooses the epoch whose weights are judged; where there are no validation
+    samples, it is that of training."""
     patience: int = 0
     """Stop after so many epochs without a better validation accuracy; 0: never."""
     seed: int = 0
@@ -150,6 +201,21 @@ class TrainConfig:
         require(1 <= self.epochs, "1 <= epochs", self.epochs, "100 is the papers' value")
         require(1 <= self.batch_size, "1 <= batch_size", self.batch_size, "the papers use 32")
         _positive("learning_rate", self.learning_rate, "1e-3 is the papers' value")
+        require(0 < self.ease_in <= 1, "0 < ease_in <= 1", self.ease_in, "1 means none")
+        require(
+            1 < self.ease_in_growth < math.inf,
+            "1 < ease_in_growth < inf",
+            self.ease_in_growth,
+            "1.05 is the papers' value",
+        )
+        require(0 < self.decay < 1, "0 < decay < 1", self.decay, "0.5 is the papers' value")
+        require(1 <= self.decay_epochs, "1 <= decay_epochs", self.decay_epochs, "usual: 50")
+        require(
+            0 <= self.revive_silent < math.inf,
+            "0 <= revive_silent < inf",
+            self.revive_silent,
+            "0 means none, 0.002 is the papers' value",
+        )
         require(0 <= self.patience, "0 <= patience", self.patience, "0 never stops early")
         require(0 <= self.seed, "0 <= seed", self.seed, "any whole number from 0")
         for name in ("reg_lambda", "reg_nu"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from shd_genn.datasets.load import check_class_names, load_split
 from shd_genn.errors import ConfigError
 from shd_genn.judge import Judgement, accuracy, judge
 from shd_genn.model import compile_network
+from shd_genn.present import Presentation
 from shd_genn.record import RunFolder, write_table
 
 
@@ -41,6 +42,8 @@ def main() -> None:
     folder = RunFolder.open(options.run)
     trained_on = folder.read_json("environment")["dataset"]
     dataset = load_split(options.dataset, options.split, options.data_dir)
+    presentation = Presentation.of(folder.config, dataset.n_channels)
+    dataset = replace(dataset, presentation=presentation)
     check_class_names(tuple(trained_on["words"]), dataset)
     names = trained_on["speaker_names"]
     known = {names[i] if names else str(i) for i in trained_on["train"]["speakers"] if i >= 0}

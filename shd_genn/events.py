@@ -40,14 +40,24 @@ class Events:
 
     def take(self, indices: NDArray[np.integer]) -> Events:
         """A copy that holds the given samples, in the given order."""
-        offsets = np.zeros(len(indices) + 1, np.int64)
-        np.cumsum(self.counts[indices], out=offsets[1:])
-        if len(indices) == 0:
-            return Events(self.times_ms[:0], self.channels[:0], offsets)
-        parts = [self.sample(int(i)) for i in indices]
+        return Events.join([self.sample(int(i)) for i in indices])
+
+    def followed_by(self, others: Events) -> Events:
+        """These samples, then the others."""
         return Events(
-            np.concatenate([times for times, _ in parts]),
-            np.concatenate([channels for _, channels in parts]),
+            np.concatenate([self.times_ms, others.times_ms]),
+            np.concatenate([self.channels, others.channels]),
+            np.concatenate([self.offsets, self.offsets[-1] + others.offsets[1:]]),
+        )
+
+    @staticmethod
+    def join(samples: Sequence[tuple[NDArray[np.float32], NDArray[np.uint16]]]) -> Events:
+        """Gather (times_ms, channels) pairs, one a sample, that are sorted already."""
+        offsets = np.zeros(len(samples) + 1, np.int64)
+        np.cumsum([len(times) for times, _ in samples], out=offsets[1:])
+        return Events(
+            np.concatenate([np.empty(0, np.float32), *(times for times, _ in samples)]),
+            np.concatenate([np.empty(0, np.uint16), *(channels for _, channels in samples)]),
             offsets,
         )
 

@@ -140,4 +140,4 @@ def _results(
 ) -> Iterable[tuple[NDArray[np.int64], BatchResult]]:
     for begin in range(0, len(dataset), SAMPLES_AT_ONCE):
         chosen = np.arange(begin, min(begin + SAMPLES_AT_ONCE, len(dataset)))
-        yield chosen, compiled.evaluate(dataset.events.take(chosen), dataset.labels[chosen])
+        yield chosen, compiled.evaluate(dataset.presented(chosen), dataset.labels[chosen])

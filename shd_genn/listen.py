@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from shd_genn.events import Events
 from shd_genn.files import written_aside
 from shd_genn.losses import probabilities
 from shd_genn.model import compile_network
+from shd_genn.present import Presentation
 from shd_genn.record import RunFolder
 
 GREY, ACCENT = "0.7", "#0072B2"  # blue that the colour-blind see as well
@@ -88,18 +89,21 @@ def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
         ConfigError: if the network does not listen to the cochlea's channels.
     """
     cochlea = Cochlea()
-    channels = folder.config.model.n_inputs
-    if channels != cochlea.membrane.n_places:
+    presentation = Presentation.of(folder.config, cochlea.membrane.n_places)
+    if folder.config.model.n_inputs != presentation.n_inputs:
         raise ConfigError(
-            f"the network must have the cochlea's {cochlea.membrane.n_places} inputs, "
-            f"but has {channels}; listen with a network trained on recordings"
+            f"the network must have the cochlea's {presentation.n_inputs} inputs, "
+            f"but has {folder.config.model.n_inputs}; listen with a network trained on recordings"
         )
     audio = read_audio(sound, RATE)
-    events = Events.of([cochlea.encode(audio, seed)])
+    heard = Events.of([cochlea.encode(audio, seed)])
+    events = presentation(heard)
     with compile_network(folder.config, folder.path / "model.py") as compiled:
         folder.load_checkpoint("best", compiled)
         readout = compiled.evaluate(events).readout
         recording = compiled.record(events)
+    if presentation.delay_copies:  # copies of what was heard would only hide it in a picture
+        recording = replace(recording, spikes=recording.spikes | {"input": heard})
     words = tuple(folder.read_json("environment")["dataset"]["words"])
     p = probabilities(compiled.network, compiled.config, readout)[0]
     return Heard(audio, words, p, recording, folder.config.dt_ms)

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shd_genn import environment
-from shd_genn.augment import shift_channels
 from shd_genn.backends import Compiled
+from shd_genn.batches import batches, count_batches, one_ahead
 from shd_genn.config import Config
 from shd_genn.datasets.load import load_dataset
 from shd_genn.datasets.spikes import SpikeDataset, Splits
 from shd_genn.datasets.split import speaker_name
 from shd_genn.errors import ConfigError, DivergedError, PrunedError, ShdGennError
-from shd_genn.events import Events
 from shd_genn.files import claimed
 from shd_genn.judge import Tally, evaluate, judge
 from shd_genn.model import build_network, compile_network, find_model
+from shd_genn.present import Presentation
 from shd_genn.progress import Advance, progress
 from shd_genn.record import RunFolder
-
-Batch = tuple[Events, NDArray[np.int32]]
-Item = TypeVar("Item")
+from shd_genn.revival import revive
+from shd_genn.schedules import Schedule
 
 OnEpoch = Callable[[RunFolder, list[dict[str, Any]]], None]
 """``on_epoch(folder, rows)`` gets the new rows of ``metrics.csv``: as a run begins those of epochs
@@ -52,7 +49,7 @@ def start(config: Config, runs: Path, on_epoch: OnEpoch | None = None) -> RunFol
         ShdGennError: if something in the settings or the dataset cannot be used.
         KeyboardInterrupt: after what is complete has been saved.
     """
-    splits = load_dataset(config.data, config.train.seed)
+    splits = load(config)
     config = resolve(config, splits)
     model_file = find_model(config.model.model)
     build_network(config, model_file)  # errors in it should leave no run folder behind
@@ -81,7 +78,12 @@ def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -
             f"a run is resumed with the settings that it was started with, but these differ: "
             f"{difference(before, after)}; leave them out, or start a new run"
         )
-    splits = load_dataset(config.data, config.train.seed)
+    if config.train.schedule == "cosine" and config.train.epochs != before.train.epochs:
+        raise ConfigError(
+            f"epochs = {before.train.epochs} must hold with schedule=cosine, which ends there, but "
+            f"got {config.train.epochs}; leave it out, or start a new run"
+        )
+    splits = load(config)
     was, now = folder.read_json("environment")["dataset"], environment.describe_dataset(splits)
     if was != now:
         changed = [key for key in now if now[key] != was.get(key)]
@@ -95,6 +97,14 @@ def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -
             f"{folder.path} is complete after {done} epochs; give more --epochs to go on"
         )
     _run(folder, config, splits, on_epoch)
+
+
+def load(config: Config) -> Splits:
+    """The dataset, as it is presented; without its test set where that is not to be judged."""
+    splits = load_dataset(config.data, config.train.seed)
+    if not config.data.test:
+        splits = replace(splits, test=None)
+    return splits.presented_by(Presentation.of(config, splits.train.n_channels))
 
 
 def difference(before: Config, after: Config) -> str:
@@ -118,8 +128,9 @@ def resolve(config: Config, splits: Splits) -> Config:
         ConfigError: if settings and dataset do not fit together.
     """
     train = splits.train
+    n_inputs = Presentation.of(config, train.n_channels).n_inputs
     for name, given, has in (
-        ("n_inputs", config.model.n_inputs, train.n_channels),
+        ("n_inputs", config.model.n_inputs, n_inputs),
         ("n_classes", config.model.n_classes, train.n_classes),
     ):
         if given is not None and given != has:
@@ -131,7 +142,7 @@ def resolve(config: Config, splits: Splits) -> Config:
             f"batch_size <= training samples must hold, but got {config.train.batch_size} of "
             f"{len(train)}; make batches smaller"
         )
-    model = replace(config.model, n_inputs=train.n_channels, n_classes=train.n_classes)
+    model = replace(config.model, n_inputs=n_inputs, n_classes=train.n_classes)
     return replace(config, model=model)
 
 
@@ -183,7 +194,10 @@ def _train(
 ) -> _Best:
     metrics: list[dict[str, Any]] = []
     best, first = _Best(), 0
-    chosen_by = "train" if splits.valid is None else "valid"
+    n_batches = count_batches(config, splits.train)
+    schedule = Schedule(config.train, n_batches)
+    told_by = "train" if splits.valid is None else "valid"
+    chosen_by = chosen_split(config, splits)
     if (folder.path / "last.npz").is_file():
         first = folder.load_checkpoint("last", compiled) + 1
         rows: list[dict[str, Any]] = list(folder.read_table("metrics"))
@@ -191,23 +205,27 @@ def _train(
         for row in metrics:
             if row["split"] == chosen_by:
                 best.improved(row)
+            if row["split"] == told_by:
+                schedule.epoch_done(float(row["accuracy"]))
     on_epoch(folder, metrics)
 
-    n_batches = -(-len(splits.train) // config.train.batch_size)
     with progress("Training", config.train.epochs * n_batches, "batches") as advance:
         advance(first * n_batches)
         for epoch in range(first, config.train.epochs):
             patience = config.train.patience
             if patience and epoch - best.more_accurate > patience:
                 break
-            rows = [_train_epoch(config, splits.train, compiled, epoch, advance)]
+            tally, rate = _train_epoch(config, splits.train, compiled, schedule, epoch, advance)
+            rows = [{**tally.row(epoch, "train"), "learning_rate": rate}]
             if splits.valid is not None:
                 rows.append(evaluate(compiled, splits.valid).row(epoch, "valid"))
             metrics += rows
             advance(0, note=_note(rows))
             folder.write_table("metrics", metrics)
-            if best.improved(rows[-1]):
+            if best.improved(next(row for row in rows if row["split"] == chosen_by)):
                 folder.save_checkpoint("best", compiled, epoch)
+            schedule.epoch_done(rows[-1]["accuracy"])
+            revive(compiled, tally.spikes, config.train.revive_silent)
             # last of all: what it says is done, is done
             folder.save_checkpoint("last", compiled, epoch)
             on_epoch(folder, rows)
@@ -215,11 +233,18 @@ def _train(
 
 
 def _train_epoch(
-    config: Config, dataset: SpikeDataset, compiled: Compiled, epoch: int, advance: Advance
-) -> dict[str, Any]:
-    tally = Tally(compiled.network)
-    for events, labels in one_ahead(batches(config, dataset, epoch)):
-        result = compiled.train_batch(events, labels, config.train.learning_rate)
+    config: Config,
+    dataset: SpikeDataset,
+    compiled: Compiled,
+    schedule: Schedule,
+    epoch: int,
+    advance: Advance,
+) -> tuple[Tally, float]:
+    """What came of an epoch, and the learning rate of its last batch."""
+    tally, rate = Tally(compiled.network), 0.0
+    for batch, (events, labels) in enumerate(one_ahead(batches(config, dataset, epoch))):
+        rate = schedule.rate(epoch, batch)
+        result = compiled.train_batch(events, labels, rate)
         if not np.isfinite(result.loss).all():
             raise DivergedError(
                 f"the loss must stay finite, but is not in epoch {epoch}; lower learning_rate "
@@ -233,32 +258,13 @@ def _train_epoch(
             f"all parameters must stay finite, but are not after epoch {epoch}; lower "
             f"learning_rate ({config.train.learning_rate:g}); those before this epoch are kept"
         )
-    return {**tally.row(epoch, "train"), "learning_rate": config.train.learning_rate}
+    return tally, rate
 
 
-def batches(config: Config, dataset: SpikeDataset, epoch: int) -> Iterator[Batch]:
-    """The training batches of an epoch, shuffled and augmented.
-
-    They depend on the seed and the epoch alone, so that a resumed run sees the same ones.
-    """
-    rng = np.random.default_rng([config.train.seed, epoch, *b"batches"])
-    order = rng.permutation(len(dataset))
-    size, shift = config.train.batch_size, config.augment.shift_channels
-    for begin in range(0, len(order), size):
-        chosen = order[begin : begin + size]
-        events = dataset.events.take(chosen)
-        if shift:
-            events = shift_channels(events, shift, dataset.n_channels, rng)
-        yield events, dataset.labels[chosen]
-
-
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each made in another thread while the one before is used."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
+def chosen_split(config: Config, splits: Splits) -> str:
+    """The split whose accuracy chooses the best epoch."""
+    by_training = splits.valid is None or config.train.best_by == "training"
+    return "train" if by_training else "valid"
 
 
 def _note(rows: list[dict[str, Any]]) -> str:
@@ -274,12 +280,13 @@ def _finish(
     """Judge the chosen epoch on the test set, once."""
     rows: list[dict[str, Any]] = list(folder.read_table("metrics"))
     train = [row for row in rows if row["split"] == "train"]
+    chosen = {"train": "training", "valid": "validation"}[chosen_split(config, splits)]
     summary: dict[str, Any] = {
         "state": "complete",
         "dataset": splits.train.name,
         "epochs": len(train),
         "best_epoch": best.epoch,
-        "chosen_by": "training accuracy" if splits.valid is None else "validation accuracy",
+        "chosen_by": f"{chosen} accuracy",
         "best_accuracy": best.score[0],
         "seconds_per_epoch": float(np.median([float(row["seconds"]) for row in train])),
         "spikes_after_trial": late_spikes(splits.train, config),

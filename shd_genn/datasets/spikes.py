@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.events import Events
+from shd_genn.present import Presentation
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class SpikeDataset:
         n_channels: Number of input channels (700 for the cochlea).
         class_names: The word of each class.
         speaker_names: The name of each speaker index; empty where none are known.
+        presentation: How its spikes are shown to a network; None: as they are.
     """
 
     name: str
@@ -31,6 +33,7 @@ class SpikeDataset:
     n_channels: int
     class_names: tuple[str, ...]
     speaker_names: tuple[str, ...] = ()
+    presentation: Presentation | None = None
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -40,6 +43,11 @@ class SpikeDataset:
     def n_classes(self) -> int:
         """The number of classes."""
         return len(self.class_names)
+
+    def presented(self, indices: NDArray[np.integer]) -> Events:
+        """The spikes that the input neurons emit for the given samples."""
+        events = self.events.take(indices)
+        return events if self.presentation is None else self.presentation(events)
 
     def subset(self, indices: NDArray[np.integer]) -> SpikeDataset:
         """A copy that holds the given samples, in the given order."""
@@ -64,3 +72,13 @@ class Splits:
     train: SpikeDataset
     valid: SpikeDataset | None
     test: SpikeDataset | None
+
+    def presented_by(self, presentation: Presentation) -> Splits:
+        """The same samples, shown in the given way."""
+
+        def shown(part: SpikeDataset | None) -> SpikeDataset | None:
+            return None if part is None else replace(part, presentation=presentation)
+
+        return Splits(
+            replace(self.train, presentation=presentation), shown(self.valid), shown(self.test)
+        )

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny
 
 from shd_genn import train
+from shd_genn.batches import batches, count_batches
 from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.errors import ConfigError, DivergedError, PrunedError
 from shd_genn.model import compile_network
@@ -28,6 +30,14 @@ def settings(data, **train_settings):
             **({"epochs": 4, "batch_size": 16, "learning_rate": 0.01} | train_settings)
         ),
     )
+
+
+EVERYTHING = ["--shift-channels", "2", "--blend", "0.5", "--jitter-channels", "1", "--dropout"]
+EVERYTHING += ["0.1", "--dilation", "1.1", "--delay-copies", "1", "--delay-step-ms", "10"]
+EVERYTHING += ["--ease-in", "0.01", "--schedule", "plateau", "--decay-epochs", "10"]
+EVERYTHING += ["--w-in-mean", "-0.05", "--revive-silent", "0.02", "--binarise", "True"]
+EVERYTHING += ["--trial-ms", "20"]  # so short that accuracies vary, and the plateau rule acts
+"""Options of every augmentation, of a schedule and of revival."""
 
 
 def command(*arguments):
@@ -136,9 +146,9 @@ def test_checkpoints_of_old_runs_still_load(data, tmp_path):
 
 
 def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
-    """kill -9 in the middle of training, three times over."""
-    epochs = 400
-    options = ["--dataset", data, *tiny.OPTIONS, "--epochs", epochs, "--shift-channels", 2]
+    """kill -9 in the middle of training, three times over, with everything that has a state."""
+    epochs = 150
+    options = ["--dataset", data, *tiny.OPTIONS, "--epochs", epochs, *EVERYTHING]
     whole = run(*options, "--runs", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     arguments = [*options, "--runs", tmp_path / "killed"]
@@ -166,6 +176,10 @@ def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
     assert ours == theirs
     assert rows(killed, "predictions") == rows(reference, "predictions")
     assert not list(killed.glob(".*")) or progress_of(tmp_path / "killed") == epochs - 1
+    training = [r for r in rows(reference, "metrics") if r["split"] == "train"]
+    assert int(training[0]["silent_neurons"]) > int(training[-1]["silent_neurons"])
+    learning_rates = [float(r["learning_rate"]) for r in training]
+    assert learning_rates[0] < max(learning_rates) == 0.01 > learning_rates[-1]
 
 
 def progress_of(runs):
@@ -276,13 +290,80 @@ def test_without_validation_the_training_accuracy_chooses(data, tmp_path):
 
 def test_batches_are_all_samples_once_and_differ_by_epoch(data):
     config, dataset = settings(data), tiny.dataset(50, 0)
-    epochs = [list(train.batches(config, dataset, e)) for e in (0, 0, 1)]
+    epochs = [list(batches(config, dataset, e)) for e in (0, 0, 1)]
     assert [len(labels) for _, labels in epochs[0]] == [16, 16, 16, 2]
     counts = np.bincount(np.concatenate([labels for _, labels in epochs[0]]))
     assert counts.tolist() == np.bincount(dataset.labels).tolist()
     for (a, _), (b, _) in zip(epochs[0], epochs[1], strict=True):
         np.testing.assert_array_equal(a.channels, b.channels)
     assert not np.array_equal(epochs[0][0][0].channels, epochs[2][0][0].channels)
+
+
+def test_blended_samples_are_added_to_an_epoch(data):
+    config, dataset = settings(data), tiny.dataset(50, 0)
+    config = replace(config, augment=AugmentConfig(blend=0.5, shift_channels=0.0))
+    epoch = list(batches(config, dataset, 0))
+    assert [len(labels) for _, labels in epoch] == [16, 16, 16, 16, 11]
+    assert count_batches(config, dataset) == 5
+    recorded = {tuple(dataset.events.sample(i)[0]) for i in range(50)}
+    shown = [tuple(events.sample(i)[0]) for events, labels in epoch for i in range(len(labels))]
+    assert recorded <= set(shown) and sum(times not in recorded for times in shown) == 25
+    ten = np.concatenate(
+        [
+            np.bincount(e.channels[e.offsets[i] : e.offsets[i + 1]] // 10, minlength=3)
+            for e, labels in epoch
+            for i in range(len(labels))
+        ]
+    ).reshape(-1, 3)  # a class has ten channels of its own
+    assert (ten.argmax(axis=1) == np.concatenate([labels for _, labels in epoch])).all()
+
+
+def test_the_delay_line_is_part_of_the_run(data, tmp_path):
+    """Recorded in its folder, in training and test alike, and when it is evaluated again."""
+    config = settings(data)
+    config = replace(config, data=replace(config.data, delay_copies=2, delay_step_ms=10.0))
+    folder = train.start(config, tmp_path)
+    assert folder.config.model.n_inputs == 90 and folder.config.data.delay_copies == 2
+    by_split = {row["split"]: float(row["input_spikes"]) for row in folder.read_table("metrics")}
+    for split in ("valid", "test"):  # 80 spikes, some later than 120 ms with their delay
+        assert 220 < by_split[split] <= 240
+    table = tmp_path / "said.csv"
+    arguments = ["--dataset", data, "-o", table]
+    result = subprocess.run(
+        [sys.executable, "-m", "shd_genn.evaluate", folder.path, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    with table.open(newline="") as file:
+        assert list(csv.DictReader(file)) == folder.read_table("predictions")
+
+
+def test_the_test_set_can_be_left_alone(data, tmp_path):
+    config = settings(data)
+    config = replace(config, data=replace(config.data, test=False))
+    folder = train.start(config, tmp_path)
+    assert "test" not in folder.read_json("summary")
+    assert "test" not in folder.read_json("environment")["dataset"]
+    assert not (folder.path / "predictions.csv").exists()
+
+
+def test_training_accuracy_may_choose_beside_validation(data, tmp_path):
+    config = settings(data, best_by="training")
+    folder = train.start(config, tmp_path)
+    training = [r for r in folder.read_table("metrics") if r["split"] == "train"]
+    best = max(training, key=lambda r: (float(r["accuracy"]), -float(r["loss"])))
+    summary = folder.read_json("summary")
+    assert summary["best_epoch"] == int(best["epoch"])
+    assert summary["chosen_by"] == "training accuracy"
+
+
+def test_a_cosine_cannot_be_lengthened(data, tmp_path):
+    folder = train.start(settings(data, schedule="cosine", epochs=2), tmp_path)
+    longer = replace(folder.config, train=replace(folder.config.train, epochs=3))
+    with pytest.raises(ConfigError, match=r"epochs = 2 must hold with schedule=cosine"):
+        train.resume(folder, longer)
 
 
 def test_diverged_training_stops_with_advice(data, tmp_path):
@@ -296,6 +377,7 @@ def test_diverged_training_stops_with_advice(data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--dropout", "1"], "0 <= dropout < 1 must hold, but got 1.0"),
         (["--batch-size", "1000"], "batch_size <= training samples must hold, but got 1000 of 44"),
         (["--n-classes", "7"], "n_classes = 3 of dataset tiny must hold, but got 7"),
         (["--tau-mem-ms", "-3"], r"0 < tau_mem_ms < inf must hold, but got -3.0"),
