@@ -53,7 +53,14 @@ class RunFolder:
     path: Path
 
     @staticmethod
-    def create(runs: Path, config: Config, dataset: str, model_file: Path) -> RunFolder:
+    def create(
+        runs: Path,
+        config: Config,
+        dataset: str,
+        model_file: Path,
+        name: str | None = None,
+        readme: str = README,
+    ) -> RunFolder:
         """Make a new folder with the settings and the model file in it.
 
         Args:
@@ -61,19 +68,24 @@ class RunFolder:
             config: All settings, resolved.
             dataset: The dataset's name.
             model_file: A copy of it is kept.
+            name: The folder's name; if not given it is made of date, dataset, network and
+                settings, and new.
+            readme: What its README.txt says.
 
         Raises:
             ConfigError: if the folder cannot be written.
         """
-        sizes = "-".join(map(str, config.model.hidden_sizes))
-        when = f"{datetime.now():%Y-%m-%d_%H%M%S}"
-        name = f"{when}_{dataset}_{model_file.stem}-{sizes}_{config.digest()}"
-        path, copies = runs / name, 1
-        while path.exists():  # two runs alike, started in the same second
-            copies += 1
-            path = runs / f"{name}_{copies}"
+        if name is None:
+            sizes = "-".join(map(str, config.model.hidden_sizes))
+            when = f"{datetime.now():%Y-%m-%d_%H%M%S}"
+            name = f"{when}_{dataset}_{model_file.stem}-{sizes}_{config.digest()}"
+            first, copies = name, 1
+            while (runs / name).exists():  # two runs alike, started in the same second
+                copies += 1
+                name = f"{first}_{copies}"
+        path = runs / name
         folder = RunFolder(path)
-        write_text(path / "README.txt", README)
+        write_text(path / "README.txt", readme)
         folder.write_config(config)
         with written_aside(path / "model.py") as aside:
             shutil.copyfile(model_file, aside)

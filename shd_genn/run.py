@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tyro
 
-from shd_genn import train
+from shd_genn import crossval, train
 from shd_genn.cli import command
 from shd_genn.config import Config, load_toml
 from shd_genn.datasets import spoken_digits
@@ -32,12 +32,17 @@ class Options:
 def main() -> None:
     """Train as the command line says."""
     options = parse(sys.argv[1:])
+    settings = options.settings
+    protocol = crossval if crossval.wanted(settings) else train
     if options.resume is not None:
         folder = RunFolder.open(options.resume)
-        train.resume(folder, options.settings)
+        protocol.resume(folder, settings)
     else:
-        folder = train.start(options.settings, options.runs)
-    report(folder)
+        folder = protocol.start(settings, options.runs)
+    if crossval.wanted(settings):
+        report_crossval(folder)
+    else:
+        report(folder)
 
 
 def parse(arguments: list[str]) -> Options:
@@ -80,6 +85,29 @@ def report(folder: RunFolder) -> None:
     print(f"run folder          {folder.path}")
     if summary["dataset"] == spoken_digits.NAME:
         print(spoken_digits.NOT_SHD)
+
+
+def report_crossval(folder: RunFolder) -> None:
+    """Print a finished cross-validation's main numbers."""
+    summary = folder.read_json("summary")
+    print(f"dataset             {summary['dataset']}")
+    for row in folder.read_table("folds"):
+        print(
+            f"  without {row['speaker']:12}{float(row['accuracy']):.2%} of {row['samples']} "
+            f"samples in epoch {row['best_epoch']}, by {summary['chosen_by']}"
+        )
+    common = summary["common_epoch"]
+    print(
+        f"speakers left out   {summary['accuracy']:.2%} ± {summary['accuracy_sd']:.2%}, "
+        f"mean and standard deviation over {summary['folds']} of them"
+    )
+    print(
+        f"epoch {common['epoch']:<4} in all      {common['accuracy']:.2%} ± "
+        f"{common['accuracy_sd']:.2%}, the best on average"
+    )
+    if test := summary.get("test"):
+        print(f"trained on all      {test['accuracy']:.2%} of {test['samples']} test samples")
+    print(f"folder              {folder.path}")
 
 
 if __name__ == "__main__":

@@ -34,13 +34,22 @@ done before (none for a new run), then those of every epoch once it is saved. Wh
 the run; `PrunedError` is recorded as such."""
 
 
-def start(config: Config, runs: Path, on_epoch: OnEpoch | None = None) -> RunFolder:
+def start(
+    config: Config,
+    runs: Path,
+    on_epoch: OnEpoch | None = None,
+    *,
+    name: str | None = None,
+    model_file: Path | None = None,
+) -> RunFolder:
     """Train a network from the beginning.
 
     Args:
         config: All settings.
         runs: The folder that run folders go into.
         on_epoch: Is told of every epoch; see `OnEpoch`.
+        name: The run folder's name; see `RunFolder.create`.
+        model_file: What describes the network, if not the file that the settings name.
 
     Returns:
         The run's folder, complete.
@@ -51,9 +60,9 @@ def start(config: Config, runs: Path, on_epoch: OnEpoch | None = None) -> RunFol
     """
     splits = load(config)
     config = resolve(config, splits)
-    model_file = find_model(config.model.model)
+    model_file = model_file or find_model(config.model.model)
     build_network(config, model_file)  # errors in it should leave no run folder behind
-    folder = RunFolder.create(runs, config, splits.train.name, model_file)
+    folder = RunFolder.create(runs, config, splits.train.name, model_file, name)
     folder.write_json("environment", environment.describe(config.backend, splits))
     _run(folder, config, splits, on_epoch)
     return folder
@@ -70,19 +79,7 @@ def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -
     Raises:
         ConfigError: if other settings or the dataset have changed, or the run is complete.
     """
-    before = folder.config
-    after = replace(config, n_threads=before.n_threads, backend=before.backend)
-    after = replace(after, train=replace(after.train, epochs=before.train.epochs))
-    if after != before:
-        raise ConfigError(
-            f"a run is resumed with the settings that it was started with, but these differ: "
-            f"{difference(before, after)}; leave them out, or start a new run"
-        )
-    if config.train.schedule == "cosine" and config.train.epochs != before.train.epochs:
-        raise ConfigError(
-            f"epochs = {before.train.epochs} must hold with schedule=cosine, which ends there, but "
-            f"got {config.train.epochs}; leave it out, or start a new run"
-        )
+    check_unchanged(folder.config, config)
     splits = load(config)
     was, now = folder.read_json("environment")["dataset"], environment.describe_dataset(splits)
     if was != now:
@@ -97,6 +94,26 @@ def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -
             f"{folder.path} is complete after {done} epochs; give more --epochs to go on"
         )
     _run(folder, config, splits, on_epoch)
+
+
+def check_unchanged(before: Config, config: Config) -> None:
+    """Refuse to resume with settings that would change what was done before.
+
+    Raises:
+        ConfigError: if anything but epochs, threads and backend differs.
+    """
+    after = replace(config, n_threads=before.n_threads, backend=before.backend)
+    after = replace(after, train=replace(after.train, epochs=before.train.epochs))
+    if after != before:
+        raise ConfigError(
+            f"a run is resumed with the settings that it was started with, but these differ: "
+            f"{difference(before, after)}; leave them out, or start a new run"
+        )
+    if config.train.schedule == "cosine" and config.train.epochs != before.train.epochs:
+        raise ConfigError(
+            f"epochs = {before.train.epochs} must hold with schedule=cosine, which ends there, but "
+            f"got {config.train.epochs}; leave it out, or start a new run"
+        )
 
 
 def load(config: Config) -> Splits:

@@ -49,6 +49,12 @@ def _divide(
     if config.validation == "none" or (config.validation == "auto" and has_file):
         return {"train": train}
     if config.validation == "speaker":
+        if config.validation_speaker is None:
+            raise ConfigError(
+                "validation_speaker must be named to train a single network with "
+                "validation=speaker; name one of the training speakers, or cross-validate "
+                "over all with python -m shd_genn.run --validation speaker"
+            )
         left, valid = split_speaker(train, config.validation_speaker)
     else:
         left, valid = split_random(train, config.validation_fraction, seed)

@@ -34,18 +34,11 @@ def split_random(
     return _divide(train, chosen, f"validation_fraction {fraction}")
 
 
-def split_speaker(train: SpikeDataset, speaker: str | None) -> tuple[SpikeDataset, SpikeDataset]:
-    """Take all samples of one speaker apart.
-
-    Args:
-        train: The training set.
-        speaker: Name or index; None: the last of the training speakers.
-
-    Returns:
-        What is left for training, and the validation samples.
+def training_speakers(train: SpikeDataset) -> list[str]:
+    """Names of the speakers of a training set, or their indices where there are no names.
 
     Raises:
-        ConfigError: if speakers are not known, or this one is not among them.
+        ConfigError: if speakers are not known.
     """
     present = np.unique(train.speakers[train.speakers >= 0])
     if len(present) == 0:
@@ -53,9 +46,27 @@ def split_speaker(train: SpikeDataset, speaker: str | None) -> tuple[SpikeDatase
             f"dataset {train.name} must name speakers for validation=speaker, but names none; "
             "use validation=random"
         )
+    return [speaker_name(train, int(i)) for i in present]
+
+
+def split_speaker(train: SpikeDataset, speaker: str) -> tuple[SpikeDataset, SpikeDataset]:
+    """Take all samples of one speaker apart.
+
+    Args:
+        train: The training set.
+        speaker: Name or index.
+
+    Returns:
+        What is left for training, and the validation samples.
+
+    Raises:
+        ConfigError: if speakers are not known, or this one is not among them.
+    """
+    training_speakers(train)  # refuses where there are none
+    present = np.unique(train.speakers[train.speakers >= 0])
     names = {speaker_name(train, int(i)): int(i) for i in present}
     names |= {str(i): i for i in names.values() if str(i) not in names}
-    index = int(present[-1]) if speaker is None else names.get(speaker)
+    index = names.get(speaker)
     if index is None:
         raise ConfigError(
             f"validation_speaker must be a training speaker, but got {speaker!r}; "
