@@ -1,14 +1,17 @@
 """One suite that every backend passes: what `Compiled` promises."""
 
+from dataclasses import replace
+
 import networks
 import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends import CompileConfig, Regulariser
+from shd_genn.backends import CompileConfig, FirstSpikeLoss, Regulariser
 from shd_genn.backends.reference import Reference
 from shd_genn.errors import ConfigError
 from shd_genn.events import Events
+from shd_genn.network import Connection, Dense, Exponential, Normal
 from shd_genn.readouts import READOUTS
 
 CONFIG = CompileConfig(networks.N_STEPS, regulariser=Regulariser(1e-3, 2e-3, 3))
@@ -26,8 +29,14 @@ def truth(network, config=CONFIG):
     return Reference(network, config, np.float64)
 
 
-@pytest.mark.parametrize("model", ["recurrent", "feedforward"])
-@pytest.mark.parametrize("readout", READOUTS)
+# every readout, and every way that one acts on an output without recurrence
+CASES = [("recurrent", readout) for readout in READOUTS] + [
+    ("feedforward", readout)
+    for readout in ("avg_var_exp_weight", "max_var", "var", "first_spike_time_exp")
+]
+
+
+@pytest.mark.parametrize(("model", "readout"), CASES)
 def test_agrees_with_the_reference(backend, model, readout):
     network = networks.network(model=model, readout=readout)
     events, labels = networks.random_events(6), networks.random_labels(6)
@@ -48,6 +57,38 @@ def test_agrees_with_the_reference(backend, model, readout):
         # Adam divides gradients by their own size: each weight moves by about the rate, 1e-3
         for name, w in expected.parameters().items():
             np.testing.assert_allclose(compiled.parameters()[name], w, rtol=0, atol=1e-5)
+
+
+def network_with_spiking_outputs(readout):
+    """Outputs that inhibit each other, as well."""
+    network = networks.network(readout=readout, w_out_mean=0.2)
+    output = network.output
+    lateral = Connection(output, output, Dense(Normal(-0.5, 0.1)), Exponential(5.0))
+    return replace(network, connections=(*network.connections, lateral))
+
+
+@pytest.mark.parametrize("readout", ["first_spike_time", "first_spike_time_exp"])
+def test_first_spikes_and_silent_outputs(backend, readout):
+    network = network_with_spiking_outputs(readout)
+    config = replace(CONFIG, first_spike=FirstSpikeLoss(20.0, 50.0, 0.5))
+    events, expected = networks.random_events(6), truth(network, config)
+    first = -expected.evaluate(events).readout
+    silent = first == networks.N_STEPS
+    assert silent.any(axis=1).sum() >= 2 and (~silent).any(axis=1).all()
+    # the latest output is the right one: silent where there is one that is
+    labels = first.argmax(axis=1)
+    with backend.compile(network, config) as compiled:
+        result, wanted = compiled.evaluate(events, labels), expected.evaluate(events, labels)
+        np.testing.assert_allclose(result.readout, wanted.readout, rtol=1e-6)
+        np.testing.assert_allclose(result.loss, wanted.loss, rtol=TOLERANCE)
+        np.testing.assert_array_equal(result.predictions, first.argmin(axis=1))
+        assert set(result.spike_counts) == {"hidden0", "hidden1"}
+        gradient = compiled.gradient(events, labels)
+        spikes = compiled.record(events).spikes["output"]
+    assert networks.largest_error(gradient, expected.gradient(events, labels)) < TOLERANCE
+    for trial, (times, neurons) in enumerate(spikes.sample(i) for i in range(6)):
+        for k in range(networks.N_CLASSES):
+            assert min(times[neurons == k], default=networks.N_STEPS) == first[trial, k]
 
 
 def test_spikes_and_voltages_are_recorded(backend):
