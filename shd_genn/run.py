@@ -9,10 +9,11 @@ from pathlib import Path
 
 import tyro
 
-from shd_genn import crossval, train
+from shd_genn import crossval, presets, train
 from shd_genn.cli import command
 from shd_genn.config import Config, load_toml
 from shd_genn.datasets import spoken_digits
+from shd_genn.errors import require
 from shd_genn.record import RunFolder
 
 
@@ -23,6 +24,9 @@ class Options:
     settings: Config = field(default_factory=Config)
     config: Path | None = None
     """A TOML file of settings, e.g. the config.toml of a run; options given beside it prevail."""
+    preset: str | None = None
+    """A published network by its name; options given beside it prevail. --list-presets shows all,
+    with source, published accuracy and parameters."""
     resume: Path | None = None
     """The folder of an interrupted run, to go on with it; --epochs may be given beside it."""
     runs: Path = Path("runs")
@@ -31,6 +35,9 @@ class Options:
 
 def main() -> None:
     """Train as the command line says."""
+    if sys.argv[1:] == ["--list-presets"]:
+        print(presets.describe(presets.PRESETS.values()))
+        return
     options = parse(sys.argv[1:])
     settings = options.settings
     protocol = crossval if crossval.wanted(settings) else train
@@ -46,16 +53,23 @@ def main() -> None:
 
 
 def parse(arguments: list[str]) -> Options:
-    """Read the command line; what is not given there comes from --resume's or --config's file."""
+    """Read the command line; what is not given there comes from --preset, --config or --resume."""
     first = ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
+    first.add_argument("--preset")
     named, _ = first.parse_known_args(arguments)
+    sources = [f"--{name}" for name in ("config", "resume", "preset") if getattr(named, name)]
+    require(
+        len(sources) < 2, "one source of settings", " and ".join(sources), "leave all but one out"
+    )
     settings = Config()
     if named.resume is not None:
         settings = RunFolder.open(named.resume).config
     elif named.config is not None:
         settings = load_toml(named.config)
+    elif named.preset is not None:
+        settings = presets.get(named.preset).config
     return tyro.cli(
         Options,
         args=arguments,

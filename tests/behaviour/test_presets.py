@@ -1,0 +1,112 @@
+"""Presets start, train, and record exactly the values that they name."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_run import run
+
+from shd_genn import train
+from shd_genn.datasets.hdf5 import write_spikes
+from shd_genn.datasets.spikes import SpikeDataset
+from shd_genn.events import Events
+from shd_genn.presets import PRESETS
+from shd_genn.run import parse
+
+N_TRAIN = 300  # more than the largest batch of a preset
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Three short sounds on ten channels; with a validation file, as SSC has one."""
+    folder = tmp_path_factory.mktemp("data") / "small"
+    for split, n, seed in (("train", N_TRAIN, 0), ("valid", 9, 1), ("test", 9, 2)):
+        rng = np.random.default_rng(seed)
+        labels = np.arange(n, dtype=np.int32) % 3
+        samples = [
+            (rng.uniform(0, 40, 12), rng.integers(3 * label, 3 * label + 4, 12)) for label in labels
+        ]
+        dataset = SpikeDataset(
+            name="small",
+            events=Events.of(samples),
+            labels=labels,
+            speakers=(np.arange(n) % 2).astype(np.int32),
+            n_channels=10,
+            class_names=("one", "two", "three"),
+        )
+        write_spikes(folder / f"{split}.h5", dataset)
+    return folder
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
+    settings = parse(["--preset", name, "--dataset", str(small), "--epochs", "2"]).settings
+    # a short trial only saves time; every layer and every input is as large as it is named
+    settings = replace(settings, data=replace(settings.data, trial_ms=50.0))
+    folder = train.start(settings, tmp_path)
+    summary = folder.read_json("summary")
+    assert summary["state"] == "complete" and summary["epochs"] == 2 and "test" in summary
+    recorded, named = folder.config, PRESETS[name].config
+    inputs = 10 * (1 + named.data.delay_copies)
+    expected = replace(
+        named,
+        data=replace(named.data, dataset=str(small), trial_ms=50.0),
+        model=replace(named.model, n_inputs=inputs, n_classes=3),
+        train=replace(named.train, epochs=2),
+    )
+    assert recorded == expected
+
+
+def test_every_value_can_be_overridden():
+    options = parse(["--preset", "mlgenn-shd", "--hidden-sizes", "64", "--learning-rate", "0.5"])
+    named = PRESETS["mlgenn-shd"].config
+    expected = replace(
+        named,
+        model=replace(named.model, hidden_sizes=(64,)),
+        train=replace(named.train, learning_rate=0.5),
+    )
+    assert options.settings == expected
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS.keys())
+def test_the_parameters_that_are_listed_make_the_preset(preset):
+    assert parse(preset.parameters.split()).settings == preset.config
+
+
+def test_the_list_shows_source_parameters_and_accuracy():
+    result = subprocess.run(
+        [sys.executable, "-m", "shd_genn.run", "--list-presets"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for preset in PRESETS.values():
+        for shown in (preset.name, preset.source, preset.parameters, preset.published):
+            assert shown in result.stdout
+
+
+def test_values_of_the_papers():
+    """Spot checks against the papers' code, by hand."""
+    rec = PRESETS["nowotny2025-base-rec-sum_exp"].config  # scan 46, id 63
+    assert (rec.model.tau_mem_ms, rec.model.tau_syn_ms) == (40, 10)
+    assert (rec.train.reg_lambda, rec.train.epochs, rec.data.trial_ms) == (1e-9, 300, 1400)
+    size = PRESETS["nowotny2025-512-dt2"].config
+    assert size.train.reg_lambda == 5e-10 and size.model.w_in_mean == 0.003
+    assert round(size.augment.blend * 8156) == 15288 - 8156
+    best = PRESETS["mlgenn-shd-best"].config
+    assert best.data.delay_copies == 9 and round(best.data.validation_fraction * 8156) == 512
+    assert best.train.reg_lambda == 5e-11 and best.train.revive_silent == 0.002
+
+
+def test_an_unknown_preset_is_named_beside_the_known(tmp_path):
+    result = run("--preset", "nowotny2025", "--runs", tmp_path)
+    assert result.returncode == 2
+    assert "preset must be one of nowotny2025-base-ff-sum" in result.stderr
+
+
+def test_only_one_source_of_settings(tmp_path):
+    result = run("--preset", "mlgenn-shd", "--config", "a.toml", "--runs", tmp_path)
+    assert result.returncode == 2
+    assert "one source of settings must hold, but got --config and --preset" in result.stderr
