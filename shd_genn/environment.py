@@ -52,6 +52,7 @@ def describe_dataset(splits: Splits) -> dict[str, Any]:
         "name": splits.train.name,
         "words": list(splits.train.class_names),
         "channels": splits.train.n_channels,
+        "code": splits.train.code,
         **{
             split: {
                 "samples": len(part),

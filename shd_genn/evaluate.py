@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shd_genn.cli import command
-from shd_genn.datasets.load import check_class_names, load_split
+from shd_genn.datasets.load import check_class_names, check_code, load_split
 from shd_genn.errors import ConfigError
 from shd_genn.judge import Judgement, accuracy, judge
 from shd_genn.model import compile_network
@@ -44,6 +44,7 @@ def main() -> None:
     dataset = load_split(options.dataset, options.split, options.data_dir)
     presentation = Presentation.of(folder.config, dataset.n_channels)
     dataset = replace(dataset, presentation=presentation)
+    check_code(trained_on["code"], dataset)
     check_class_names(tuple(trained_on["words"]), dataset)
     names = trained_on["speaker_names"]
     known = {names[i] if names else str(i) for i in trained_on["train"]["speakers"] if i >= 0}

@@ -89,7 +89,14 @@ def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
         ConfigError: if the network does not listen to the cochlea's channels.
     """
     cochlea = Cochlea()
-    presentation = Presentation.of(folder.config, cochlea.membrane.n_places)
+    trained_on = folder.read_json("environment")["dataset"]
+    if trained_on["code"] != cochlea.code:
+        raise ConfigError(
+            f"the network must listen to the {cochlea.code}, but was trained on the "
+            f"{trained_on['code']} code; encode the recording and judge it with "
+            "python -m shd_genn.evaluate"
+        )
+    presentation = Presentation.of(folder.config, cochlea.n_channels)
     if folder.config.model.n_inputs != presentation.n_inputs:
         raise ConfigError(
             f"the network must have the cochlea's {presentation.n_inputs} inputs, "
@@ -104,7 +111,7 @@ def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
         recording = compiled.record(events)
     if presentation.delay_copies:  # copies of what was heard would only hide it in a picture
         recording = replace(recording, spikes=recording.spikes | {"input": heard})
-    words = tuple(folder.read_json("environment")["dataset"]["words"])
+    words = tuple(trained_on["words"])
     p = probabilities(compiled.network, compiled.config, readout)[0]
     return Heard(audio, words, p, recording, folder.config.dt_ms)
 

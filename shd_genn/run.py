@@ -35,7 +35,7 @@ class Options:
 
 def main() -> None:
     """Train as the command line says."""
-    if sys.argv[1:] == ["--list-presets"]:
+    if "--list-presets" in sys.argv[1:]:
         print(presets.describe(presets.PRESETS.values()))
         return
     options = parse(sys.argv[1:])

@@ -63,6 +63,7 @@ def write_spikes(
             names = np.array([name.encode() for name in dataset.speaker_names])
             file["extra/meta_info/speaker_names"] = names
         file.attrs["n_channels"] = dataset.n_channels
+        file.attrs["code"] = dataset.code
         file.attrs.update(attributes or {})
 
 
@@ -134,6 +135,7 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
         n_channels=n_channels,
         class_names=class_names,
         speaker_names=speaker_names,
+        code=str(file.attrs.get("code", "cochlea")),
     )
 
 

@@ -136,6 +136,11 @@ def _unify(parts: dict[str, SpikeDataset]) -> dict[str, SpikeDataset]:
                 f"{split} must have the {train.n_channels} channels of train, "
                 f"but has {part.n_channels}; encode both alike"
             )
+        if part.code != train.code:
+            raise DataError(
+                f"{split} must be encoded like train, by {train.code}, but is by {part.code}; "
+                "encode both with the same --code"
+            )
         if not set(part.class_names) <= set(class_names):
             strange = sorted(set(part.class_names) - set(class_names))
             raise DataError(
@@ -180,6 +185,19 @@ def _renumber(
         return numbers
     table = np.array([names.index(name) for name in own_names], np.int32)
     return np.where(numbers >= 0, table[numbers], numbers)
+
+
+def check_code(expected: str, dataset: SpikeDataset) -> None:
+    """Refuse a dataset that was encoded otherwise than what a network was trained on.
+
+    Raises:
+        ConfigError: if they differ.
+    """
+    if dataset.code != expected:
+        raise ConfigError(
+            f"dataset {dataset.name} must be encoded by {expected}, as what the network was "
+            f"trained on, but is by {dataset.code}; encode the recordings with --code {expected}"
+        )
 
 
 def check_class_names(expected: tuple[str, ...], dataset: SpikeDataset) -> None:

@@ -23,6 +23,7 @@ class SpikeDataset:
         n_channels: Number of input channels (700 for the cochlea).
         class_names: The word of each class.
         speaker_names: The name of each speaker index; empty where none are known.
+        code: How sound became spikes: ``cochlea`` (as SHD), ``rate``, ``latency``.
         presentation: How its spikes are shown to a network; None: as they are.
     """
 
@@ -33,6 +34,7 @@ class SpikeDataset:
     n_channels: int
     class_names: tuple[str, ...]
     speaker_names: tuple[str, ...] = ()
+    code: str = "cochlea"
     presentation: Presentation | None = None
 
     def __len__(self) -> int:

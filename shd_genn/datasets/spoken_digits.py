@@ -23,6 +23,7 @@ from shd_genn.datasets.espeak import Espeak
 from shd_genn.datasets.hdf5 import read_spikes, write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.cochlea import RATE, Cochlea, transform_length
+from shd_genn.encode.encoder import encode_many
 from shd_genn.events import Events
 from shd_genn.files import cache_dir, locked
 from shd_genn.progress import Advance, progress
@@ -213,7 +214,7 @@ def _encode(recipe: Recipe, words: list[Spoken], advance: Advance) -> SpikeDatas
         for word, noise in zip(words, noises, strict=True)
     ]
     samples = []
-    for spikes in Cochlea().encode_many(sources, seeds):
+    for spikes in encode_many(Cochlea(), sources, seeds):
         samples.append(spikes)
         advance()
     return SpikeDataset(

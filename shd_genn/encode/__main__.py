@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
@@ -15,6 +15,8 @@ from shd_genn.datasets.hdf5 import write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.audio import Recording, find_recordings, read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
+from shd_genn.encode.encoder import Encoder, encode_many
+from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
 from shd_genn.errors import DataError, require
 from shd_genn.events import Events
 from shd_genn.progress import progress
@@ -22,22 +24,41 @@ from shd_genn.progress import progress
 
 @dataclass(frozen=True)
 class Options:
-    """Encode labelled recordings as the spikes of a cochlea with 700 channels, as SHD was made."""
+    """Encode labelled recordings as spikes of a cochlea, as SHD was, or of a mel spectrogram."""
 
     recordings: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDINGS")]
     """A folder that holds a folder a word, or a CSV file with columns file,word,speaker. WAV or
     FLAC, any sampling rate."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The HDF5 file to write, in SHD's layout."""
+    code: Literal["cochlea", "rate", "latency"] = "cochlea"
+    """cochlea, with 700 channels; rate: Poisson spikes, the more the stronger a mel band; latency:
+    one spike a band and frame, the earlier the stronger."""
     seed: int = 0
-    """Of the nerve fibres' randomness."""
+    """Of the randomness of nerve fibres, or of the rate code."""
     workers: int = 0
     """Recordings to work on at a time; 0: as many as there are cores. Results do not depend on
     it."""
     rms: float = field(default=Cochlea.rms)
-    """Level that every recording is brought to (full scale is 1)."""
+    """Cochlea: level that every recording is brought to (full scale is 1)."""
     ramp_ms: float = field(default=Cochlea.ramp_ms)
-    """Hann ramps at both ends, in ms."""
+    """Cochlea: Hann ramps at both ends, in ms."""
+    channels: int = field(default=MelSpectrogram.n_channels)
+    """Mel bands of the rate and latency codes."""
+    highest_rate_hz: float = field(default=RateCode.highest_rate_hz)
+    """Rate code: rate of the strongest band."""
+    frame_ms: float = field(default=LatencyCode.frame_ms)
+    """Latency code: time, in ms, in which each band spikes once."""
+
+
+def encoder_of(options: Options) -> Encoder:
+    """The encoder that the options name."""
+    if options.code == "cochlea":
+        return Cochlea(rms=options.rms, ramp_ms=options.ramp_ms)
+    spectrogram = MelSpectrogram(n_channels=options.channels)
+    if options.code == "rate":
+        return RateCode(spectrogram, options.highest_rate_hz)
+    return LatencyCode(spectrogram, options.frame_ms)
 
 
 def main() -> None:
@@ -46,15 +67,15 @@ def main() -> None:
     require(options.seed >= 0, "0 <= seed", options.seed, "give another one")
     require(options.workers >= 0, "0 <= workers", options.workers, "0: as many as there are cores")
     recordings = find_recordings(options.recordings)
-    cochlea = Cochlea(rms=options.rms, ramp_ms=options.ramp_ms)
+    encoder = encoder_of(options)
     if options.output.is_dir():
         raise DataError(f"{options.output} must be a file to write, but is a folder; add a name")
     dataset = encode_recordings(
-        recordings, cochlea, options.seed, options.workers, options.output.stem
+        recordings, encoder, options.seed, options.workers, options.output.stem
     )
     made_by = {
         "made_by": f"shd_genn {__version__}",
-        "cochlea": repr(cochlea),
+        "encoder": repr(encoder),
         "seed": str(options.seed),
     }
     write_spikes(options.output, dataset, made_by)
@@ -66,7 +87,7 @@ def main() -> None:
 
 
 def encode_recordings(
-    recordings: list[Recording], cochlea: Cochlea, seed: int, n_workers: int, name: str
+    recordings: list[Recording], encoder: Encoder, seed: int, n_workers: int, name: str
 ) -> SpikeDataset:
     """Encode recordings into a dataset; classes and speakers are numbered in sorted order.
 
@@ -77,7 +98,7 @@ def encode_recordings(
     def read(recording: Recording) -> np.ndarray:
         audio = read_audio(recording.path, RATE)
         try:
-            cochlea.condition(audio)
+            encoder.condition(audio)
         except DataError as error:
             raise DataError(f"{recording.path}: {error}") from error
         return audio
@@ -88,7 +109,7 @@ def encode_recordings(
     sources = [lambda r=r: read(r) for r in recordings]
     samples = []
     with progress("Encoding", len(recordings), "recordings") as advance:
-        for spikes in cochlea.encode_many(sources, seeds, n_workers):
+        for spikes in encode_many(encoder, sources, seeds, n_workers):
             samples.append(spikes)
             advance()
     return SpikeDataset(
@@ -98,7 +119,8 @@ def encode_recordings(
         speakers=np.array(
             [speakers.index(r.speaker) if r.speaker else -1 for r in recordings], np.int32
         ),
-        n_channels=cochlea.membrane.n_places,
+        n_channels=encoder.n_channels,
+        code=encoder.code,
         class_names=tuple(words),
         speaker_names=tuple(speakers),
     )

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +19,8 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.native.build import assemble, load_library
 from shd_genn.backends.native.render import KERNELS
-from shd_genn.cores import available_cores
 from shd_genn.encode.basilar_membrane import BasilarMembrane, transfer_matrix
+from shd_genn.encode.encoder import Spikes
 from shd_genn.errors import DataError, require
 
 SOURCE = Path(__file__).parent / "kernels" / "cochlea.cpp"
@@ -33,9 +31,6 @@ LENGTHS = (12_000, 18_000, 24_300, 36_000, 48_000)
 products of 2, 3 and 5 are transformed fast. A recording is padded with silence to the next one."""
 BLOCK = 64
 """Places that are worked on at a time: their transforms fit the cache."""
-
-Spikes = tuple[NDArray[np.float32], NDArray[np.uint16]]
-"""Times in ms and channels."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +89,16 @@ class Cochlea:
     membrane: BasilarMembrane = field(default_factory=BasilarMembrane)
     hair_cell: HairCell = field(default_factory=HairCell)
     bushy_cell: BushyCell = field(default_factory=BushyCell)
+    code = "cochlea"
 
     def __post_init__(self) -> None:
         require(0 < self.rms < math.inf, "0 < rms < inf", self.rms, "SHD was made with 0.3")
         require(0 <= self.ramp_ms < math.inf, "0 <= ramp_ms", self.ramp_ms, "SHD: 30")
+
+    @property
+    def n_channels(self) -> int:
+        """Channels there are: places of the basilar membrane."""
+        return self.membrane.n_places
 
     def prepare(self, n_samples: int) -> NDArray[np.complex64]:
         """The transfer matrix for recordings of so many samples; made once, then in the cache."""
@@ -155,26 +156,6 @@ class Cochlea:
         order = np.lexsort((places, steps))
         steps = steps[order] - steps.min(initial=steps[0] if len(steps) else 0)
         return (steps * (1000 / (RATE // 2))).astype(np.float32), places[order].astype(np.uint16)
-
-    def encode_many(
-        self,
-        recordings: Sequence[Callable[[], NDArray[np.floating]]],
-        seeds: Sequence[int],
-        n_workers: int = 0,
-    ) -> Iterator[Spikes]:
-        """Spikes of many recordings, in their order, worked on by several threads.
-
-        Args:
-            recordings: Functions that return a recording each, so that not all are in memory.
-            seeds: One for each; so results do not depend on the number of workers.
-            n_workers: 0: as many as there are cores.
-        """
-        n_workers = n_workers or available_cores()
-        pool = ThreadPoolExecutor(n_workers)
-        try:
-            yield from pool.map(lambda get, seed: self.encode(get(), seed), recordings, seeds)
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def hair_cell_probability(self, velocity: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probability that a fibre fires, for each place and step, (n_places, n_steps)."""

@@ -10,6 +10,7 @@ import soundfile
 
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, BushyCell, Cochlea, HairCell, transform_length
+from shd_genn.encode.encoder import encode_many
 from shd_genn.errors import ConfigError, DataError
 
 HEIDELBERG = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "heidelberg"
@@ -62,8 +63,8 @@ def test_seed_decides(spikes, vowel):
 
 def test_workers_do_not_change_a_spike(vowel):
     sources = [lambda k=k: np.roll(vowel, 100 * k) for k in range(5)]
-    one = list(Cochlea().encode_many(sources, range(5), n_workers=1))
-    two = list(Cochlea().encode_many(sources, range(5), n_workers=2))
+    one = list(encode_many(Cochlea(), sources, range(5), n_workers=1))
+    two = list(encode_many(Cochlea(), sources, range(5), n_workers=2))
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_array_equal(a[1], b[1])

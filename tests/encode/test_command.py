@@ -51,7 +51,8 @@ def test_folder_to_file_in_shds_layout(recordings, tmp_path):
     with h5py.File(output) as file:
         assert file["spikes/times"][0].dtype == np.float16
         assert [min(times) for times in file["spikes/times"][:]] == [0.0] * 4
-        assert "seed" in file.attrs and "Cochlea(" in file.attrs["cochlea"]
+        assert "seed" in file.attrs and "Cochlea(" in file.attrs["encoder"]
+        assert file.attrs["code"] == "cochlea"
     dataset = read_spikes(output, "train")
     assert dataset.class_names == ("down", "up") and dataset.labels.tolist() == [0, 0, 1, 1]
     assert dataset.n_channels == 700 and (dataset.speakers == -1).all()
