@@ -119,10 +119,13 @@ class ModelConfig:
     tau_mem_out_ms: float = 20.0
     """Membrane time constant of the output neurons in ms."""
     v_thresh: float = 1.0
-    """Firing threshold of the hidden neurons."""
+    """Firing threshold of the hidden neurons, and of outputs that spike."""
     readout: Readout = "avg_var_exp_weight"
-    """How an output voltage becomes one number: avg_var_exp_weight (the papers' sum-exp), avg_var
-    (sum), sum_var, max_var (max)."""
+    """How the output is read and learned. Averages of its voltage: avg_var (the papers' sum),
+    avg_var_exp_weight (sum-exp), avg_var_linear_weight, avg_var_sigmoid_weight; sum_var; max_var
+    (max). var: the cross-entropy of every time step, averaged, which fails on SHD.
+    first_spike_time and first_spike_time_exp: outputs that spike, the first one decides; the papers
+    start them with output weights of mean 1.2 and standard deviation 0.6."""
     w_in_mean: float = 0.03
     """Mean of the initial weights from the input to the first hidden layer."""
     w_in_sd: float = 0.01
@@ -192,6 +195,12 @@ class TrainConfig:
     best_by: Literal["validation", "training"] = "validation"
     """Accuracy that chooses the epoch whose weights are judged; where there are no validation
     samples, it is that of training."""
+    first_spike_tau0_ms: float = 1.0
+    """First spikes compete by exp(-t/tau0); tau0 in ms."""
+    first_spike_tau1_ms: float = 100.0
+    """Time constant in ms at which late spikes cost more with first_spike_time_exp."""
+    first_spike_alpha: float = 5e-5
+    """Strength of what late first spikes cost."""
     patience: int = 0
     """Stop after so many epochs without a better validation accuracy; 0: never."""
     seed: int = 0
@@ -218,7 +227,9 @@ class TrainConfig:
         )
         require(0 <= self.patience, "0 <= patience", self.patience, "0 never stops early")
         require(0 <= self.seed, "0 <= seed", self.seed, "any whole number from 0")
-        for name in ("reg_lambda", "reg_nu"):
+        for name in ("first_spike_tau0_ms", "first_spike_tau1_ms"):
+            _positive(name, getattr(self, name), "the papers use 1 ms and 100 ms")
+        for name in ("reg_lambda", "reg_nu", "first_spike_alpha"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"0 <= {name} < inf", value, "0 means none")
 
@@ -247,6 +258,14 @@ class Config:
             f"dt_ms {self.dt_ms}, trial_ms {self.data.trial_ms}",
             "a trial needs at least one step",
         )
+        if self.model.readout == "first_spike_time_exp":
+            tau1 = self.train.first_spike_tau1_ms
+            require(
+                self.data.trial_ms <= 80 * tau1,
+                "trial_ms <= 80 first_spike_tau1_ms",
+                f"trial_ms {self.data.trial_ms}, first_spike_tau1_ms {tau1}",
+                "exp(trial/tau1) is not a float32 any more; the papers use 100 ms",
+            )
 
     @property
     def n_steps(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shd_genn import backends
-from shd_genn.backends import Adam, CompileConfig, Compiled, Regulariser
+from shd_genn.backends import Adam, CompileConfig, Compiled, FirstSpikeLoss, Regulariser
 from shd_genn.config import Config
 from shd_genn.errors import ConfigError
 from shd_genn.network import Network
@@ -79,5 +79,8 @@ def compile_network(config: Config, model_file: Path | None = None) -> Compiled:
             n_threads=config.n_threads,
             adam=Adam(train.beta1, train.beta2, train.epsilon),
             regulariser=Regulariser(strength, strength, train.reg_nu),
+            first_spike=FirstSpikeLoss(
+                train.first_spike_tau0_ms, train.first_spike_tau1_ms, train.first_spike_alpha
+            ),
         ),
     )

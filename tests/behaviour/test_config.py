@@ -70,6 +70,15 @@ def test_missing_file_is_named(tmp_path):
         (lambda: TrainConfig(batch_size=0), "1 <= batch_size"),
         (lambda: TrainConfig(learning_rate=0.0), "0 < learning_rate"),
         (lambda: TrainConfig(reg_lambda=-1.0), "0 <= reg_lambda"),
+        (lambda: TrainConfig(first_spike_tau0_ms=0.0), "0 < first_spike_tau0_ms"),
+        (lambda: TrainConfig(first_spike_alpha=-1.0), "0 <= first_spike_alpha"),
+        (
+            lambda: Config(
+                model=ModelConfig(readout="first_spike_time_exp"),
+                train=TrainConfig(first_spike_tau1_ms=10.0),
+            ),
+            r"trial_ms <= 80 first_spike_tau1_ms must hold, but got trial_ms 1000\.0, first_spike",
+        ),
         (lambda: TrainConfig(seed=-1), "0 <= seed"),
         (lambda: DataConfig(trial_ms=0.0), "0 < trial_ms"),
         (lambda: DataConfig(validation_fraction=1.0), "0 < validation_fraction < 1"),
