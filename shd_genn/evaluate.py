@@ -44,7 +44,7 @@ def main() -> None:
     dataset = load_split(options.dataset, options.split, options.data_dir)
     presentation = Presentation.of(folder.config, dataset.n_channels)
     dataset = replace(dataset, presentation=presentation)
-    check_code(trained_on["code"], dataset)
+    check_code(trained_on.get("code", "cochlea"), dataset)
     check_class_names(tuple(trained_on["words"]), dataset)
     names = trained_on["speaker_names"]
     known = {names[i] if names else str(i) for i in trained_on["train"]["speakers"] if i >= 0}

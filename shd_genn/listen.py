@@ -90,10 +90,10 @@ def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
     """
     cochlea = Cochlea()
     trained_on = folder.read_json("environment")["dataset"]
-    if trained_on["code"] != cochlea.code:
+    if (code := trained_on.get("code", cochlea.code)) != cochlea.code:
         raise ConfigError(
-            f"the network must listen to the {cochlea.code}, but was trained on the "
-            f"{trained_on['code']} code; encode the recording and judge it with "
+            f"the network must listen to the {cochlea.code}, but was trained on the {code} "
+            f"code; encode the recording and judge it with "
             "python -m shd_genn.evaluate"
         )
     presentation = Presentation.of(folder.config, cochlea.n_channels)
