@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class ShdGennError(Exception):
     """Base of the errors whose message is meant for the user; commands print no traceback."""
@@ -21,6 +23,14 @@ class BuildError(ShdGennError, RuntimeError):
 
 class DivergedError(ShdGennError, ArithmeticError):
     """Training whose loss or weights are no longer finite."""
+
+
+class BusyError(ConfigError):
+    """A file or folder that another program works with; ``path`` says which."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class PrunedError(ShdGennError):

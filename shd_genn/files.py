@@ -10,7 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from shd_genn.errors import ConfigError
+from shd_genn.errors import BusyError, ConfigError
 
 
 @contextmanager
@@ -62,15 +62,16 @@ def claimed(folder: Path) -> Iterator[None]:
     The system frees it, too, if the program is killed; no file is left in it.
 
     Raises:
-        ConfigError: if another program has it.
+        BusyError: if another program has it.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise ConfigError(
-            f"{folder} must be free, but another program is working in it; wait for it or stop it"
+        raise BusyError(
+            folder,
+            f"{folder} must be free, but another program is working in it; wait for it or stop it",
         ) from error
     finally:
         os.close(handle)

@@ -26,6 +26,7 @@ class Tally:
         self.samples = self.correct = self.input_spikes = 0
         self.loss = 0.0
         self.spikes = {p.name: np.zeros(p.size, np.int64) for p in network.hidden}
+        self.network = network
 
     def add(self, result: BatchResult, labels: NDArray[np.integer]) -> None:
         """Count the samples of a batch."""
@@ -41,6 +42,13 @@ class Tally:
         """Part of the samples that was right."""
         return self.correct / max(self.samples, 1)
 
+    @property
+    def synaptic_operations(self) -> int:
+        """What every spike does to every neuron that it reaches counts one."""
+        totals = {name: int(counts.sum()) for name, counts in self.spikes.items()}
+        totals[self.network.input.name] = self.input_spikes
+        return sum(totals[c.source.name] * c.target.size for c in self.network.connections)
+
     def row(self, epoch: int, split: str) -> dict[str, Any]:
         """A row of ``metrics.csv``; hidden spikes are per neuron and trial."""
         spikes = np.concatenate(list(self.spikes.values())) / max(self.samples, 1)
@@ -55,6 +63,7 @@ class Tally:
             "hidden_spikes_max": float(spikes.max()),
             "silent_neurons": int(np.sum(spikes == 0)),
             "input_spikes": self.input_spikes / max(self.samples, 1),
+            "synaptic_operations": self.synaptic_operations / max(self.samples, 1),
             "samples": self.samples,
             "seconds": time.perf_counter() - self.started,
             "learning_rate": "",

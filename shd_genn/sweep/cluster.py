@@ -1,0 +1,146 @@
+"""Workers of a Dask cluster, whatever it runs on: this machine, SSH, Slurm, Kubernetes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from distributed import Client, Future, Queue, get_client, get_worker
+
+from shd_genn.errors import ConfigError
+from shd_genn.sweep.worker import Job, work
+
+SECONDS_TO_CONNECT = 20
+LOOK = 0.02
+"""Seconds between looks into an empty queue: Dask notes each timeout of one as an error."""
+
+
+@dataclass
+class _Task:
+    future: Future[dict[str, str]]
+    answers: str = ""
+
+
+class DaskWorkers:
+    """Trials as Dask tasks, at most one for each slot.
+
+    What a task asks goes through Dask's own queues: one for all questions, one a task for answers.
+    A task of a lost worker is given to another one by Dask.
+    """
+
+    def __init__(self, address: str, n_workers: int | None) -> None:
+        """Connect to a scheduler.
+
+        Args:
+            address: The scheduler's, e.g. ``tcp://head:8786``.
+            n_workers: Trials at a time; by default as many as there are workers.
+
+        Raises:
+            ConfigError: if it cannot be reached, or has no workers.
+        """
+        try:
+            self._client = Client(address, timeout=SECONDS_TO_CONNECT)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ConfigError(
+                f"a Dask scheduler must answer at {address}, but {error}; start one with "
+                "dask scheduler, and workers with dask worker"
+            ) from error
+        found = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        if not found and n_workers is None:
+            raise ConfigError(
+                f"the Dask scheduler at {address} must have workers, but has none; start some, or "
+                "say with --workers how many will come"
+            )
+        self._n = n_workers or found
+        self._session = uuid.uuid4().hex
+        self._questions = Queue(f"sweep-{self._session}", client=self._client)
+        self._tasks: dict[int, _Task] = {}
+
+    def __enter__(self) -> DaskWorkers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._tasks.values():
+            task.future.cancel()
+        self._questions.close()
+        self._client.close()
+
+    def __len__(self) -> int:
+        return self._n
+
+    def submit(self, i: int, job: Job) -> None:
+        """Give an idle slot a trial."""
+        key = f"trial-{uuid.uuid4().hex}"
+        future = self._client.submit(_task, i, job, self._questions.name, key=key, pure=False)
+        self._tasks[i] = _Task(future)
+
+    def answer(self, i: int, content: Any) -> None:
+        """Answer what a task asked."""
+        Queue(self._tasks[i].answers, client=self._client).put(content)
+
+    def events(self, timeout: float) -> Iterator[tuple[int, str, int, Any]]:
+        """What tasks have to say; see `ProcessWorkers.events`."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            # what was done is looked at before what was said, and told after it
+            done = [i for i, task in self._tasks.items() if task.future.done()]
+            said = self._questions.get(batch=True)
+            for i, key, answers, what, run, content in said:
+                if i in self._tasks and self._tasks[i].future.key == key:
+                    self._tasks[i].answers = answers
+                    yield i, what, run, content
+            for i in done:
+                if i in self._tasks:
+                    yield i, *self._came_of(self._tasks.pop(i).future)
+            if said or done:
+                return
+            time.sleep(LOOK)
+
+    def abandon(self, i: int) -> None:
+        """Tell a task that it is not wanted any more."""
+        self._tasks.pop(i).future.cancel()
+
+    def interrupt(self) -> None:
+        """Let tasks know at their next epoch that they are to stop there."""
+        for task in self._tasks.values():
+            task.future.cancel()
+        self._tasks.clear()
+
+    @staticmethod
+    def _came_of(future: Future[dict[str, str]]) -> tuple[str, int, Any]:
+        if future.status == "finished":
+            return "end", 0, future.result()
+        error = future.exception() if future.status == "error" else "it was cancelled"
+        return "died", 0, f"Dask lost the task: {error}"
+
+
+def _task(i: int, job: Job, questions: str, /) -> dict[str, str]:
+    """Train a trial's networks on a worker of the cluster."""
+    worker, client = get_worker(), get_client()
+    key = str(worker.get_current_task())
+    # of this attempt alone: a lost worker's answers are not for the next one
+    answers = Queue(f"sweep-answers-{uuid.uuid4().hex}", client=client)
+    asked = Queue(questions, client=client)
+
+    def ask(what: str, run: int, content: Any) -> Any:
+        asked.put([i, key, answers.name, what, run, content])
+        while not (answer := answers.get(batch=True)):
+            state = worker.state.tasks.get(key)
+            if state is None or state.state != "executing":
+                raise KeyboardInterrupt  # the study is gone, or wants it no more
+            time.sleep(LOOK)
+        return answer[0]
+
+    try:
+        return work(job, ask, worker.state.nthreads)
+    finally:
+        answers.close()

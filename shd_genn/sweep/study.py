@@ -1,0 +1,384 @@
+"""The course of a study: ask for trials, hand them to workers, tell what came of them."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from shd_genn.config import Config
+from shd_genn.errors import ConfigError
+from shd_genn.sweep.sampling import PrunerName
+from shd_genn.sweep.space import Space
+from shd_genn.sweep.storage import MISSED_HEARTBEATS, first_heartbeats, patiently
+from shd_genn.sweep.worker import Job
+
+DEATHS = 3
+"""A trial whose worker dies so often without finishing one more epoch has failed."""
+TICK = 0.5
+"""Seconds between looks at the clock while workers are silent."""
+WAIT_FOR_OTHERS = 2.0
+"""Seconds between looks at the trials of other machines when there is nothing else to do."""
+
+
+class Workers(Protocol):
+    """Where trials are trained: `ProcessWorkers` or `DaskWorkers`."""
+
+    def __len__(self) -> int: ...
+
+    def submit(self, i: int, job: Job) -> None:
+        """Give worker ``i``, which is idle, a trial."""
+
+    def answer(self, i: int, content: Any) -> None:
+        """Answer what worker ``i`` asked."""
+
+    def events(self, timeout: float) -> Iterator[tuple[int, str, int, Any]]:
+        """What workers have to say within some seconds: (worker, what, run, content).
+
+        Beside what they `ask`: ``end`` with what `work` returned, ``died`` with the reason.
+        """
+        ...
+
+    def abandon(self, i: int) -> None:
+        """End worker ``i``'s trial; what becomes of it does not matter."""
+
+    def interrupt(self) -> None:
+        """Let all workers stop, with their runs saved."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every trial of a study is made of.
+
+    Attributes:
+        space: The search space.
+        base: Settings that it starts from.
+        seeds: A trial trains its settings with so many seeds, the first one being that of ``base``.
+        folds: Speakers to leave out in turn; none for no cross-validation.
+        pruner: How trials are ended early.
+        n_trials: Trials of the whole study.
+        runs: The folder of their run folders.
+    """
+
+    space: Space
+    base: Config
+    seeds: int
+    folds: tuple[str, ...]
+    pruner: PrunerName
+    n_trials: int
+    runs: Path
+
+    def configs(self, trial: Trial) -> tuple[Config, ...]:
+        """The settings of a trial's runs, fold by fold."""
+        config = self.space.config(self.base, trial)
+        parts = [config.data]
+        if self.folds:
+            speakers = self.folds
+            parts = [
+                replace(config.data, validation="speaker", validation_speaker=s) for s in speakers
+            ]
+        return tuple(
+            replace(config, data=part, train=replace(config.train, seed=config.train.seed + i))
+            for part in parts
+            for i in range(self.seeds)
+        )
+
+    @property
+    def n_runs(self) -> int:
+        """Runs of a trial."""
+        return self.seeds * max(1, len(self.folds))
+
+
+@dataclass
+class Running:
+    """A trial that a worker has."""
+
+    trial: Trial
+    job: Job
+    folders: list[str]
+    results: list[dict[str, float]] = field(default_factory=list)
+    accuracy: float = 0.0
+    epoch: int = -1
+    deaths: int = 0
+
+
+@dataclass
+class Counts:
+    """How far a study is."""
+
+    asked: int = 0
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    waiting: int = 0
+    elsewhere: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Trials that have come to their end."""
+        return self.complete + self.pruned + self.failed
+
+
+def count(trials: list[FrozenTrial], mine: set[int] = frozenset()) -> Counts:  # type: ignore[assignment]
+    """Count trials; one that was interrupted and tried again counts once.
+
+    Args:
+        trials: All of them.
+        mine: Numbers of those that run here.
+    """
+    counts = Counts()
+    for trial in trials:
+        counts.asked += not RetryHeartbeatStaleTrialCallback.retry_history(trial)
+        counts.complete += trial.state == TrialState.COMPLETE
+        counts.pruned += trial.state == TrialState.PRUNED
+        counts.failed += trial.state == TrialState.FAIL and "failure" in trial.user_attrs
+        counts.waiting += trial.state == TrialState.WAITING
+        counts.elsewhere += trial.state == TrialState.RUNNING and trial.number not in mine
+    return counts
+
+
+class Course:
+    """A study on its way; see `run`."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        storage: RDBStorage,
+        plan: Plan,
+        workers: Workers,
+        show: Callable[[Counts, list[Running]], None],
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            study: Optuna's study.
+            storage: Its database.
+            plan: What trials are made of.
+            workers: Where they are trained.
+            show: Is told now and then how far the study is, and what is running.
+        """
+        self.study, self.storage, self.plan, self.workers = study, storage, plan, workers
+        self._show = show
+        self._running: dict[int, Running] = {}
+        self._beaten = 0.0
+        interval = storage.get_heartbeat_interval()
+        assert interval is not None
+        self._interval = interval
+
+    def run(self) -> None:
+        """Train until the study has all its trials, those of other machines included.
+
+        Raises:
+            KeyboardInterrupt: after every running trial is saved and queued for another time.
+        """
+        try:
+            while True:
+                counts = self._fill()
+                self._show(counts, list(self._running.values()))
+                if not self._running:
+                    if not counts.elsewhere and not counts.waiting:
+                        return
+                    time.sleep(WAIT_FOR_OTHERS)
+                for i, what, run, content in self.workers.events(TICK):
+                    self._handle(i, what, run, content)
+                self._beat()  # before others' missed heartbeats are looked for
+        except KeyboardInterrupt:
+            self.workers.interrupt()
+            for i in list(self._running):
+                self._requeue(self._running.pop(i))
+            raise
+
+    def _fill(self) -> Counts:
+        """Give idle workers what is to be done."""
+        while True:
+            counts = patiently(self._count)
+            idle = [i for i in range(len(self.workers)) if i not in self._running]
+            if not idle or (counts.asked >= self.plan.n_trials and not counts.waiting):
+                return counts
+            self._begin(idle[0])
+
+    def _count(self) -> Counts:
+        first_heartbeats(self.storage, self.study._study_id)
+        fail_stale_trials(self.study)
+        trials = self.study.get_trials(deepcopy=False)
+        queue_again(self.study, trials, older_than=MISSED_HEARTBEATS * self._interval)
+        mine = {running.trial.number for running in self._running.values()}
+        return count(self.study.get_trials(deepcopy=False), mine)
+
+    def _begin(self, i: int) -> None:
+        trial = patiently(self.study.ask)
+        patiently(lambda: self.storage.record_heartbeat(trial._trial_id))
+        try:
+            configs = patiently(lambda: self.plan.configs(trial))
+        except ConfigError as error:
+            self._fail(trial, str(error))
+            return
+        command = ("shd_genn.sweep", str(self.plan.space.path), "--study", self.study.study_name)
+        job = Job(configs, self.plan.runs, (*command, f"(trial {trial.number})"))
+        known = patiently(lambda: trial.user_attrs.get("run_folders", []))
+        self._running[i] = Running(trial, job, list(known))
+        self._attributes(trial, {"machine": socket.gethostname()})
+        self.workers.submit(i, job)
+
+    def _handle(self, i: int, what: str, run: int, content: Any) -> None:
+        if i not in self._running:
+            return
+        running = self._running[i]
+        try:
+            if what == "end":
+                self._end(self._running.pop(i), content)
+            elif what == "died":
+                self._died(i, content)
+            else:
+                self.workers.answer(i, self._answer(running, what, run, content))
+        except UpdateFinishedTrialError:
+            # so long unheard of that another machine was given it: that one's result counts
+            if self._running.pop(i, None) is not None:
+                self.workers.abandon(i)
+
+    def _answer(self, running: Running, what: str, run: int, content: Any) -> Any:
+        if what == "begin":
+            known = running.folders[run] if run < len(running.folders) else None
+            return known if known is not None and Path(known).is_dir() else None
+        if what == "folder":
+            running.folders[run:] = [content]
+            self._attributes(running.trial, {"run_folders": running.folders})
+            return None
+        if what == "result":
+            running.results[run:] = [content]
+            return self._go_on(running, run, [(run, content.get("accuracy"))], "wilcoxon")
+        rows = [row for row in content if row["split"] == "valid"]
+        if not rows:
+            raise ConfigError(
+                "a sweep needs validation samples to judge by, but this dataset gives none; "
+                "choose another --validation"
+            )
+        running.epoch, running.accuracy, running.deaths = rows[-1]["epoch"], rows[-1]["accuracy"], 0
+        done = [result["accuracy"] for result in running.results[:run]]
+        n_epochs = running.job.configs[run].train.epochs
+        values = [
+            (run * n_epochs + row["epoch"], statistics.fmean([*done, row["accuracy"]]))
+            for row in rows
+        ]
+        return self._go_on(running, run, values, "median", "hyperband")
+
+    def _go_on(
+        self, running: Running, run: int, values: list[tuple[int, Any]], *pruners: str
+    ) -> bool:
+        """Report values that one of these pruners goes by, and ask it."""
+        if self.plan.pruner not in pruners:
+            return True
+        known = patiently(
+            lambda: self.storage.get_trial(running.trial._trial_id).intermediate_values
+        )
+        for step, value in values:
+            if step not in known:
+                patiently(lambda step=step, value=value: running.trial.report(value, step))  # type: ignore[misc]
+        return not patiently(running.trial.should_prune)
+
+    def _end(self, running: Running, came: dict[str, str]) -> None:
+        state, trial = came["state"], running.trial
+        self._attributes(trial, attributes(running.results))
+        if state == "complete":
+            values = [
+                statistics.fmean(result[name] for result in running.results)
+                for name in self.plan.space.objectives
+            ]
+            self._tell(trial, values=values)
+        elif state == "pruned":
+            self._attributes(trial, {"pruned": came["reason"]})
+            self._tell(trial, state=TrialState.PRUNED)
+        elif state == "failed":
+            self._fail(trial, came["reason"])
+        else:
+            self._requeue(running)
+
+    def _died(self, i: int, reason: str) -> None:
+        running = self._running[i]
+        running.deaths += 1
+        if running.deaths < DEATHS:
+            self.workers.submit(i, running.job)  # goes on from its last checkpoint
+        else:
+            del self._running[i]
+            self._fail(running.trial, f"{DEATHS} times in a row {reason}")
+
+    def _fail(self, trial: Trial, reason: str) -> None:
+        self._attributes(trial, {"failure": reason})
+        self._tell(trial, state=TrialState.FAIL)
+
+    def _requeue(self, running: Running) -> None:
+        """Queue a trial that was interrupted, to go on another time."""
+        try:
+            self._attributes(running.trial, {"interrupted_on": socket.gethostname()})
+        except UpdateFinishedTrialError:
+            return  # another machine has queued it
+        frozen = self._tell(running.trial, state=TrialState.FAIL)
+        patiently(lambda: RetryHeartbeatStaleTrialCallback()(self.study, frozen))
+
+    def _tell(self, trial: Trial, **said: Any) -> FrozenTrial:
+        # twice would be no harm: the first time may have been heard before the line was cut
+        return patiently(lambda: self.study.tell(trial, **said, skip_if_finished=True))
+
+    def _attributes(self, trial: Trial, values: dict[str, Any]) -> None:
+        for key, value in values.items():
+            patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
+
+    def _beat(self) -> None:
+        # ours, not Optuna's thread: that one ends with the first connection that is lost
+        if time.monotonic() - self._beaten < self._interval:
+            return
+        for running in self._running.values():
+            patiently(lambda r=running: self.storage.record_heartbeat(r.trial._trial_id))  # type: ignore[misc]
+        self._beaten = time.monotonic()
+
+
+def attributes(results: list[dict[str, float]]) -> dict[str, Any]:
+    """What a trial remembers of its runs: means, and each accuracy if there are several."""
+    if not results:
+        return {}
+    found: dict[str, Any] = {}
+    for key in results[0]:
+        values = [result[key] for result in results if key in result]
+        found[key] = max(values) if key == "peak_memory_mb" else statistics.fmean(values)
+    if len(results) > 1:
+        for key in ("accuracy", "test_accuracy"):
+            if key in results[0]:
+                found[f"{key}_of_runs"] = [result[key] for result in results]
+    return found
+
+
+def take_over(study: optuna.Study, storage: RDBStorage) -> None:
+    """Queue what a killed process left running, where no other can be working on the study."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    queue_again(study, study.get_trials(deepcopy=False), older_than=0.0)
+
+
+def queue_again(study: optuna.Study, trials: list[FrozenTrial], older_than: float) -> None:
+    """Queue interrupted trials that have not been, because who had to do it was killed.
+
+    Args:
+        study: The study.
+        trials: All its trials.
+        older_than: Seconds since they were interrupted; another machine may be about to do it.
+    """
+    history = RetryHeartbeatStaleTrialCallback.retry_history
+    queued = {number for trial in trials for number in history(trial)}
+    for trial in trials:
+        if trial.state != TrialState.FAIL or "failure" in trial.user_attrs:
+            continue
+        if trial.number in queued or trial.datetime_complete is None:
+            continue
+        age = datetime.now() - trial.datetime_complete
+        if age.total_seconds() >= older_than:
+            RetryHeartbeatStaleTrialCallback()(study, trial)

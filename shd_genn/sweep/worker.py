@@ -1,0 +1,143 @@
+"""What a worker does, wherever it runs: the runs of a trial, one after the other."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from shd_genn import train
+from shd_genn.config import Config
+from shd_genn.errors import BusyError, PrunedError, ShdGennError
+from shd_genn.record import RunFolder
+
+Ask = Callable[[str, int, Any], Any]
+"""``ask(what, run, content)`` tells the study something of a run, and returns what it answers:
+
+* ``begin``: a run is to begin → the folder in which it was begun before, or None
+* ``folder``: its folder → nothing
+* ``epoch``: new rows of ``metrics.csv`` → whether to go on
+* ``result``: its numbers → whether to go on
+"""
+SECONDS_UNTIL_FREE = 60.0
+"""So long a worker waits for a run folder that another one, whose study was killed, still has."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial's runs: one for each fold and seed.
+
+    Attributes:
+        configs: Their settings.
+        runs: The folder that their folders go into.
+        command: What a run's ``environment.json`` says it was started by.
+    """
+
+    configs: tuple[Config, ...]
+    runs: Path
+    command: tuple[str, ...]
+
+
+def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
+    """Train a trial's networks; what was begun before goes on from its last checkpoint.
+
+    Args:
+        job: The trial's runs.
+        ask: The way to the study.
+        n_threads: Threads to compute with.
+
+    Returns:
+        ``state``: complete, pruned, failed or interrupted; ``reason``, if not complete.
+    """
+    sys.argv = list(job.command)  # a storage's password is none of a run folder's business
+    try:
+        for i, config in enumerate(job.configs):
+            folder = _train(replace(config, n_threads=n_threads), job.runs, i, ask)
+            if not ask("result", i, outcome(folder)) and i + 1 < len(job.configs):
+                return {"state": "pruned", "reason": f"after run {i + 1} of {len(job.configs)}"}
+    except KeyboardInterrupt:
+        return {"state": "interrupted", "reason": "interrupted"}
+    except PrunedError as error:
+        return {"state": "pruned", "reason": str(error)}
+    except ShdGennError as error:
+        return {"state": "failed", "reason": str(error)}
+    except Exception as error:  # a bug, or a machine in trouble: the study goes on all the same
+        traceback.print_exc()
+        return {"state": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return {"state": "complete"}
+
+
+def _train(config: Config, runs: Path, run: int, ask: Ask) -> RunFolder:
+    """Begin a run, or go on with it."""
+    _forget_peak_memory()
+    known = ask("begin", run, None)
+    folder = RunFolder(Path(known)) if known is not None else None
+    told = folder is not None
+
+    def on_epoch(folder: RunFolder, rows: list[dict[str, Any]]) -> None:
+        nonlocal told
+        if not told:
+            ask("folder", run, str(folder.path))
+            told = True
+        numbers = [
+            {"epoch": int(r["epoch"]), "split": r["split"], "accuracy": float(r["accuracy"])}
+            for r in rows
+        ]
+        if numbers and not ask("epoch", run, numbers):
+            raise PrunedError(f"after epoch {numbers[-1]['epoch']} of run {run + 1}")
+
+    # killed so early that there is nothing to go on with: it begins anew
+    if folder is None or not folder.read_json("environment"):
+        told = False
+        return train.start(config, runs, on_epoch)
+    if folder.read_json("summary").get("state") == "complete":
+        return folder
+    _when_free(
+        lambda: train.resume(folder, replace(folder.config, n_threads=config.n_threads), on_epoch)
+    )
+    return folder
+
+
+def _when_free(resume: Callable[[], None]) -> None:
+    end = time.monotonic() + SECONDS_UNTIL_FREE
+    while True:
+        try:
+            return resume()
+        except BusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+
+
+def outcome(folder: RunFolder) -> dict[str, float]:
+    """The numbers of a complete run that a trial is judged by; spikes and operations a sample."""
+    summary = folder.read_json("summary")
+    best = str(summary["best_epoch"])
+    rows = {r["split"]: r for r in folder.read_table("metrics") if r["epoch"] == best}
+    numbers: dict[str, float] = {}
+    for split, name in (("valid", ""), ("test", "test_")):
+        if row := rows.get(split):
+            numbers |= {f"{name}{key}": value for key, value in _of_row(row, folder.config).items()}
+    for key in ("best_epoch", "epochs", "seconds_per_epoch", "peak_memory_mb"):
+        numbers[key] = float(summary[key])
+    return numbers
+
+
+def _of_row(row: Mapping[str, str], config: Config) -> dict[str, float]:
+    return {
+        "accuracy": float(row["accuracy"]),
+        "loss": float(row["loss"]),
+        "hidden_spikes": float(row["hidden_spikes_mean"]) * sum(config.model.hidden_sizes),
+        "synaptic_operations": float(row["synaptic_operations"]),
+    }
+
+
+def _forget_peak_memory() -> None:
+    """Let Linux measure the peak anew: a worker trains many networks."""
+    with suppress(OSError):  # elsewhere the peak is that of the worker so far
+        Path("/proc/self/clear_refs").write_text("5")
