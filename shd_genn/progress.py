@@ -75,8 +75,9 @@ def _line_printer(description: str, total: int, unit: str) -> Advance:
         if done < total and now - last < SECONDS_BETWEEN_LINES:
             return
         last = now
-        left = (now - start) / max(done, 1) * (total - done)
-        text = f"{description}: {done}/{total} {unit}, {now - start:.0f} s, {left:.0f} s left"
+        text = f"{description}: {done}/{total} {unit}, {now - start:.0f} s"
+        if done:
+            text += f", {(now - start) / done * (total - done):.0f} s left"
         print(f"{text}  {note}".rstrip(), file=sys.stderr, flush=True)
 
     return advance

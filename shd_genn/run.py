@@ -54,6 +54,18 @@ def main() -> None:
 
 def parse(arguments: list[str]) -> Options:
     """Read the command line; what is not given there comes from --preset, --config or --resume."""
+    settings = given_settings(arguments)
+    return tyro.cli(
+        Options,
+        args=arguments,
+        default=Options(settings=settings),
+        prog="python -m shd_genn.run",
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+    )
+
+
+def given_settings(arguments: list[str]) -> Config:
+    """The settings that a command line starts from: those of --preset, --config or --resume."""
     first = ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
@@ -63,20 +75,13 @@ def parse(arguments: list[str]) -> Options:
     require(
         len(sources) < 2, "one source of settings", " and ".join(sources), "leave all but one out"
     )
-    settings = Config()
     if named.resume is not None:
-        settings = RunFolder.open(named.resume).config
-    elif named.config is not None:
-        settings = load_toml(named.config)
-    elif named.preset is not None:
-        settings = presets.get(named.preset).config
-    return tyro.cli(
-        Options,
-        args=arguments,
-        default=Options(settings=settings),
-        prog="python -m shd_genn.run",
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
-    )
+        return RunFolder.open(named.resume).config
+    if named.config is not None:
+        return load_toml(named.config)
+    if named.preset is not None:
+        return presets.get(named.preset).config
+    return Config()
 
 
 def report(folder: RunFolder) -> None:

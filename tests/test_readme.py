@@ -55,7 +55,7 @@ def place(tmp_path_factory):
                 t = np.arange(3200) / 16_000
                 sound = 0.3 * np.sin(2 * np.pi * pitch * t) + 0.01 * rng.normal(size=len(t))
                 soundfile.write(path, sound, 16_000)
-    for name in ("models", "analysis"):
+    for name in ("models", "sweeps", "analysis"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "stand_ins/tonic").mkdir(parents=True)
     (folder / "stand_ins/tonic/__init__.py").write_text("")
@@ -72,6 +72,8 @@ def test_command(command, place, monkeypatch):
     command = re.sub(r"^python\b", sys.executable, command)
     if "shd_genn.run" in command:
         command += " --epochs 1"  # the last one given counts
+    if "shd_genn.sweep" in command:
+        command += " --epochs 1 --trials 2 --seeds 1"
     if "shd_genn.bench" in command:
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
     monkeypatch.setenv("PYTHONPATH", str(place / "stand_ins"))
@@ -91,7 +93,7 @@ def test_the_first_two_blocks_set_up():
 def test_the_map_is_true():
     text = (ROOT / "README.md").read_text()
     table = text[text.index("| path | what |") :]
-    for path in re.findall(r"`((?:shd_genn|models|analysis|tests)/[\w/.]*)`", table):
+    for path in re.findall(r"`((?:shd_genn|models|sweeps|analysis|tests)/[\w/.]*)`", table):
         assert (ROOT / path).exists(), path
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (ROOT / link).exists(), link

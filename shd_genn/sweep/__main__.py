@@ -5,27 +5,27 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import optuna
 import tyro
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
+from shd_genn import crossval
 from shd_genn.cli import command
-from shd_genn.config import Config, load_toml
+from shd_genn.config import Config
 from shd_genn.cores import available_cores
 from shd_genn.datasets.load import find_files, load_dataset
-from shd_genn.datasets.split import speaker_name
+from shd_genn.datasets.split import training_speakers
 from shd_genn.errors import ConfigError, require
 from shd_genn.model import find_model
 from shd_genn.progress import progress
+from shd_genn.run import given_settings
 from shd_genn.sweep import sampling
 from shd_genn.sweep.dashboard import served
 from shd_genn.sweep.processes import ProcessWorkers
@@ -55,9 +55,11 @@ class Options:
 
     space: tyro.conf.Positional[str]
     """A file of sweeps/ or your own with a function space(trial)."""
-    settings: Config = field(default_factory=Config)
+    settings: tyro.conf.FlagConversionOff[Config] = field(default_factory=Config)
     config: Path | None = None
     """A TOML file of settings, e.g. the config.toml of a run; options given beside it prevail."""
+    preset: str | None = None
+    """A published network by its name; options given beside it prevail."""
     trials: int | None = None
     """Trials of the whole study, those that are done included; by default 100, or the whole grid.
     0: none, e.g. to look at the study with --dashboard."""
@@ -80,7 +82,7 @@ class Options:
     """A trial trains its settings with so many seeds; their mean counts."""
     folds: int | Literal["all"] = 0
     """Leave-one-speaker-out cross-validation: a trial trains once for each of so many training
-    speakers, who is then its validation set; 0: none."""
+    speakers, who is then its validation set; 0: none. --validation speaker means all of them."""
     dask: str | None = None
     """Address of a Dask scheduler whose workers train, e.g. tcp://head:8786."""
     dashboard: bool = False
@@ -143,21 +145,18 @@ def main() -> None:
 
 
 def parse(arguments: list[str]) -> tuple[Config, Options]:
-    """Read the command line; settings that are not given there come from --config's file.
+    """Read the command line; settings not given there come from --preset or --config.
 
     Returns:
         The settings before the command line changed them, and all options.
     """
-    first = ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config", type=Path)
-    named, _ = first.parse_known_args(arguments)
-    settings = load_toml(named.config) if named.config is not None else Config()
+    settings = given_settings(arguments)
     options = tyro.cli(
         Options,
         args=arguments,
         default=Options(space=tyro.MISSING, settings=settings),
         prog="python -m shd_genn.sweep",
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     return settings, options
 
@@ -177,7 +176,7 @@ def _check(options: Options) -> None:
 
 def make_plan(options: Options, space: Space, found: Probe) -> Plan:
     """What a trial is made of, checked against dataset, space and pruner."""
-    folds = _speakers(options) if options.folds else ()
+    folds = _speakers(options)
     pruner = sampling.choose_pruner(options.pruner, len(space.objectives), len(folds))
     n_trials = options.trials
     if n_trials is None:
@@ -189,11 +188,13 @@ def make_plan(options: Options, space: Space, found: Probe) -> Plan:
 
 
 def _speakers(options: Options) -> tuple[str, ...]:
-    """The speakers that are left out in turn."""
+    """The speakers that are left out in turn; none if there is no cross-validation."""
+    wanted = "all" if crossval.wanted(options.settings) else options.folds
+    if not wanted:
+        return ()
     data = replace(options.settings.data, validation="none")
-    train = load_dataset(data, options.settings.train.seed).train
-    names = [speaker_name(train, int(i)) for i in np.unique(train.speakers) if i >= 0]
-    n_folds = len(names) if options.folds == "all" else int(options.folds)
+    names = training_speakers(load_dataset(data, options.settings.train.seed).train)
+    n_folds = len(names) if wanted == "all" else int(wanted)
     if not 2 <= n_folds <= len(names):
         raise ConfigError(
             f"2 <= folds <= training speakers must hold, but got {n_folds} of {len(names)}; "
@@ -229,20 +230,23 @@ def open_study(
         )
     except ValueError as error:
         raise ConfigError(f"study {name} cannot be opened: {error}; choose another name") from error
-    was = study.user_attrs.get(REMEMBERED_AS)
+    # Optuna's own kind of attribute: it would only be in the way among the user's in the dashboard
+    was = patiently(lambda: storage.get_study_system_attrs(study._study_id)).get(REMEMBERED_AS)
     if was is None:
         if study.get_trials(deepcopy=False):
             raise ConfigError(
                 f"study {name} must be one of shd_genn, but something else made it; "
                 "give another --study NAME"
             )
-        study.set_user_attr(REMEMBERED_AS, now)
+        storage.set_study_system_attr(study._study_id, REMEMBERED_AS, now)
         study.set_metric_names(list(objectives))
     elif differences := changes(was, now):
         raise ConfigError(
             f"study {name} goes on with what it was started with, but "
             f"{'; '.join(differences)}; change that back, or give another --study NAME"
         )
+    study.set_user_attr("sampler", options.sampler)
+    study.set_user_attr("pruner", plan.pruner)
     return study
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from distributed import Client, Future, Queue, get_client, get_worker
+from distributed import Client, Future, Queue
 
+from shd_genn.config import to_toml
 from shd_genn.errors import ConfigError
-from shd_genn.sweep.worker import Job, work
+from shd_genn.sweep.task import LOOK, train_on_worker
+from shd_genn.sweep.worker import Job
 
 SECONDS_TO_CONNECT = 20
-LOOK = 0.02
-"""Seconds between looks into an empty queue: Dask notes each timeout of one as an error."""
 
 
 @dataclass
@@ -80,7 +80,9 @@ class DaskWorkers:
     def submit(self, i: int, job: Job) -> None:
         """Give an idle slot a trial."""
         key = f"trial-{uuid.uuid4().hex}"
-        future = self._client.submit(_task, i, job, self._questions.name, key=key, pure=False)
+        configs = [to_toml(config) for config in job.configs]
+        given = (i, configs, str(job.runs), list(job.command), self._questions.name)
+        future = self._client.submit(train_on_worker, *given, key=key, pure=False)
         self._tasks[i] = _Task(future)
 
     def answer(self, i: int, content: Any) -> None:
@@ -121,26 +123,3 @@ class DaskWorkers:
             return "end", 0, future.result()
         error = future.exception() if future.status == "error" else "it was cancelled"
         return "died", 0, f"Dask lost the task: {error}"
-
-
-def _task(i: int, job: Job, questions: str, /) -> dict[str, str]:
-    """Train a trial's networks on a worker of the cluster."""
-    worker, client = get_worker(), get_client()
-    key = str(worker.get_current_task())
-    # of this attempt alone: a lost worker's answers are not for the next one
-    answers = Queue(f"sweep-answers-{uuid.uuid4().hex}", client=client)
-    asked = Queue(questions, client=client)
-
-    def ask(what: str, run: int, content: Any) -> Any:
-        asked.put([i, key, answers.name, what, run, content])
-        while not (answer := answers.get(batch=True)):
-            state = worker.state.tasks.get(key)
-            if state is None or state.state != "executing":
-                raise KeyboardInterrupt  # the study is gone, or wants it no more
-            time.sleep(LOOK)
-        return answer[0]
-
-    try:
-        return work(job, ask, worker.state.nthreads)
-    finally:
-        answers.close()

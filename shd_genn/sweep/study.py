@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import statistics
 import time
@@ -82,11 +83,9 @@ class Plan:
         """The settings of a trial's runs, fold by fold."""
         config = self.space.config(self.base, trial)
         parts = [config.data]
-        if self.folds:
-            speakers = self.folds
-            parts = [
-                replace(config.data, validation="speaker", validation_speaker=s) for s in speakers
-            ]
+        if self.folds:  # the test set is for what is trained on all speakers
+            apart = replace(config.data, validation="speaker", test=False)
+            parts = [replace(apart, validation_speaker=speaker) for speaker in self.folds]
         return tuple(
             replace(config, data=part, train=replace(config.train, seed=config.train.seed + i))
             for part in parts
@@ -227,7 +226,7 @@ class Course:
         job = Job(configs, self.plan.runs, (*command, f"(trial {trial.number})"))
         known = patiently(lambda: trial.user_attrs.get("run_folders", []))
         self._running[i] = Running(trial, job, list(known))
-        self._attributes(trial, {"machine": socket.gethostname()})
+        self._attributes(trial, {"process": f"{socket.gethostname()}:{os.getpid()}"})
         self.workers.submit(i, job)
 
     def _handle(self, i: int, what: str, run: int, content: Any) -> None:

@@ -58,7 +58,7 @@ def database(space: Path) -> Path:
 
 def load(space: Path, url: str | None = None) -> optuna.Study:
     """The study, in plain Optuna."""
-    return optuna.load_study(study_name=None, storage=url or f"sqlite:///{database(space)}")
+    return optuna.load_study(study_name=space.stem, storage=url or f"sqlite:///{database(space)}")
 
 
 def trials(study: optuna.Study, state: str = "COMPLETE") -> list[optuna.trial.FrozenTrial]:

@@ -13,7 +13,7 @@ import pytest
 import sweeping
 from sweeping import finished, load, run_folders, sweep, trials
 
-from shd_genn.errors import ConfigError
+from shd_genn.errors import ShdGennError
 from shd_genn.record import RunFolder
 from shd_genn.sweep.__main__ import main
 
@@ -113,7 +113,7 @@ def test_what_would_fail_in_every_trial_is_refused_at_the_start(
 ):
     arguments = sweeping.command(space, data, *options)[2:]
     monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(ConfigError, match=re.escape(message)):
+    with pytest.raises(ShdGennError, match=re.escape(message)):
         main()
     assert not run_folders(space)
 
