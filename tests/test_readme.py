@@ -73,7 +73,7 @@ def test_command(command, place, monkeypatch):
     if "shd_genn.run" in command:
         command += " --epochs 1"  # the last one given counts
     if "shd_genn.sweep" in command:
-        command += " --epochs 1 --trials 2 --seeds 1"
+        command += " --epochs 1 --trials 1 --seeds 1"
     if "shd_genn.bench" in command:
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
     monkeypatch.setenv("PYTHONPATH", str(place / "stand_ins"))
