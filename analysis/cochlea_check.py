@@ -1,6 +1,7 @@
-"""Our cochlea beside genuine SHD samples: spike counts, channels, rasters.
+"""Our cochlea beside genuine SHD samples.
 
-python analysis/cochlea_check.py RECORDINGS… --samples SHD.h5 -o FILE
+Spike counts, channels and rasters of recordings (in place of runs) and of a file in SHD's layout
+(--samples).
 """
 
 from __future__ import annotations
@@ -8,53 +9,68 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from shd_genn.cli import command
+from analysis import script, style
+from analysis.load import Results
 from shd_genn.datasets.hdf5 import read_spikes
 from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea, Spikes
-from shd_genn.files import written_aside
+from shd_genn.errors import DataError
 
 BANDS = 35
 """Bands of 20 channels."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
 @dataclass(frozen=True)
-class Options:
-    """Compare recordings that went through our cochlea with genuine samples."""
+class Options(script.Options):
+    """Recordings (.wav, .flac) in place of runs, what they are compared to, where it goes."""
 
-    recordings: tyro.conf.Positional[tuple[Path, ...]]
-    """Sound files."""
-    samples: Path
+    samples: Path | None = None
     """A file in SHD's layout."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """The picture: .png, .pdf or .svg."""
 
 
-def load(recordings: tuple[Path, ...], samples: Path) -> tuple[dict[str, Spikes], SpikeDataset]:
-    """Encode the recordings, and read the samples."""
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        encoded: Recording → the spikes that our cochlea makes of it.
+        genuine: The samples that they are compared to.
+    """
+
+    encoded: dict[str, Spikes]
+    genuine: SpikeDataset
+
+
+def load(results: Results, options: Options) -> Numbers:
+    """Encode the recordings, and read the samples.
+
+    Raises:
+        DataError: if there is no recording, or no file of samples.
+    """
+    if not results.sounds or options.samples is None:
+        raise DataError("recordings, and --samples with a file in SHD's layout, must be given")
     cochlea = Cochlea()
-    encoded = {path.stem: cochlea.encode(read_audio(path, RATE), seed=0) for path in recordings}
-    return encoded, read_spikes(samples, "genuine")
+    encoded = {p.stem: cochlea.encode(read_audio(p, RATE), seed=0) for p in results.sounds}
+    return Numbers(encoded, read_spikes(options.samples, "genuine"))
 
 
-def plot(encoded: dict[str, Spikes], genuine: SpikeDataset) -> Figure:
+def plot(numbers: Numbers) -> Figure:
     """Counts and histograms above, rasters below: one genuine sample, then ours."""
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.2])
-    counts, bands = above.subplots(1, 2, width_ratios=[1, 2.6])
+    encoded, genuine = numbers.encoded, numbers.genuine
+    figure = style.figure(5.2)
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.2]).flat
+    counts, bands = above.subplots(1, 2, width_ratios=[1, 1.8])
     letters = [chr(ord("A") + i) for i in range(len(encoded))]
 
     counts.plot(np.zeros(len(genuine)), genuine.events.counts, "o", color="0.5", alpha=0.7)
     for i, (_, channels) in enumerate(encoded.values(), 1):
-        counts.plot(i, len(channels), "D", color=COLOURS[(i - 1) % len(COLOURS)], ms=8)
+        counts.plot(i, len(channels), "D", color=style.COLOURS[(i - 1) % len(style.COLOURS)])
     counts.set_xticks(range(len(encoded) + 1), [f"genuine\n(n = {len(genuine)})", *letters])
     counts.set(ylabel="spikes per sample", xlim=(-0.6, len(encoded) + 0.6), ylim=(0, None))
 
@@ -63,12 +79,12 @@ def plot(encoded: dict[str, Spikes], genuine: SpikeDataset) -> Figure:
     low, high = np.min(theirs, axis=0), np.max(theirs, axis=0)
     bands.fill_between(centres, low, high, color="0.85", label="range of the genuine samples")
     for colour, letter, (name, (_, channels)) in zip(
-        cycle(COLOURS), letters, encoded.items(), strict=False
+        cycle(style.COLOURS), letters, encoded.items(), strict=False
     ):
         bands.plot(centres, histogram(channels), color=colour, label=f"{letter}: {name}")
     bands.set(xlabel="channel (0: high, 699: low frequency)", ylabel="spikes per 20 channels")
     bands.set(yscale="symlog", ylim=(0, None), xlim=(0, genuine.n_channels))
-    bands.legend(fontsize="small", frameon=False, loc="upper left")
+    style.legend(above, columns=2)
 
     rasters = {"a genuine sample": genuine.events.sample(min(2, len(genuine) - 1))}
     rasters |= {f"{letter}: ours": s for letter, s in zip(letters, encoded.values(), strict=True)}
@@ -80,18 +96,10 @@ def plot(encoded: dict[str, Spikes], genuine: SpikeDataset) -> Figure:
     return figure
 
 
-def histogram(channels: np.ndarray) -> np.ndarray:
+def histogram(channels: NDArray[np.integer]) -> NDArray[np.int64]:
     """Spikes in each of `BANDS` bands."""
     return np.histogram(channels, bins=BANDS, range=(0, 700))[0]
 
 
-def main() -> None:
-    """Compare as the command line says."""
-    options = tyro.cli(Options, prog="python analysis/cochlea_check.py")
-    figure = plot(*load(options.recordings, options.samples))
-    with written_aside(options.output) as aside:
-        figure.savefig(aside, dpi=120)
-
-
 if __name__ == "__main__":
-    command(main)
+    script.draw(Options, load, plot)

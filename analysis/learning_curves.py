@@ -1,106 +1,100 @@
-"""Learning curves of runs, grouped by what tells them apart.
+"""Learning curves.
 
-    python analysis/learning_curves.py RUNS… -o FILE
-
-Each curve is the mean over seeds, the band its range. Training curves are dashed; the test
-accuracy at the chosen epoch is a dot for each run.
+Training is dashed, validation solid, the test accuracy at the chosen epoch a mark. Curves are means
+over the seeds of complete runs, bands their range. A run that is not complete is a thin line of its
+own that ends in a cross.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import cycle
-from pathlib import Path
-from typing import Annotated
 
-import numpy as np
 import pandas as pd
-import tyro
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from shd_genn.cli import command
+from analysis import script, style
+from analysis.configurations import named, unequal
+from analysis.load import Results
 from shd_genn.errors import DataError
-from shd_genn.files import written_aside
-from shd_genn.record import RunFolder
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "0.3", "0.6")
-"""Okabe and Ito's colours, which the colour-blind can tell apart; from the ninth group on again."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """Draw the learning curves of runs."""
+class Numbers:
+    """What the figure shows.
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """The picture: .png, .pdf or .svg."""
+    Attributes:
+        epochs: dataset, topology, curve, run, whole (the run is complete), epoch, split, accuracy.
+        n: Complete runs of each curve.
+        notes: What is said below it.
+    """
+
+    epochs: pd.DataFrame
+    n: list[int]
+    notes: tuple[str, ...]
 
 
-def load(runs: tuple[Path, ...]) -> pd.DataFrame:
-    """All epochs of all runs, with the settings that tell runs apart.
+def load(results: Results, options: script.Options) -> Numbers:
+    """All epochs of all runs that have one.
 
     Raises:
-        DataError: if a run has no whole epoch yet.
+        DataError: if no run has a whole epoch yet.
     """
-    tables = []
-    for path in runs:
-        folder = RunFolder.open(path)
-        if not (path / "metrics.csv").is_file():
-            raise DataError(f"{path} must have finished an epoch, but has no metrics; leave it out")
-        config = folder.config
-        sizes = "-".join(map(str, config.model.hidden_sizes))
-        shift = config.augment.shift_channels
-        label = f"{Path(config.model.model).stem} {sizes}, rate {config.train.learning_rate:g}"
-        label += f", shift ±{shift:g}" if shift else ""
-        table = pd.read_csv(path / "metrics.csv")
-        dataset = folder.read_json("environment")["dataset"]["name"]
-        tables.append(table.assign(dataset=dataset, label=label, run=path.name))
-    return pd.concat(tables, ignore_index=True)
+    if results.epochs.empty:
+        raise DataError("a run that has finished an epoch must be given, but none has")
+    runs = named(results, results.runs[~results.runs["repeated"]])
+    runs = runs[runs["run"].isin(results.epochs["run"])]
+    runs["curve"] = runs["hidden_sizes"] + (", " + runs["variant"]).where(runs["variant"] != "", "")
+    runs["whole"] = runs["state"] == "complete"
+    columns = ["run", "dataset", "topology", "hidden", "curve", "whole"]
+    epochs = results.epochs.merge(runs[columns], on="run")
+    n = runs[runs["whole"]].groupby(["dataset", "topology", "curve"]).size().tolist()
+    broken = int((~runs["whole"]).sum())
+    notes = (f"thin, with a cross: {broken} not complete" if broken else "", unequal(results, runs))
+    return Numbers(epochs.sort_values(["hidden", "curve", "run", "epoch"]), n, notes)
 
 
-def plot(epochs: pd.DataFrame) -> Figure:
-    """One panel a dataset."""
-    datasets = sorted(epochs["dataset"].unique())
-    figure = Figure(figsize=(4.8 * len(datasets), 5.4), layout="constrained")
-    panels = figure.subplots(1, len(datasets), squeeze=False, sharey=True)[0]
-    for ax, dataset in zip(panels, datasets, strict=True):
-        part = epochs[epochs["dataset"] == dataset]
-        for colour, (label, group) in zip(cycle(COLOURS), part.groupby("label"), strict=False):
-            train = group[group["split"] == "train"].groupby("epoch")["accuracy"]
-            mean = 100 * train.mean()
-            ax.plot(mean.index, mean, color=colour, ls="--", lw=1)
-            ax.fill_between(
-                mean.index, 100 * train.min(), 100 * train.max(), color=colour, alpha=0.15, lw=0
-            )
-            test = group[group["split"] == "test"]
-            values = 100 * test["accuracy"].to_numpy()
-            told = f"{label}: {values.mean():.1f} %" if len(values) else label
-            if len(values) > 1:
-                told += f" ± {np.std(values, ddof=1):.1f} (n = {len(values)})"
-            ax.plot(test["epoch"], values, "o", color=colour, ms=5, mec="white", label=told)
-        ax.set(title=dataset, xlabel="epoch", ylim=(0, 101))
-        ax.grid(alpha=0.3, lw=0.5)
-        ax.legend(
-            loc="upper left",
-            bbox_to_anchor=(0, -0.16),
-            frameon=False,
-            fontsize="small",
-            title="test accuracy",
-            title_fontsize="small",
-            alignment="left",
-        )
-    panels[0].set_ylabel("accuracy (%): training dashed, test dots")
+def plot(numbers: Numbers) -> Figure:
+    """A row for each dataset, a column for each topology."""
+    epochs = numbers.epochs
+    rows, columns = sorted(epochs["dataset"].unique()), sorted(epochs["topology"].unique())[::-1]
+    figure = style.figure(2.2 * len(rows) + 0.8)
+    axes = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    colours = style.colours(epochs["curve"])
+    for row, dataset in zip(axes, rows, strict=True):
+        for ax, topology in zip(row, columns, strict=True):
+            part = epochs[(epochs["dataset"] == dataset) & (epochs["topology"] == topology)]
+            ax.set_title(f"{dataset}, {topology}")
+            for curve, group in part.groupby("curve", sort=False):
+                _plot_curve(ax, group, colours[curve], str(curve))
+        row[0].set_ylabel("accuracy (%)")
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0, 0].set_ylim(0, 100)
+    style.legend(figure, "hidden neurons", columns=4)
+    told = f"mean and range over seeds, {style.n_range(numbers.n)}" if numbers.n else ""
+    marks = "dashed: training, solid: validation, marks: test at the epoch chosen"
+    style.note(figure, told, marks, *numbers.notes)
     return figure
 
 
-def main() -> None:
-    """Draw as the command line says."""
-    options = tyro.cli(Options, prog="python analysis/learning_curves.py")
-    figure = plot(load(options.runs))
-    with written_aside(options.output) as aside:
-        figure.savefig(aside, dpi=130)
+def _plot_curve(ax: Axes, group: pd.DataFrame, colour: str, label: str) -> None:
+    ax.plot([], [], color=colour, marker="o", mec="white", label=label)
+    for split, dashes in (("train", (0, (3, 1.5))), ("valid", "-")):
+        mine = group[group["split"] == split]
+        whole = mine[mine["whole"]].groupby("epoch")["accuracy"].agg(["mean", "min", "max"]) * 100
+        ax.plot(
+            whole.index, whole["mean"], color=colour, ls=dashes, lw=1 if split == "train" else 1.4
+        )
+        ax.fill_between(whole.index, whole["min"], whole["max"], color=colour, alpha=0.15, lw=0)
+        for _, run in mine[~mine["whole"]].groupby("run"):
+            ax.plot(run["epoch"], 100 * run["accuracy"], color=colour, ls=dashes, lw=0.6)
+            ax.plot(run["epoch"].iloc[-1], 100 * run["accuracy"].iloc[-1], "x", color=colour)
+    test = group[group["split"] == "test"]
+    ax.plot(test["epoch"], 100 * test["accuracy"], "o", color=colour, mec="white", mew=0.7)
 
 
 if __name__ == "__main__":
-    command(main)
+    script.draw(script.Options, load, plot)

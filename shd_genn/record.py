@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,9 +155,10 @@ class RunFolder:
         """
         file = self.path / f"{name}.npz"
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            # opened here: np.load leaves a damaged file open
+            with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
                 return {key: arrays[key] for key in arrays}
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ConfigError(
                 f"{file} must hold a checkpoint, but {error}; the run must have finished an epoch"
             ) from error

@@ -1,0 +1,1 @@
+"""Figures, tables and a report from run folders and studies."""

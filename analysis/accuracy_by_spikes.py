@@ -1,0 +1,117 @@
+"""Accuracy against spikes and synaptic operations.
+
+Each mark is a run. A synaptic operation is what one spike does to one target neuron: a spike of a
+population costs as many as the neurons that it is connected to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import script, style
+from analysis.configurations import named, unequal
+from analysis.load import Results, parameters
+from shd_genn.errors import DataError
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        points: One row a run: dataset, line, hidden, test_accuracy, hidden_spikes (a
+            trial, all hidden neurons together), operations (synaptic, a trial).
+        notes: What is said below it.
+    """
+
+    points: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def load(results: Results, options: script.Options) -> Numbers:
+    """Spikes and synaptic operations of a mean test trial of each run.
+
+    Raises:
+        DataError: if no run was judged, or none has predictions and weights.
+    """
+    runs = named(results, results.judged())
+    predictions = results.predictions(runs)
+    spikes = predictions.groupby("run").mean(numeric_only=True)
+    rows = []
+    for run, path in zip(runs["run"], runs["path"], strict=True):
+        weights = results.arrays(Path(path), "best")
+        if run not in spikes.index or not weights:
+            continue
+        mine = spikes.loc[run].dropna()
+        counts = {c.removeprefix("spikes_"): mine[c] for c in mine.index if c.startswith("spikes_")}
+        rows.append(
+            {
+                "run": run,
+                "hidden_spikes": sum(counts.values()),
+                "operations": operations({"input": mine["input_spikes"], **counts}, weights),
+            }
+        )
+    if not rows:
+        raise DataError("runs with predictions.csv and best.npz must be given, but none has both")
+    points = runs.merge(pd.DataFrame(rows), on="run")
+    return Numbers(points, (unequal(results, runs), results.left_out()))
+
+
+def operations(spikes: dict[str, float], arrays: dict[str, np.ndarray]) -> float:
+    """Synaptic operations of a trial.
+
+    Args:
+        spikes: Population name → its spikes.
+        arrays: A checkpoint; weights are (source neurons, target neurons).
+    """
+    total = 0.0
+    for name, array in parameters(arrays).items():
+        sources = [source for source in spikes if name.startswith(f"{source}_")]
+        if "." not in name and sources:
+            total += spikes[max(sources, key=len)] * array.shape[1]
+    return total
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A row for each dataset: hidden spikes left, synaptic operations right."""
+    points = numbers.points
+    datasets = sorted(points["dataset"].unique())
+    figure = style.figure(2.2 * len(datasets) + 0.7)
+    axes = figure.subplots(len(datasets), 2, squeeze=False, sharex="col", sharey=True)
+    colours = style.colours(points["line"])
+    markers = style.markers(sorted(points["hidden"].unique()))
+    for row, dataset in zip(axes, datasets, strict=True):
+        part = points[points["dataset"] == dataset]
+        for ax, column in zip(row, ("hidden_spikes", "operations"), strict=True):
+            for (line, hidden), group in part.groupby(["line", "hidden"]):
+                ax.scatter(
+                    group[column],
+                    100 * group["test_accuracy"],
+                    color=colours[line],
+                    marker=markers[hidden],
+                    s=22,
+                    alpha=0.85,
+                    lw=0,
+                )
+            ax.set(xscale="log", title=dataset)
+            style.log_axis(ax.xaxis)
+        row[0].set_ylabel("test accuracy (%)")
+    axes[0, 0].set_ylim(0, 100)
+    axes[-1, 0].set_xlabel("hidden spikes per trial")
+    axes[-1, 1].set_xlabel("synaptic operations per trial")
+    for line, colour in colours.items():
+        axes[0, 0].plot([], [], "s", color=colour, label=line)
+    for hidden, marker in markers.items():
+        axes[0, 0].plot([], [], marker, color=style.GREY, label=f"{hidden} neurons")
+    style.legend(figure, columns=5)
+    style.note(figure, "each mark is a run, means over its test trials", *numbers.notes)
+    return figure
+
+
+if __name__ == "__main__":
+    script.draw(script.Options, load, plot)

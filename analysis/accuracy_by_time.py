@@ -1,0 +1,99 @@
+"""Accuracy against training time.
+
+Time is the sum over epochs of what training and validation took, without loading the data. Curves
+are means over the seeds of complete runs at each epoch, of time and of accuracy. Where there is no
+validation set, training accuracy is shown and said so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import script, style
+from analysis.configurations import named, unequal
+from analysis.load import Results, each
+from shd_genn.errors import DataError
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        points: dataset, topology, hidden_sizes, line, epoch, seconds, accuracy, n, judged_by.
+        notes: What is said below it.
+    """
+
+    points: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def load(results: Results, options: script.Options) -> Numbers:
+    """Mean time and accuracy at each epoch.
+
+    Raises:
+        DataError: if no run is complete.
+    """
+    runs = results.runs
+    if results.epochs.empty or not (runs["state"] == "complete").any():
+        raise DataError("a complete run must be given, but none is")
+    runs = named(results, runs[(runs["state"] == "complete") & ~runs["repeated"]])
+    epochs = results.epochs[results.epochs["split"] != "test"].sort_values(["run", "epoch"])
+    time = epochs.groupby(["run", "epoch"])["seconds"].sum().groupby(level="run").cumsum()
+    by_split = epochs.pivot(index=["run", "epoch"], columns="split", values="accuracy")
+    by_split = by_split.reindex(columns=["train", "valid"])
+    judged_by = by_split["valid"].notna().map({True: "validation", False: "training"})
+    accuracy = by_split["valid"].fillna(by_split["train"])
+    table = pd.DataFrame({"seconds": time, "accuracy": accuracy, "judged_by": judged_by})
+    columns = ["run", "dataset", "topology", "hidden", "configuration"]
+    table = table.reset_index().merge(runs[columns], on="run")
+    keys = ["dataset", "topology", "hidden", "configuration", "judged_by", "epoch"]
+    points = table.groupby(keys, as_index=False).agg(
+        seconds=("seconds", "mean"), accuracy=("accuracy", "mean"), n=("run", "nunique")
+    )
+    machines = runs[["device", "n_threads", "cores"]].drop_duplicates()
+    told = [f"{row.device}, {row.n_threads or row.cores} threads" for row in each(machines)]
+    return Numbers(points, ("; ".join(told), unequal(results, runs)))
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A panel for each dataset, a line for each configuration."""
+    points = numbers.points.sort_values(
+        ["hidden", "topology", "epoch"], ascending=[True, False, True]
+    )
+    names = sorted(points["dataset"].unique())
+    figure, axes = style.panels(names, height=2.8, sharey=True)
+    colours = style.colours(points["topology"])
+    dashes = dict(
+        zip(points["hidden"].unique(), ("-", (0, (4, 1.5)), (0, (1, 1)), "-."), strict=False)
+    )
+    for ax, dataset in zip(axes, names, strict=True):
+        part = points[points["dataset"] == dataset]
+        for configuration, group in part.groupby("configuration", sort=False):
+            topology, hidden = group[["topology", "hidden"]].iloc[0]
+            ax.plot(
+                group["seconds"],
+                100 * group["accuracy"],
+                color=colours[topology],
+                ls=dashes.get(hidden, "-"),
+                label=configuration,
+            )
+            last = group.iloc[-1]
+            ax.plot(last["seconds"], 100 * last["accuracy"], "o", color=colours[topology], ms=3)
+        ax.set(xscale="log", xlabel="training time (s)")
+        style.log_axis(ax.xaxis)
+    axes[0].set_ylim(0, 100)
+    judged_by = " or ".join(sorted(points["judged_by"].unique(), reverse=True))
+    for ax in axes[::2]:
+        ax.set_ylabel(f"{judged_by} accuracy (%)")
+    style.legend(figure)
+    told = f"mean over seeds at each epoch, {style.n_range(points['n'])}"
+    style.note(figure, told, *numbers.notes)
+    return figure
+
+
+if __name__ == "__main__":
+    script.draw(script.Options, load, plot)

@@ -1,0 +1,156 @@
+"""All configurations compared.
+
+Test accuracy of each configuration; as a LaTeX table (-o FILE.tex) with activity and time, too. Big
+marks are means over seeds, small ones the seeds. Bars are 95 % intervals: a bootstrap over seeds
+and test samples; of a run without predictions Wilson's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import script, style
+from analysis.configurations import named, unequal
+from analysis.load import Results, each
+from analysis.stats import bootstrap, spread, wilson
+from shd_genn.errors import DataError
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What figure and table show.
+
+    Attributes:
+        rows: dataset, configuration, topology, n, mean, sd, low, high (accuracies 0 to 1), spikes
+            (per hidden neuron and trial), seconds (per epoch).
+        seeds: dataset, configuration, test_accuracy: one row a run.
+        notes: What is said below.
+    """
+
+    rows: pd.DataFrame
+    seeds: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def load(results: Results, options: script.Options) -> Numbers:
+    """Means, spreads and intervals of all configurations.
+
+    Raises:
+        DataError: if no run was judged.
+    """
+    runs = named(results, results.judged())
+    try:
+        predictions = results.predictions(runs)
+    except DataError:
+        predictions = pd.DataFrame({"run": [], "sample": [], "correct": []})
+    rows = []
+    for (dataset, configuration), group in runs.groupby(["dataset", "configuration"]):
+        mine = predictions[predictions["run"].isin(group["run"])]
+        told = spread(group["test_accuracy"])
+        low, high = _interval(group, mine)
+        rows.append(
+            {
+                "dataset": dataset,
+                "configuration": configuration,
+                "topology": group["topology"].iloc[0],
+                **vars(told),
+                "low": low,
+                "high": high,
+                "spikes": group["test_hidden_spikes_mean"].mean(),
+                "seconds": group["seconds_per_epoch"].mean(),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values(["dataset", "mean"], ascending=[True, False])
+    seeds = runs[["dataset", "configuration", "test_accuracy"]]
+    notes = (unequal(results, runs), results.left_out())
+    return Numbers(table.reset_index(drop=True), seeds, notes)
+
+
+def _interval(runs: pd.DataFrame, predictions: pd.DataFrame) -> tuple[float, float]:
+    """95 % interval of a configuration's accuracy; nan where nothing is known of its samples."""
+    if predictions["run"].nunique() == len(runs):
+        return bootstrap(predictions.pivot(index="run", columns="sample", values="correct"))
+    if len(runs) == 1:
+        samples = int(runs["test_samples"].iloc[0])
+        return wilson(round(runs["test_accuracy"].iloc[0] * samples), samples)
+    return np.nan, np.nan
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A panel for each dataset, a row for each configuration."""
+    names = sorted(numbers.rows["dataset"].unique())
+    heights = [0.5 + 0.22 * int((numbers.rows["dataset"] == name).sum()) for name in names]
+    figure = style.figure(sum(heights) + 0.7)
+    axes = figure.subplots(len(names), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    colours = style.colours(numbers.rows["topology"])
+    for ax, dataset in zip(axes, names, strict=True):
+        part = numbers.rows[numbers.rows["dataset"] == dataset]
+        for at, row in enumerate(each(part)):
+            colour = colours[str(row.topology)]
+            ax.plot([100 * row.low, 100 * row.high], [at, at], color=colour, lw=1)
+            ax.plot(100 * row.mean, at, "o", color=colour, ms=5)
+            mine = numbers.seeds[
+                (numbers.seeds["dataset"] == dataset)
+                & (numbers.seeds["configuration"] == row.configuration)
+            ]["test_accuracy"]
+            ax.plot(100 * mine, [at + 0.22] * len(mine), ".", color=colour, ms=3, alpha=0.7)
+        labels = [f"{row.configuration} (n = {row.n})" for row in each(part)]
+        ax.set_yticks(range(len(part)), labels)
+        ax.set(title=dataset, xlim=(0, 100), ylim=(len(part) - 0.4, -0.6))
+    axes[-1].set_xlabel("test accuracy (%)")
+    told = (
+        "big: mean over seeds, small: seeds, bars: 95 % interval (bootstrap over seeds and samples)"
+    )
+    style.note(figure, told, *numbers.notes)
+    return figure
+
+
+def table(numbers: Numbers) -> str:
+    """The same in LaTeX, for the packages booktabs and multirow."""
+    rows = numbers.rows
+    shown = pd.DataFrame(
+        {
+            "dataset": rows["dataset"],
+            "configuration": rows["configuration"],
+            "n": rows["n"].astype(str),
+            "accuracy (%)": [accuracy(r.mean, r.sd) for r in each(rows)],
+            "95 % interval": [f"{100 * r.low:.1f}–{100 * r.high:.1f}" for r in each(rows)],
+            "spikes": rows["spikes"].map("{:.1f}".format),
+            "s/epoch": rows["seconds"].map("{:.2f}".format),
+        }
+    )
+    caption = "Test accuracy, mean ± standard deviation over n seeds"
+    intervals = "95 % intervals from a bootstrap over seeds and test samples"
+    spikes = "spikes per hidden neuron and trial"
+    notes = "; ".join((caption, intervals, spikes, *(note for note in numbers.notes if note)))
+    return latex(shown, notes, "tab:comparison")
+
+
+def accuracy(mean: float, sd: float) -> str:
+    """``85.1 ± 0.7`` in per cent; the spread is left out where there is none."""
+    return f"{100 * mean:.1f}" + (f" ± {100 * sd:.1f}" if np.isfinite(sd) else "")
+
+
+def latex(shown: pd.DataFrame, caption: str, label: str) -> str:
+    """A table for booktabs, text escaped, with caption and label."""
+    styler = (
+        shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    )
+    left = sum(column in ("dataset", "configuration", "change", "test") for column in shown)
+    text: str = styler.to_latex(
+        hrules=True,
+        caption=caption.replace("%", r"\%").replace("_", r"\_") + ".",
+        label=label,
+        position="tbp",
+        position_float="centering",
+        column_format="l" * left + "r" * (shown.shape[1] - left),
+    )
+    return text.replace("±", r"$\pm$").replace("–", "--").replace("−", "$-$")
+
+
+if __name__ == "__main__":
+    script.draw(script.Options, load, plot, table)

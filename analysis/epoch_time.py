@@ -1,0 +1,157 @@
+"""Time per epoch against hidden size.
+
+Of run folders: the median epoch of each run, mean over seeds, bars the standard deviation. Of
+benchmark tables (python -m shd_genn.bench -o): an epoch of SHD's 8156 samples, from the fastest
+batch; crosses are GeNN's published times for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis import script, style
+from analysis.configurations import named
+from analysis.load import Results
+from analysis.published import SHD_EPOCH_S
+from analysis.stats import spread
+from shd_genn.errors import DataError
+
+BENCH = "benchmark, samples like SHD's"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        points: panel (dataset, or `BENCH`), topology, device (and backend, threads), hidden, n,
+            mean, sd: seconds.
+    """
+
+    points: pd.DataFrame
+
+
+def load(results: Results, options: script.Options) -> Numbers:
+    """Seconds per epoch.
+
+    Raises:
+        DataError: if there is neither a complete run nor a benchmark.
+    """
+    tables = [
+        table for table in (_of_runs(results), of_bench(results, "shd_epoch_s")) if len(table)
+    ]
+    if not tables:
+        raise DataError("a complete run or a benchmark table must be given, but none was")
+    return Numbers(pd.concat(tables, ignore_index=True))
+
+
+def _of_runs(results: Results) -> pd.DataFrame:
+    return of_runs(results, "seconds_per_epoch")
+
+
+def of_runs(results: Results, column: str) -> pd.DataFrame:
+    """Mean and sd over seeds of a column of the runs, by dataset, topology, device, hidden size."""
+    if column not in results.runs:
+        return pd.DataFrame()
+    runs = named(results, results.runs[results.runs[column].notna() & ~results.runs["repeated"]])
+    threads = runs["n_threads"].where(runs["n_threads"] > 0, runs["cores"])
+    runs["where"] = _device(runs["backend"], runs["device"], threads)
+    groups = runs.groupby(["dataset", "line", "where", "hidden"])[column]
+    rows = [(*key, *vars(spread(values)).values()) for key, values in groups]
+    return pd.DataFrame(rows, columns=["panel", "topology", "device", "hidden", "n", "mean", "sd"])
+
+
+def of_bench(results: Results, column: str) -> pd.DataFrame:
+    """The same columns from benchmark tables; of rows alike the lowest."""
+    bench = results.bench
+    if bench.empty or column not in bench:
+        return pd.DataFrame()
+    machine = bench["device"].fillna(bench["cpu"]) if "device" in bench else bench["cpu"]
+    table = pd.DataFrame(
+        {
+            "panel": BENCH,
+            "topology": bench["topology"],
+            "device": _device(bench["backend"], machine, bench["threads"]),
+            "hidden": bench["hidden"],
+            "mean": bench[column],
+        }
+    )
+    keys = ["panel", "topology", "device", "hidden"]
+    return table.groupby(keys)["mean"].min().reset_index().assign(n=1, sd=0.0)
+
+
+def _device(backend: pd.Series, machine: pd.Series, threads: pd.Series) -> pd.Series:
+    count = (
+        threads.astype(int).astype(str) + " thread" + threads.map(lambda n: "s" if n > 1 else "")
+    )
+    return backend + ", " + machine.astype(str) + ", " + count
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A panel for each dataset and for benchmarks, both axes logarithmic."""
+    figure = plot_by_size(numbers.points, "seconds per epoch")
+    for ax in figure.axes:
+        _log_from_data(ax)
+        if ax.get_title() == BENCH:
+            sizes, seconds = list(SHD_EPOCH_S), list(SHD_EPOCH_S.values())
+            name = "GeNN on a data-centre GPU, published"
+            ax.plot(sizes, seconds, "x", color="black", label=name)
+    runs = numbers.points[numbers.points["panel"] != BENCH]
+    counted = f"runs: mean ± sd over seeds, {style.n_range(runs['n'])}" if len(runs) else ""
+    bench = "benchmark: fastest batch" if len(runs) < len(numbers.points) else ""
+    finish(figure, counted, bench)
+    return figure
+
+
+def plot_by_size(points: pd.DataFrame, ylabel: str) -> Figure:
+    """Lines against hidden size: colour by topology, marker and dashes by device."""
+    panels = sorted(points["panel"].unique(), key=lambda name: (name == BENCH, name))
+    figure, axes = style.panels(panels, height=2.5)
+    devices = sorted(points["device"].unique())
+    colours = style.colours(sorted(points["topology"].unique(), reverse=True))
+    shapes = dict(zip(devices, style.MARKERS * len(devices), strict=False))
+    dashes = dict(zip(devices, ("-", "--", ":", "-.") * len(devices), strict=False))
+    for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        part = points[points["panel"] == panel]
+        for (topology, device), group in part.groupby(["topology", "device"]):
+            ax.errorbar(
+                group["hidden"],
+                group["mean"],
+                group["sd"].fillna(0),
+                color=colours[topology],
+                marker=shapes[device],
+                ls=dashes[device],
+                mec="white",
+                mew=0.5,
+                capsize=2.5,
+            )
+        style.size_axis(ax, part["hidden"])
+        if i % 2 == 0:
+            ax.set_ylabel(ylabel)
+    for topology, colour in colours.items():
+        axes[0].plot([], [], color=colour, lw=3, label=topology)
+    for device in devices:
+        key = {"marker": shapes[device], "ls": dashes[device], "color": style.GREY}
+        axes[0].plot([], [], **key, label=device)
+    return figure
+
+
+def _log_from_data(ax: Axes) -> None:
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low / 1.2, high * 1.2)
+    style.log_axis(ax.yaxis)
+
+
+def finish(figure: Figure, *notes: str) -> None:
+    """Legend above, notes below."""
+    style.legend(figure, columns=2)
+    style.note(figure, *notes)
+
+
+if __name__ == "__main__":
+    script.draw(script.Options, load, plot)

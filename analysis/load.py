@@ -1,0 +1,379 @@
+"""From run folders, studies, benchmarks and recordings to tidy tables.
+
+Nothing is left out in silence: what cannot be read, or is not finished, is marked in the table of
+runs and named in `Results.problems`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.studies import Study, is_study, read_study
+from shd_genn.config import Config
+from shd_genn.errors import ConfigError, DataError
+from shd_genn.record import RunFolder
+
+RUN_FILES = ("config.toml", "summary.json", "metrics.csv", "environment.json")
+SOUNDS = (".wav", ".flac")
+NOT_SETTINGS = ("dataset", "data_dir", "test", "seed", "n_threads", "n_inputs", "n_classes")
+"""Of a configuration: what says where data lie, and what may differ between repetitions."""
+TEXT = {"word": str, "predicted_word": str, "speaker": str}
+
+
+@dataclass
+class Results:
+    """What was found under some paths.
+
+    Attributes:
+        runs: One row a run: ``run`` (its folder's name), ``path``, ``state`` (complete, running,
+            interrupted, failed, not started or damaged), ``problem`` ("" if none), ``dataset``
+            (as figures name it), settings, environment, final numbers (``test_accuracy`` …).
+        settings: The columns of ``runs`` that make up a configuration, seeds apart.
+        epochs: One row for each epoch and split of each run, as in ``metrics.csv``.
+        studies: Optuna studies.
+        bench: Rows of benchmark tables (`python -m shd_genn.bench -o`).
+        sounds: Recordings.
+        problems: What could not be used, and why.
+    """
+
+    runs: pd.DataFrame
+    settings: list[str]
+    epochs: pd.DataFrame
+    studies: list[Study] = field(default_factory=list)
+    bench: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sounds: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def judged(self) -> pd.DataFrame:
+        """The runs that have been judged on their test set; repetitions of the same run once.
+
+        Raises:
+            DataError: if there are none.
+        """
+        if "test_accuracy" in self.runs:
+            usable = (self.runs["state"] != "damaged") & ~self.runs["repeated"]
+            judged = self.runs[self.runs["test_accuracy"].notna() & usable]
+            if len(judged):
+                return judged
+        raise DataError("a run that was judged on a test set must be given, but none was")
+
+    def left_out(self) -> str:
+        """How many runs have no test result, and why; "" if all have."""
+        judged = set(self.judged()["run"])
+        rest = self.runs[~self.runs["run"].isin(judged)]
+        why = rest["state"].where(~rest["repeated"], "repeated").value_counts()
+        if rest.empty:
+            return ""
+        counts = ", ".join(f"{count} {state}" for state, count in why.items())
+        return f"without test result and not shown: {counts}"
+
+    def predictions(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """What was said of every test sample of some runs: ``predictions.csv`` and ``run``.
+
+        Raises:
+            DataError: if none of them has any.
+        """
+        tables = []
+        for row in each(runs):
+            try:
+                table = pd.read_csv(
+                    Path(str(row.path)) / "predictions.csv", dtype=TEXT, keep_default_na=False
+                )
+                expected = getattr(row, "test_samples", np.nan)
+                if np.isfinite(expected) and len(table) != expected:
+                    raise ValueError(f"it has {len(table)} samples of {expected:.0f}")
+                table["correct"] = table["label"] == table["predicted"]
+                tables.append(table.assign(run=row.run))
+            except (OSError, ValueError, KeyError) as error:
+                self.note(f"{row.path}/predictions.csv cannot be used: {_short(error)}")
+        if not tables:
+            raise DataError("a run with predictions.csv must be given, but none has a usable one")
+        return pd.concat(tables, ignore_index=True)
+
+    def spike_counts(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Spikes of each layer for each test sample of some runs.
+
+        Returns:
+            Columns run, sample, word, correct, layer, spikes (of the whole layer).
+        """
+        predictions = self.predictions(runs)
+        layers = [c for c in map(str, predictions) if c.startswith("spikes_")]
+        long = predictions.melt(
+            ["run", "sample", "word", "correct"], layers, "layer", "spikes"
+        ).dropna(subset="spikes")
+        long["layer"] = long["layer"].str.removeprefix("spikes_")
+        return long
+
+    def neuron_spikes(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Mean spikes a test trial of each hidden neuron: columns run, layer, neuron, spikes."""
+        tables = []
+        for row in each(runs):
+            for layer, counts in self.arrays(Path(str(row.path)), "spike_counts").items():
+                mean = counts.mean(axis=0)
+                table = {"run": row.run, "layer": layer, "neuron": np.arange(len(mean))}
+                tables.append(pd.DataFrame({**table, "spikes": mean}))
+        if not tables:
+            raise DataError("a run with spike_counts.npz must be given, but none has a usable one")
+        return pd.concat(tables, ignore_index=True)
+
+    def arrays(self, run: Path, name: str) -> dict[str, NDArray[Any]]:
+        """The arrays of one of a run's .npz files; none, and a note, if it cannot be read."""
+        try:
+            return RunFolder(run).read_arrays(name)
+        except ConfigError as error:
+            self.note(f"{run / name}.npz cannot be used: {_short(error)}")
+            return {}
+
+    def note(self, problem: str) -> None:
+        """Remember a problem, once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def read(paths: Sequence[Path]) -> Results:
+    """Read everything that lies under some paths.
+
+    Args:
+        paths: Run folders, folders that hold them at any depth, Optuna studies (SQLite or journal
+            files), benchmark tables (.csv), recordings (.wav, .flac).
+
+    Raises:
+        DataError: if there is nothing to read in any of them.
+    """
+    runs: dict[Path, None] = {}
+    results = Results(pd.DataFrame(), [], pd.DataFrame())
+    benches = []
+    for path in paths:
+        found = list(_find(path))
+        if not found:
+            what = "is empty of runs and studies" if path.is_dir() else "is not there"
+            results.note(f"{path} {what}")
+        for item in found:
+            if item.is_dir():
+                runs[item] = None
+            elif item.suffix.lower() in SOUNDS:
+                results.sounds.append(item)
+            elif is_study(item):
+                _add_study(results, item)
+            elif item.suffix == ".csv":
+                benches.append(_read_bench(item, results))
+            else:
+                results.note(f"{item} is neither run, study, benchmark table nor recording")
+    if benches := [table for table in benches if not table.empty]:
+        results.bench = pd.concat(benches, ignore_index=True)
+    _add_runs(results, list(runs))
+    if results.runs.empty and not results.studies and results.bench.empty and not results.sounds:
+        problems = "; ".join(results.problems) or "nothing was named"
+        raise DataError(
+            f"run folders or studies must be given, but {problems}; "
+            "name the folders that python -m shd_genn.run printed"
+        )
+    return results
+
+
+def each(table: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a table as named tuples, whose fields no type checker can know."""
+    yield from table.itertuples()
+
+
+def parameters(checkpoint: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """A checkpoint's parameters by name; those of older runs are weights only."""
+    prefixes = ("parameter_", "weights_")
+    named = {key.partition("_")[2]: key for key in checkpoint if key.startswith(prefixes)}
+    return {name: checkpoint[key] for name, key in named.items()}
+
+
+def _find(path: Path) -> Iterator[Path]:
+    """Runs and other files under a path; what lies inside a run is not searched."""
+    if not path.is_dir():
+        if path.exists():
+            yield path
+        return
+    entries = sorted(path.iterdir())
+    if any(entry.name in RUN_FILES for entry in entries):
+        yield path
+        return
+    for entry in entries:
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield from _find(entry)
+        elif entry.is_file() and is_study(entry):
+            yield entry
+
+
+def _add_study(results: Results, path: Path) -> None:
+    try:
+        results.studies.extend(read_study(path))
+    except DataError as error:
+        results.note(str(error))
+
+
+def _read_bench(path: Path, results: Results) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+        if missing := {"hidden", "topology", "shd_epoch_s"} - set(table):
+            raise ValueError(f"columns {', '.join(sorted(missing))} are missing")
+        return table
+    except (OSError, ValueError) as error:
+        results.note(f"{path} is no table of python -m shd_genn.bench: {_short(error)}")
+        return pd.DataFrame()
+
+
+def _add_runs(results: Results, folders: list[Path]) -> None:
+    rows, tables = [], []
+    settings: dict[str, Any] = {}
+    for folder in folders:
+        row, epochs, config = _read_run(folder)
+        settings |= dict.fromkeys(config)
+        rows.append(row)
+        if row["problem"]:
+            results.note(f"{folder}: {row['problem']}")
+        elif row["state"] != "complete":
+            results.note(f"{folder}: {row['state']}")
+        if not epochs.empty:
+            tables.append(epochs.assign(run=row["run"]))
+    results.settings = [name for name in settings if name not in NOT_SETTINGS]
+    if not rows:
+        return
+    runs = pd.DataFrame(rows)
+    names = runs["run"]
+    if names.duplicated().any():  # of the same name in different folders
+        renamed = {str(p): str(p) for p in runs.loc[names.duplicated(keep=False), "path"]}
+        fresh = runs["path"].map(renamed).fillna(names)
+        for table, name in zip(tables, fresh[[not t.empty for t in tables]], strict=False):
+            table["run"] = name
+        runs["run"] = fresh
+    runs["dataset"] = _name_datasets(runs)
+    runs["repeated"] = _repeated(runs, results.settings)
+    for run in runs.loc[runs["repeated"], "path"]:
+        results.note(f"{run}: has the settings and seed of a newer run, which is taken instead")
+    results.runs = runs
+    if tables:
+        results.epochs = pd.concat(tables, ignore_index=True)
+
+
+def _read_run(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
+    """A row of `Results.runs`, the epochs, and the settings."""
+    problems: list[str] = []
+    config = _flat(_parse(folder / "config.toml", tomllib.loads, problems))
+    if config:  # a setting that was not there yet had the value that is now its default
+        config = DEFAULTS | config
+    environment = _parse(folder / "environment.json", json.loads, problems)
+    summary = _parse(folder / "summary.json", json.loads, problems, needed=False)
+    epochs = _read_epochs(folder / "metrics.csv", problems)
+    dataset = environment.get("dataset", {})
+    model = Path(str(config.get("model", "unknown"))).stem
+    sizes = str(config.get("hidden_sizes", ""))
+    state = summary.get("state", "not started")
+    row: dict[str, Any] = {
+        "run": folder.resolve().name,
+        "path": str(folder),
+        "state": "damaged" if not config or "summary.json" in " ".join(problems) else state,
+        "problem": "; ".join(
+            [*problems, *([str(summary["reason"])] if "reason" in summary else [])]
+        ),
+        **{name: value for name, value in config.items() if name != "dataset"},
+        "model": model,
+        "hidden": sum(int(size) for size in sizes.split("-") if size),
+        "layers": len(sizes.split("-")),
+        "dataset": dataset.get("name", Path(str(config.get("dataset", "unknown"))).name),
+        "dataset_path": config.get("dataset"),
+        "test_digest": dataset.get("test", {}).get("digest", ""),
+        "started": environment.get("started"),
+        "commit": environment.get("commit"),
+        "device": environment.get("device") or environment.get("cpu"),
+        "cores": environment.get("cores"),
+        "changed": _changed(folder),
+    }
+    final = {k: v for k, v in summary.items() if k not in ("state", "dataset", "test", "reason")}
+    if "epochs" in final:
+        final["epochs_done"] = final.pop("epochs")
+    row |= final | {f"test_{key}": value for key, value in summary.get("test", {}).items()}
+    return row, epochs, config
+
+
+def _parse(path: Path, loads: Any, problems: list[str], needed: bool = True) -> dict[str, Any]:
+    try:
+        content = loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no table")
+        return content
+    except FileNotFoundError:
+        if needed:
+            problems.append(f"{path.name} is missing")
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name} is damaged: {_short(error)}")
+    return {}
+
+
+def _read_epochs(path: Path, problems: list[str]) -> pd.DataFrame:
+    """The rows of ``metrics.csv``; none before the first epoch's end."""
+    try:
+        table = pd.read_csv(path)
+        if missing := {"epoch", "split", "accuracy", "seconds"} - set(table):
+            raise ValueError(f"columns {', '.join(sorted(missing))} are missing")
+        for name in ("epoch", "accuracy", "seconds"):
+            values = table[name].to_numpy()
+            if values.dtype.kind not in "iuf":
+                raise ValueError(f"{name} is not a number everywhere")
+            if np.isnan(values).any():
+                raise ValueError("a row is cut off")
+        return table
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return pd.DataFrame()
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name} is damaged: {_short(error)}")
+        return pd.DataFrame()
+
+
+def _flat(tables: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names that the command line knows them by; lists as 128-64."""
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            flat |= _flat(value)
+        else:
+            flat[key] = "-".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return flat
+
+
+DEFAULTS = _flat(asdict(Config()))
+
+
+def _changed(folder: Path) -> datetime:
+    """When something in the run's folder was last written."""
+    return datetime.fromtimestamp(max(p.stat().st_mtime for p in (folder, *folder.iterdir())))
+
+
+def _name_datasets(runs: pd.DataFrame) -> pd.Series:
+    """A name for each test set; those of one name that differ bear their checksums."""
+    known = runs[runs["test_digest"] != ""]
+    several = known.groupby("dataset")["test_digest"].nunique()
+    ambiguous = runs["dataset"].isin(several[several > 1].index)
+    digest = runs["test_digest"].str[:6].where(runs["test_digest"] != "", "unknown")
+    return runs["dataset"].where(~ambiguous, runs["dataset"] + " (" + digest + ")")
+
+
+def _repeated(runs: pd.DataFrame, settings: list[str]) -> pd.Series:
+    """Whether a newer complete run has the same configuration, dataset and seed."""
+    if "seed" not in runs:
+        return pd.Series(False, runs.index)
+    keys = ["dataset", "seed", *settings]
+    complete = runs[runs["state"] == "complete"].sort_values(["started", "run"])
+    repeated = complete[keys].astype(str).duplicated(keep="last")
+    return repeated.reindex(runs.index, fill_value=False)
+
+
+def _short(error: Exception) -> str:
+    """The first line of what an error says, without full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")

@@ -1,0 +1,47 @@
+"""Memory against hidden size.
+
+Of run folders: the most that the process held in memory, dataset included, mean over seeds, bars
+the standard deviation. Of benchmark tables: what training adds to a process that already holds the
+network.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import script, style
+from analysis.epoch_time import BENCH, Numbers, finish, of_bench, of_runs, plot_by_size
+from analysis.load import Results
+from shd_genn.errors import DataError
+
+
+def load(results: Results, options: script.Options) -> Numbers:
+    """Peak memory of runs, and growth in benchmarks, in MB.
+
+    Raises:
+        DataError: if there is neither a complete run nor a benchmark.
+    """
+    both = of_runs(results, "peak_memory_mb"), of_bench(results, "memory_growth_mb")
+    tables = [table for table in both if len(table)]
+    if not tables:
+        raise DataError("a complete run or a benchmark table must be given, but none was")
+    return Numbers(pd.concat(tables, ignore_index=True))
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A panel for each dataset and for benchmarks, memory from zero."""
+    figure = plot_by_size(numbers.points, "memory (MB)")
+    for ax in figure.axes:
+        shown = numbers.points[numbers.points["panel"] == ax.get_title()]
+        ax.set_ylim(0, 1.15 * (shown["mean"] + shown["sd"].fillna(0)).max())
+    runs = numbers.points[numbers.points["panel"] != BENCH]
+    told = "runs: peak of the process with its dataset, mean ± sd over seeds, " if len(runs) else ""
+    told += style.n_range(runs["n"]) if len(runs) else ""
+    bench = "benchmark: what training adds" if len(runs) < len(numbers.points) else ""
+    finish(figure, told, bench)
+    return figure
+
+
+if __name__ == "__main__":
+    script.draw(script.Options, load, plot)

@@ -1,0 +1,116 @@
+"""Parameters before and after training.
+
+Weights, and what else is trained: time constants, thresholds, delays. The run with the best
+validation accuracy is shown. Before: as drawn from its seed. After: at the epoch that it chose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis import script, style
+from analysis.configurations import best, datasets
+from analysis.load import Results, parameters
+from analysis.raster import EACH
+from shd_genn.errors import DataError
+from shd_genn.model import build_network
+from shd_genn.record import RunFolder
+
+__all__ = ["EACH"]
+UNITS = {
+    "tau_mem": "tau_mem (ms)",
+    "tau_syn": "tau_syn (ms)",
+    "v_thresh": "v_thresh",
+    "delay": "delay (steps)",
+}
+BINS = 60
+
+
+@dataclass(frozen=True)
+class Options(script.Options):
+    """Where the numbers come from, what is shown of them, and where the figure goes to."""
+
+    dataset: str | None = None
+    """Which dataset's run; the first if not given."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        network: The configuration.
+        run: The run.
+        epoch: The epoch that it chose.
+        arrays: Name → (before, after), flat; ``SOURCE_TARGET`` for weights, ``NAME.tau_mem`` and
+            the like for what else is trained.
+    """
+
+    network: str
+    run: str
+    epoch: int
+    arrays: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+
+def load(results: Results, options: Options) -> Numbers:
+    """Draw the initial parameters anew, and read the trained ones.
+
+    Raises:
+        DataError: if the run's checkpoint cannot be read.
+    """
+    dataset = options.dataset or datasets(results.judged())[0]
+    runs = best(results, dataset)
+    run = runs.sort_values("best_accuracy").iloc[-1]
+    folder = RunFolder.open(Path(run["path"]))
+    checkpoint = results.arrays(folder.path, "best")
+    after = parameters(checkpoint)
+    if not after:
+        raise DataError(f"{folder.path} must hold a usable best.npz, but does not; train it anew")
+    config = folder.config
+    initial = build_network(config, folder.path / "model.py").initial_parameters(config.train.seed)
+    arrays = {
+        name: (before.ravel(), after[name].ravel())
+        for name, before in initial.items()
+        if name in after
+    }
+    return Numbers(run["configuration"], run["run"], int(checkpoint["epoch"]), arrays)
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A panel for each array, two beside each other."""
+    figure, axes = style.panels(list(numbers.arrays), height=1.9)
+    before_after = ("before training", "0.45"), ("after training", style.COLOURS[0])
+    for ax, (name, arrays) in zip(axes, numbers.arrays.items(), strict=True):
+        low, high = _range(np.concatenate(arrays))
+        bins = np.linspace(low, high, BINS + 1).tolist()
+        for (label, colour), values in zip(before_after, arrays, strict=True):
+            share = np.full(len(values), 100 / len(values))
+            ax.hist(values, bins, weights=share, histtype="step", color=colour, label=label)
+        inside = np.mean((arrays[1] >= low) & (arrays[1] <= high))
+        kind = name.rpartition(".")[2]
+        ax.set_xlabel(UNITS.get(kind, f"weight ({100 * inside:.1f} % of them shown)"))
+        means = " → ".join(f"{values.mean():z.3f} ± {values.std():.3f}" for values in arrays)
+        ax.set_title(f"{name}\n{means}")
+    for ax in axes[::2]:
+        ax.set_ylabel("share per bin (%)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    told = "titles: mean ± sd over all values, before → after"
+    style.note(figure, f"{numbers.network} ({numbers.run}), epoch {numbers.epoch}", told)
+    return figure
+
+
+def _range(values: NDArray[np.float32]) -> tuple[float, float]:
+    """The range that holds all but the outermost thousandth at each end."""
+    low, high = np.quantile(values, [0.001, 0.999])
+    pad = 0.05 * (high - low) or 0.5
+    return float(low - pad), float(high + pad)
+
+
+if __name__ == "__main__":
+    script.draw(Options, load, plot)

@@ -1,0 +1,286 @@
+"""All figures and tables that some results allow, and one page of them that works offline."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import shlex
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from analysis import script, style
+from analysis.ablation import told
+from analysis.comparison import accuracy
+from analysis.configurations import datasets, named
+from analysis.load import Results, each
+from shd_genn import environment
+from shd_genn.errors import DataError, ShdGennError
+from shd_genn.files import write_text
+from shd_genn.progress import progress
+
+FIGURES = (
+    "comparison",
+    "ablation",
+    "accuracy_by_size",
+    "learning_curves",
+    "accuracy_by_time",
+    "accuracy_by_spikes",
+    "spike_counts",
+    "silent_neurons",
+    "epoch_time",
+    "memory",
+    "confusion",
+    "speakers",
+    "raster",
+    "parameters",
+    "study_progress",
+    "study_importance",
+    "study_parallel",
+    "study_slice",
+    "study_pareto",
+    "cochleagram",
+)
+"""Modules of this package, in the page's order."""
+
+
+Table = tuple[list[str], list[list[tuple[str, Any]]]]
+"""Column titles, and rows of cells: what is shown, what it is sorted by."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure on the page.
+
+    Attributes:
+        name: Of its file, without ending.
+        title: The first line of its script's docstring.
+        caption: The rest of it.
+        command: What makes it.
+        picture: The figure as a data URI.
+    """
+
+    name: str
+    title: str
+    caption: str
+    command: str
+    picture: str
+
+
+@dataclass
+class Page:
+    """What the page shows.
+
+    Attributes:
+        drawn: The figures.
+        missing: Figure → why it could not be drawn.
+        failed: Figure → what went wrong in drawing it: bugs of ours.
+        tables: By title.
+    """
+
+    drawn: list[Drawn] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+
+
+def make(results: Results, paths: Sequence[Path], output: Path) -> Page:
+    """Write figures, tables and page into a folder.
+
+    Args:
+        results: Everything that was read.
+        paths: Where it was read from; the commands on the page name them.
+        output: The folder; made if it is missing.
+
+    Raises:
+        ConfigError: if the folder cannot be written.
+    """
+    page = Page()
+    loaded: dict[str, Any] = {}
+    with progress("Drawing", len(FIGURES), "figures") as advance:
+        for figure in FIGURES:
+            module = importlib.import_module(f"analysis.{figure}")
+            for choice in _choices(module, results):
+                loaded[figure] = _draw(page, module, results, paths, output, choice)
+            advance(note=figure)
+    page.tables = _tables(results, loaded)
+    _write_tables(results, output)
+    template = (Path(__file__).parent / "report.html").read_text(encoding="utf-8")
+    html = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    content = html.from_string(template).render(
+        page=page,
+        problems=results.problems,
+        counts=_counts(results),
+        command=_command("-m analysis", paths, output),
+        made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+        commit=environment.commit(),
+    )
+    write_text(output / "index.html", content)
+    return page
+
+
+def _choices(module: ModuleType, results: Results) -> Iterator[tuple[str, str] | None]:
+    """What a figure is drawn for: once, or for each dataset or study, as ``--OPTION VALUE``."""
+    each = getattr(module, "EACH", None)
+    found: list[str] = []
+    if each == "study":
+        found = [study.name for study in results.studies]
+    elif each == "dataset":
+        try:
+            found = datasets(results.judged())
+        except DataError:
+            found = []
+    yield from [(each, name) for name in found] if each and found else [None]
+
+
+def _draw(
+    page: Page,
+    module: ModuleType,
+    results: Results,
+    paths: Sequence[Path],
+    output: Path,
+    choice: tuple[str, str] | None,
+) -> Any:
+    """Draw a figure and put it on the page; what it shows, or None if it could not be drawn."""
+    figure = module.__name__.rpartition(".")[2]
+    name = f"{figure}-{_slug(choice[1])}" if choice else figure
+    given = getattr(module, "Options", script.Options)
+    options = given(
+        runs=tuple(paths), output=output / f"{name}.pdf", **dict([choice] if choice else [])
+    )
+    try:
+        numbers = module.load(results, options)
+        with style.applied():
+            made = module.plot(numbers)
+            script.save(made, options.output)
+            made.set_layout_engine("none")  # it has its layout, and finding one takes long
+            script.save(made, output / f".{name}.svg")
+        if hasattr(module, "table"):
+            write_text(output / f"{name}.tex", module.table(numbers))
+    except ShdGennError as error:
+        page.missing[name] = str(error)
+        return None
+    except Exception as error:  # the other figures are worth having; the command fails at its end
+        page.failed[name] = f"{type(error).__name__}: {error}"
+        traceback.print_exc()
+        return None
+    svg = output / f".{name}.svg"
+    picture = base64.b64encode(svg.read_bytes()).decode()
+    svg.unlink()
+    title, _, caption = (module.__doc__ or name).strip().partition("\n\n")
+    command = _command(f"analysis/{figure}.py", paths, Path(f"{name}.pdf"), choice)
+    title = title.replace("\n", " ").rstrip(".") + (f" ({choice[1]})" if choice else "")
+    page.drawn.append(Drawn(name, title, caption, command, f"data:image/svg+xml;base64,{picture}"))
+    return numbers
+
+
+def _slug(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)
+
+
+def _command(
+    what: str, paths: Sequence[Path], output: Path, choice: tuple[str, str] | None = None
+) -> str:
+    chosen = [f"--{choice[0]}", choice[1]] if choice else []
+    return f"python {what} {shlex.join([*map(str, paths), *chosen, '-o', str(output)])}"
+
+
+def _counts(results: Results) -> str:
+    """``36 runs (35 complete, 1 running) on arabic, english; 2 studies``."""
+    parts = []
+    if len(results.runs):
+        states = results.runs["state"].value_counts()
+        told = ", ".join(f"{count} {state}" for state, count in states.items())
+        parts.append(f"{len(results.runs)} runs ({told}) on {', '.join(datasets(results.runs))}")
+    parts += [f"study {study.name}: {len(study.trials)} trials" for study in results.studies]
+    parts += [f"{len(results.bench)} benchmark measurements"] if len(results.bench) else []
+    parts += [f"{len(results.sounds)} recordings"] if results.sounds else []
+    return "; ".join(parts)
+
+
+def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
+    tables = {}
+    if loaded["comparison"]:
+        rows = loaded["comparison"].rows
+        shown: dict[str, Any] = {
+            "dataset": rows["dataset"],
+            "configuration": rows["configuration"],
+            "n": rows["n"],
+            "test accuracy (%)": [(accuracy(r.mean, r.sd), r.mean) for r in each(rows)],
+            "95 % interval": [
+                (f"{100 * r.low:.1f} – {100 * r.high:.1f}", r.low) for r in each(rows)
+            ],
+            "spikes per neuron": rows["spikes"].round(2),
+            "s per epoch": rows["seconds"].round(3),
+        }
+        tables["Configurations"] = _cells(shown)
+    if loaded["ablation"]:
+        rows = loaded["ablation"].rows
+        shown = {
+            "dataset": rows["dataset"],
+            "change to the best by validation": rows["change"],
+            "pairs": rows["n"],
+            "difference (points)": [(f"{100 * d:+.1f}", d) for d in rows["difference"]],
+            "test": rows["test"],
+            "p (Holm)": [(told(p), p) for p in rows["p"]],
+        }
+        tables["Paired tests"] = _cells(shown)
+    if len(results.runs):
+        tables["Runs"] = _cells(_runs(results))
+    for study in results.studies:
+        tables[f"Trials of study {study.name}"] = _cells(
+            {str(title): study.trials[title] for title in study.trials}
+        )
+    return tables
+
+
+def _runs(results: Results) -> dict[str, Any]:
+    names = named(results, results.runs)["configuration"].reindex(results.runs.index, fill_value="")
+    runs = results.runs.assign(configuration=names)
+    columns = {
+        "run": "run",
+        "state": "state",
+        "problem": "problem",
+        "dataset": "dataset",
+        "configuration": "configuration",
+        "seed": "seed",
+        "test accuracy": "test_accuracy",
+        "chosen epoch's accuracy": "best_accuracy",
+        "epochs": "epochs_done",
+        "spikes per neuron": "test_hidden_spikes_mean",
+        "s per epoch": "seconds_per_epoch",
+        "commit": "commit",
+        "device": "device",
+        "started": "started",
+    }
+    return {title: runs[column] for title, column in columns.items() if column in runs}
+
+
+def _cells(columns: dict[str, Any]) -> Table:
+    """Titles, and rows of (shown, sorted by)."""
+    rows = zip(*([_cell(value) for value in values] for values in columns.values()), strict=True)
+    return list(columns), [list(row) for row in rows]
+
+
+def _cell(value: Any) -> tuple[str, Any]:
+    if isinstance(value, tuple):
+        return value
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "", ""
+    return (f"{value:.4g}" if isinstance(value, float) else str(value)), value
+
+
+def _write_tables(results: Results, output: Path) -> None:
+    """The tables that everything was made from, for whoever wants to go on."""
+    for name, table in (("runs", results.runs), ("epochs", results.epochs)):
+        if len(table):
+            write_text(output / f"{name}.csv", table.to_csv(index=False))
+    for study in results.studies:
+        write_text(output / f"trials-{_slug(study.name)}.csv", study.trials.to_csv(index=False))

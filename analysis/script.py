@@ -1,0 +1,85 @@
+"""What all figure scripts share: the command line, reading, saving."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import tyro
+from matplotlib.figure import Figure
+
+from analysis import style
+from analysis.load import Results, read
+from shd_genn.cli import command
+from shd_genn.errors import ConfigError
+from shd_genn.files import write_text, written_aside
+
+PICTURES = (".pdf", ".svg", ".png")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the numbers come from, and where the figure goes to."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, folders of them, studies (.db, .journal), benchmark tables (.csv)."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """The figure: .pdf, .svg or .png."""
+
+
+Given = TypeVar("Given", bound=Options)
+Numbers = TypeVar("Numbers")
+
+
+def draw(
+    options: type[Given],
+    load: Callable[[Results, Given], Numbers],
+    plot: Callable[[Numbers], Figure],
+    table: Callable[[Numbers], str] | None = None,
+) -> None:
+    """Run a figure script: read what is named, take its numbers, plot them, save the figure.
+
+    Args:
+        options: The script's options.
+        load: From everything that was read to what the figure shows.
+        plot: From that to the figure.
+        table: From that to LaTeX, where the script can make a table of it, too.
+    """
+    command(lambda: _draw(options, load, plot, table))
+
+
+def _draw(
+    options: type[Given],
+    load: Callable[[Results, Given], Numbers],
+    plot: Callable[[Numbers], Figure],
+    table: Callable[[Numbers], str] | None,
+) -> None:
+    module = sys.modules["__main__"]
+    name = Path(str(module.__file__)).name
+    given = tyro.cli(options, prog=f"python analysis/{name}", description=module.__doc__)
+    endings = (*PICTURES, ".tex") if table else PICTURES
+    if given.output.suffix.lower() not in endings:
+        raise ConfigError(
+            f"output must end in {', '.join(endings)}, but got {given.output}; rename it"
+        )
+    results = read(given.runs)
+    try:
+        numbers = load(results, given)
+        if table is not None and given.output.suffix.lower() == ".tex":
+            write_text(given.output, table(numbers))
+        else:
+            with style.applied():
+                save(plot(numbers), given.output)
+    finally:
+        for problem in results.problems:
+            print(f"note: {problem}", file=sys.stderr)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure aside and rename it; the same figure is the same file."""
+    undated = {".pdf": "CreationDate", ".svg": "Date"}.get(path.suffix.lower())
+    with written_aside(path) as aside:
+        figure.savefig(aside, metadata={undated: None} if undated else None)

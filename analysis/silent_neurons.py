@@ -1,0 +1,79 @@
+"""Silent neurons over the epochs.
+
+Hidden neurons that never spike in an epoch's training trials: such a neuron has no gradient to come
+back by. Curves are means over seeds, bands their range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis import script, style
+from analysis.configurations import named, unequal
+from analysis.load import Results
+from shd_genn.errors import DataError
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        curves: dataset, line, hidden, epoch, mean, min, max (parts of all hidden neurons), n.
+        notes: What is said below it.
+    """
+
+    curves: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def load(results: Results, options: script.Options) -> Numbers:
+    """The part of the neurons that is silent in each epoch.
+
+    Raises:
+        DataError: if no run has a whole epoch yet.
+    """
+    if results.epochs.empty or "silent_neurons" not in results.epochs:
+        raise DataError("a run that has finished an epoch must be given, but none has")
+    runs = named(results, results.runs[~results.runs["repeated"]])
+    epochs = results.epochs[results.epochs["split"] == "train"]
+    epochs = epochs.merge(runs[["run", "dataset", "line", "hidden"]], on="run")
+    epochs["silent"] = epochs["silent_neurons"] / epochs["hidden"]
+    groups = epochs.groupby(["dataset", "line", "hidden", "epoch"], as_index=False)
+    curves = groups["silent"].agg(["mean", "min", "max", "count"]).rename(columns={"count": "n"})
+    return Numbers(curves, (unequal(results, runs),))
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A row for each dataset, a column for each line, a curve for each hidden size."""
+    curves = numbers.curves
+    rows, columns = sorted(curves["dataset"].unique()), sorted(curves["line"].unique())[::-1]
+    figure = style.figure(1.7 * len(rows) + 0.8)
+    axes = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    colours = style.colours(str(size) for size in sorted(curves["hidden"].unique()))
+    for row, dataset in zip(axes, rows, strict=True):
+        for ax, line in zip(row, columns, strict=True):
+            part = curves[(curves["dataset"] == dataset) & (curves["line"] == line)]
+            for hidden, group in part.groupby("hidden"):
+                colour = colours[str(hidden)]
+                ax.plot(group["epoch"], 100 * group["mean"], color=colour, label=str(hidden))
+                low, high = 100 * group["min"], 100 * group["max"]
+                ax.fill_between(group["epoch"], low, high, color=colour, alpha=0.15, lw=0)
+            ax.set_title(f"{dataset}, {line}")
+        row[0].set_ylabel("silent (%)")
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0, 0].set_ylim(0, max(10.0, 105 * curves["max"].max()))
+    style.legend(figure, "hidden neurons", columns=5)
+    told = f"mean and range over seeds, {style.n_range(curves['n'])}"
+    style.note(figure, "neurons without a spike in the epoch's training", told, *numbers.notes)
+    return figure
+
+
+if __name__ == "__main__":
+    script.draw(script.Options, load, plot)

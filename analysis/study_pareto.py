@@ -1,0 +1,75 @@
+"""Pareto front of a study.
+
+Of several objectives: the trials that no other beats in all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import script, style
+from analysis.load import Results
+from analysis.studies import Study, choose, label
+from analysis.study_progress import EACH, Options
+from shd_genn.errors import DataError
+
+__all__ = ["EACH"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        study: The study.
+        trials: Its complete trials; objectives in the unit shown; ``front``: not dominated.
+    """
+
+    study: Study
+    trials: pd.DataFrame
+
+
+def load(results: Results, options: Options) -> Numbers:
+    """The complete trials, and which of them are on the front.
+
+    Raises:
+        DataError: if there is no study, or it has one objective only.
+    """
+    study = choose(results.studies, options.study)
+    if len(study.objectives) < 2:
+        raise DataError(f"study {study.name} must have two objectives for a front, but has one")
+    trials = study.complete.copy()
+    for objective in study.objectives:
+        trials[objective] = study.shown(trials, objective)
+    trials["front"] = trials["number"].isin([trial.number for trial in study.study.best_trials])
+    return Numbers(study, trials)
+
+
+def plot(numbers: Numbers) -> Figure:
+    """A panel for each pair of objectives."""
+    study, trials = numbers.study, numbers.trials
+    pairs = list(combinations(range(len(study.objectives)), 2))
+    figure = style.figure(2.9 * len(pairs) + 0.5)
+    axes = figure.subplots(len(pairs), 1, squeeze=False)[:, 0]
+    for ax, (first, second) in zip(axes, pairs, strict=True):
+        # what costs goes along x, what is wanted up y
+        x, y = (first, second) if study.maximised[second] else (second, first)
+        names = study.objectives[x], study.objectives[y]
+        rest, front = trials[~trials["front"]], trials[trials["front"]].sort_values(names[0])
+        ax.plot(rest[names[0]], rest[names[1]], "o", color=style.GREY, ms=3, label="dominated")
+        line = "o-" if len(pairs) == 1 else "o"  # of three, two need not be monotone
+        ax.plot(front[names[0]], front[names[1]], line, color=style.COLOURS[1], label="front")
+        ax.set(xlabel=label(names[0]), ylabel=label(names[1]))
+    style.legend(figure, study.name)
+    style.note(
+        figure, f"n = {len(trials)} complete trials, {int(trials['front'].sum())} on the front"
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    script.draw(Options, load, plot)

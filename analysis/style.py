@@ -1,0 +1,153 @@
+"""How all figures look: sized for a page of one column, in colours that all can tell apart."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
+
+WIDTH = 5.9
+"""Inches: the text of an A4 page with usual margins, where 8 points are 8 points in print."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#999999")
+"""Okabe and Ito's, which the colour-blind can tell apart; on white without their yellow."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+KNOWN = {"recurrent": 0, "feedforward": 1}
+"""What has the same colour in all figures."""
+GREY = "#767676"
+
+
+def applied() -> AbstractContextManager[None]:
+    """The style, for as long as a figure is made and saved; nothing global is changed."""
+    return mpl.rc_context(
+        {
+            **sns.axes_style("ticks"),
+            **sns.plotting_context("paper"),
+            "font.size": 8,
+            "axes.labelsize": 8,
+            "axes.titlesize": 8.5,
+            "xtick.labelsize": 7.5,
+            "ytick.labelsize": 7.5,
+            "legend.fontsize": 7.5,
+            "legend.title_fontsize": 7.5,
+            "legend.frameon": False,
+            "lines.linewidth": 1.2,
+            "lines.markersize": 4.5,
+            "axes.linewidth": 0.7,
+            "xtick.major.width": 0.7,
+            "ytick.major.width": 0.7,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#e4e4e4",
+            "grid.linewidth": 0.6,
+            "pdf.fonttype": 42,  # text stays text
+            "svg.hashsalt": "shd_genn",  # the same figure is the same file
+            "savefig.dpi": 220,
+        }
+    )
+
+
+def figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure of a given height in inches, in which nothing overlaps."""
+    made = Figure(figsize=(width, height), layout="constrained")
+    made.get_layout_engine().set(h_pad=0.04, w_pad=0.04, hspace=0.04, wspace=0.04)  # type: ignore[union-attr, call-arg]
+    return made
+
+
+def panels(
+    names: Sequence[str], height: float = 2.6, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A panel for each name, two beside each other, with the name as its title."""
+    columns = min(2, len(names))
+    rows = -(-len(names) // columns)
+    made = figure(height * rows + 0.5)
+    axes = list(made.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
+    for ax, name in zip(axes, names, strict=False):
+        ax.set_title(name)
+    for ax in axes[len(names) :]:
+        ax.remove()
+    return made, axes[: len(names)]
+
+
+def note(made: Figure, *parts: str) -> None:
+    """Say below a figure what its error bars, n and marks are."""
+    text = "; ".join(part for part in parts if part)
+    lines = textwrap.wrap(text, round(made.get_figwidth() * 18))
+    made.supxlabel(
+        "\n".join(lines), x=0.01, ha="left", fontsize=7, color="#555555", linespacing=1.25
+    )
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name; recurrent and feed-forward networks have theirs everywhere."""
+    return {name: COLOURS[i] for name, i in _numbers(names, len(COLOURS)).items()}
+
+
+def markers(names: Iterable[str]) -> dict[str, str]:
+    """A marker for each name, as `colours`."""
+    return {name: MARKERS[i] for name, i in _numbers(names, len(MARKERS)).items()}
+
+
+def _numbers(names: Iterable[str], n: int) -> dict[str, int]:
+    ordered = list(dict.fromkeys(names))
+    free = range(len(KNOWN), n)
+    others = [name for name in ordered if name not in KNOWN]
+    taken = KNOWN | {name: free[i % len(free)] for i, name in enumerate(others)}
+    return {name: taken[name] for name in ordered}
+
+
+def size_axis(ax: Axes, sizes: Iterable[int]) -> None:
+    """A logarithmic axis of hidden neurons, with a tick at each size."""
+    ticks = sorted(set(sizes))
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ticks, [str(size) for size in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlim(min(ticks) / 1.35, max(ticks) * 1.35)
+    ax.set_xlabel("hidden neurons")
+
+
+def log_axis(axis: Axis) -> None:
+    """A logarithmic axis with ticks at 1, 2, 5, 10 …, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def _plain(value: float) -> str:
+    return EngFormatter(sep="")(value) if value >= 10_000 else f"{value:g}"
+
+
+def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
+    """One legend for all panels, above them, with each name once."""
+    entries: dict[str, Artist] = {}
+    for panel in made.axes:
+        handles, labels = panel.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    if entries:
+        made.legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside upper center",
+            ncols=min(columns, len(entries)),
+            title=title,
+        )
+
+
+def n_range(counts: Iterable[int]) -> str:
+    """``n = 3``, or ``n = 1 to 3`` where the numbers of repetitions differ."""
+    low, high = min(counts := list(counts)), max(counts)
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def wrapped(text: str, width: int) -> str:
+    """A text in lines of at most so many characters."""
+    return "\n".join(textwrap.wrap(text, width))

@@ -1,0 +1,174 @@
+"""Run folders and studies with known numbers, written without training."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import optuna
+import sqlalchemy
+
+from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
+from shd_genn.record import RunFolder
+
+WORDS = ("zero", "one", "10")
+SPEAKERS = ("anna", "ben")
+N_SAMPLES = 30
+N_INPUTS = 5
+
+
+def write(
+    runs: Path,
+    model: str = "recurrent",
+    hidden: int = 8,
+    seed: int = 0,
+    right: int = 20,
+    state: str = "complete",
+    dataset: str = "tiny",
+    epochs: int = 3,
+    valid: bool = True,
+    **settings,
+) -> Path:
+    """A run that got so many of its test samples right; its folder."""
+    config = Config(
+        data=DataConfig(dataset=f"data/{dataset}"),
+        model=ModelConfig(
+            model=model, hidden_sizes=(hidden,), n_inputs=N_INPUTS, n_classes=len(WORDS)
+        ),
+        train=TrainConfig(seed=seed, epochs=epochs, **settings),
+        n_threads=2,
+    )
+    rng = np.random.default_rng([seed, hidden, len(model), right])
+    folder = RunFolder(runs / f"{dataset}_{model}-{hidden}_{seed}_{right}_{config.digest()}")
+    folder.write_config(config)
+    folder.write_json("environment", environment(dataset))
+    summary = {"state": state}
+    if state == "failed":
+        summary["reason"] = "the loss must stay finite, but is not in epoch 2"
+    rows = metrics(rng, epochs if state == "complete" else 2, valid)
+    if state == "complete":
+        rows.append({**row(rng, 1, "test"), "accuracy": right / N_SAMPLES})
+        finish(folder, rng, summary, hidden, model == "recurrent", right, seed)
+    folder.write_json("summary", summary)
+    folder.write_table("metrics", rows)
+    return folder.path
+
+
+def environment(dataset: str) -> dict:
+    split = {"samples": N_SAMPLES, "digest": f"abcdef of {dataset}", "speakers": [0, 1]}
+    return {
+        "started": "2026-01-01 10:00:00 +0000",
+        "commit": "abcdef123456",
+        "cpu": "Some CPU",
+        "cores": 2,
+        "dataset": {"name": dataset, "words": list(WORDS), "train": split, "test": split},
+    }
+
+
+def row(rng, epoch: int, split: str) -> dict:
+    return {
+        "epoch": epoch,
+        "split": split,
+        "accuracy": float(rng.uniform(0.2, 0.9)),
+        "loss": 1.0,
+        "hidden_spikes_mean": float(rng.uniform(5, 15)),
+        "silent_neurons": int(rng.integers(0, 3)),
+        "seconds": float(rng.uniform(1, 2)),
+    }
+
+
+def metrics(rng, epochs: int, valid: bool) -> list[dict]:
+    splits = ("train", "valid") if valid else ("train",)
+    return [row(rng, epoch, split) for epoch in range(epochs) for split in splits]
+
+
+def finish(folder, rng, summary, hidden, recurrent, right, seed) -> None:
+    """What a complete run has besides; the first samples are those that are right."""
+    counts = rng.integers(0, 20, (N_SAMPLES, hidden)).astype(np.int32)
+    counts[:, 0] = 0
+    predictions = []
+    for i in range(N_SAMPLES):
+        label = i % len(WORDS)
+        # which ones are right depends on the seed, so that networks differ in samples
+        predicted = label if (i + 7 * seed) % N_SAMPLES < right else (label + 1) % len(WORDS)
+        predictions.append(
+            {
+                "sample": i,
+                "label": label,
+                "word": WORDS[label],
+                "predicted": predicted,
+                "predicted_word": WORDS[predicted],
+                "correct": label == predicted,
+                "speaker": SPEAKERS[i // 3 % 2],
+                "seen_speaker": i // 3 % 2 == 0,
+                "loss": 1.0,
+                "input_spikes": 100 + i,
+                "spikes_hidden0": int(counts[i].sum()),
+            }
+        )
+    folder.write_table("predictions", predictions)
+    folder.write_arrays("spike_counts", {"hidden0": counts})
+    weights = {
+        "parameter_input_hidden0": rng.normal(size=(N_INPUTS, hidden)).astype(np.float32),
+        "parameter_hidden0_output": rng.normal(size=(hidden, len(WORDS))).astype(np.float32),
+    }
+    if recurrent:
+        weights["parameter_hidden0_hidden0"] = rng.normal(size=(hidden, hidden)).astype(np.float32)
+    folder.write_arrays("best", {"epoch": np.array(1), **weights, "adam_m_x": np.zeros(3)})
+    summary |= {
+        "dataset": "tiny",
+        "epochs": 3,
+        "best_epoch": 1,
+        "chosen_by": "validation accuracy",
+        "best_accuracy": right / N_SAMPLES + 0.01,
+        "seconds_per_epoch": float(rng.uniform(1, 2)),
+        "peak_memory_mb": 300 + hidden,
+        "test": {
+            "accuracy": right / N_SAMPLES,
+            "hidden_spikes_mean": float(counts.mean()),
+            "samples": N_SAMPLES,
+        },
+    }
+
+
+def grid(runs: Path) -> Path:
+    """Two topologies, two sizes, three seeds; feed-forward with another learning rate."""
+    for model, base, rate in (("recurrent", 18, 2e-3), ("feedforward", 11, 1e-3)):
+        for hidden, more in ((8, 0), (16, 4)):
+            for seed in range(3):
+                right = base + more + seed
+                write(runs, model, hidden, seed, right, learning_rate=rate)
+    return runs
+
+
+def study(path: Path, n_objectives: int = 1, n_trials: int = 20) -> Path:
+    """A study whose trials' values are known functions of their parameters."""
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    # nothing here must survive a power cut, and waiting for the disk takes seconds
+    sqlalchemy.event.listen(
+        storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF")
+    )
+    storage.engine.dispose()
+    directions = ["maximize", "minimize"][:n_objectives]
+    made = optuna.create_study(
+        study_name=path.stem,
+        storage=storage,
+        directions=directions,
+        sampler=optuna.samplers.RandomSampler(seed=0),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # it is what we use
+        made.set_metric_names(["accuracy", "hidden_spikes"][:n_objectives])
+    for i in range(n_trials):
+        trial = made.ask()
+        rate = trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+        size = trial.suggest_categorical("hidden_sizes", ["64", "128"])
+        if i % 10 == 3:
+            made.tell(trial, state=optuna.trial.TrialState.FAIL)
+        elif i % 10 == 5 and n_objectives == 1:
+            trial.report(0.25, 4)
+            made.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            value = 0.9 - 0.1 * abs(np.log10(rate) + 3)
+            made.tell(trial, [value, int(size) * (3 + value)][:n_objectives])
+    made.ask()  # one that is still running
+    return path
