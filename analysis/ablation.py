@@ -94,7 +94,12 @@ def load(results: Results, options: Options) -> Numbers:
 def plot(numbers: Numbers) -> Figure:
     """A panel for each dataset, a row for each change."""
     names = list(numbers.baselines)
-    heights = [0.5 + 0.3 * int((numbers.rows["dataset"] == name).sum()) for name in names]
+    labels = {
+        change: style.wrapped(change.replace(" → ", "\u00a0→\u00a0"), 38)  # not torn apart
+        for change in numbers.rows["change"]
+    }
+    per_row = 0.16 + 0.125 * max(label.count("\n") + 1 for label in labels.values())
+    heights = [0.5 + per_row * int((numbers.rows["dataset"] == name).sum()) for name in names]
     figure = style.figure(sum(heights) + 0.8)
     axes = figure.subplots(len(names), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for ax, dataset in zip(axes, names, strict=True):
@@ -111,7 +116,7 @@ def plot(numbers: Numbers) -> Figure:
                 1.02, at, told(row.p), transform=ax.get_yaxis_transform(), va="center", fontsize=7
             )
         ax.axvline(0, color="black", lw=0.8)
-        ax.set_yticks(range(len(part)), [style.wrapped(change, 34) for change in part["change"]])
+        ax.set_yticks(range(len(part)), [labels[change] for change in part["change"]])
         ax.set_title(f"{dataset}, baseline {numbers.baselines[dataset]}", loc="left")
         ax.set_ylim(len(part) - 0.4, -0.6)
     axes[-1].set_xlabel("difference in test accuracy (percentage points)")
@@ -129,7 +134,10 @@ def told(p: float) -> str:
 
 
 def _long(test: str) -> str:
-    names = {"paired t": "paired t test over seeds", "McNemar": "McNemar's exact test over samples"}
+    names = {
+        "paired t": "paired t test over seeds",
+        "McNemar": "McNemar's exact test over the samples of the first pair",
+    }
     return names.get(test, test)
 
 

@@ -194,7 +194,10 @@ def parameters(checkpoint: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]
 
 
 def _find(path: Path) -> Iterator[Path]:
-    """Runs and other files under a path; what lies inside a run is not searched."""
+    """Runs and other files under a path; what lies inside a run or beside a study is not searched.
+
+    A study's table of trials tells of the runs beside it; to see them as runs, name their folders.
+    """
     if not path.is_dir():
         if path.exists():
             yield path
@@ -203,11 +206,11 @@ def _find(path: Path) -> Iterator[Path]:
     if any(entry.name in RUN_FILES for entry in entries):
         yield path
         return
+    studies = [entry for entry in entries if entry.is_file() and is_study(entry)]
+    yield from studies
     for entry in entries:
-        if entry.is_dir() and not entry.name.startswith("."):
+        if entry.is_dir() and not entry.name.startswith(".") and not studies:
             yield from _find(entry)
-        elif entry.is_file() and is_study(entry):
-            yield entry
 
 
 def _add_study(results: Results, path: Path) -> None:

@@ -14,6 +14,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 
+from shd_genn.errors import DataError
+
 WIDTH = 5.9
 """Inches: the text of an A4 page with usual margins, where 8 points are 8 points in print."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#999999")
@@ -22,6 +24,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KNOWN = {"recurrent": 0, "feedforward": 1}
 """What has the same colour in all figures."""
 GREY = "#767676"
+MOST_NAMES = 30
+"""That a legend has room for."""
 
 
 def applied() -> AbstractContextManager[None]:
@@ -88,8 +92,14 @@ def note(made: Figure, *parts: str) -> None:
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each name; recurrent and feed-forward networks have theirs everywhere."""
-    return {name: COLOURS[i] for name, i in _numbers(names, len(COLOURS)).items()}
+    """A colour for each name; recurrent and feed-forward networks have theirs everywhere.
+
+    More names than there are colours get an even walk through one that is dark to light.
+    """
+    ordered = list(dict.fromkeys(names))
+    if len(set(ordered) - set(KNOWN)) > len(COLOURS) - len(KNOWN):
+        return dict(zip(ordered, sns.color_palette("viridis", len(ordered)).as_hex(), strict=True))
+    return {name: COLOURS[i] for name, i in _numbers(ordered, len(COLOURS)).items()}
 
 
 def markers(names: Iterable[str]) -> dict[str, str]:
@@ -116,8 +126,9 @@ def size_axis(ax: Axes, sizes: Iterable[int]) -> None:
 
 
 def log_axis(axis: Axis) -> None:
-    """A logarithmic axis with ticks at 1, 2, 5, 10 …, as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """A logarithmic axis with ticks at 1, 2, 5, 10 … or 1, 10, 100 …, as plain numbers."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
     axis.set_minor_locator(NullLocator())
 
@@ -127,11 +138,20 @@ def _plain(value: float) -> str:
 
 
 def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
-    """One legend for all panels, above them, with each name once."""
+    """One legend for all panels, above them, with each name once.
+
+    Raises:
+        DataError: if no page would be left for the figure.
+    """
     entries: dict[str, Artist] = {}
     for panel in made.axes:
         handles, labels = panel.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
+    if len(entries) > MOST_NAMES:
+        raise DataError(
+            f"at most {MOST_NAMES} different configurations must be given for this figure, but got "
+            f"{len(entries)}; name fewer runs"
+        )
     if entries:
         made.legend(
             list(entries.values()),

@@ -199,6 +199,13 @@ def test_studies_are_read_and_not_written(tmp_path):
     assert study.is_log("learning_rate") and not study.is_log("hidden_sizes")
 
 
+def test_the_runs_of_a_studys_trials_are_not_taken_for_others(tmp_path):
+    fakes.study(tmp_path / "study.db", n_trials=2)
+    run = fakes.write(tmp_path)
+    assert read([tmp_path]).runs.empty
+    assert len(read([tmp_path, run]).runs) == 1
+
+
 def test_damaged_studies_and_benchmarks_are_named(tmp_path, grid):
     (tmp_path / "a.db").write_bytes(b"SQLite format 3\0" + b"\0" * 200)
     (tmp_path / "b.db").write_text("no database")
