@@ -19,7 +19,8 @@ from analysis.load import Results
 from shd_genn.datasets.hdf5 import read_spikes
 from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.audio import read_audio
-from shd_genn.encode.cochlea import RATE, Cochlea, Spikes
+from shd_genn.encode.cochlea import RATE, Cochlea
+from shd_genn.encode.encoder import Spikes
 from shd_genn.errors import DataError
 
 BANDS = 35

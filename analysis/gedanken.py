@@ -137,7 +137,7 @@ def load(options: Options) -> Experiment:
             set_weight(network, START)
             recording = network.record(words.take(np.array([0])))
     return Experiment(
-        times_ms=np.arange(network.config.n_steps) * options.dt_ms,
+        times_ms=np.arange(network.config.n_steps, dtype=np.float64) * options.dt_ms,
         voltage=recording.voltages[0, :, RIGHT].astype(np.float64),
         hidden_spikes_ms=recording.spikes["hidden"].times_ms.astype(np.float64),
         jumps=jumps,
@@ -224,7 +224,7 @@ def direction(curve: Curve) -> Array:
 def plot(experiment: Experiment) -> Figure:
     """The trial above; below, a column for each loss: how it falls, where its gradient leads."""
     figure = Figure(figsize=(9, 9.6), layout="constrained")
-    top, below = figure.subfigures(2, 1, height_ratios=[1, 3.2])
+    top, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 3.2]).flat
     _plot_trial(top.subplots(1, 1), experiment)
     panels = below.subplots(3, len(LOSSES), sharex="row", sharey="row")
     for (readout, name), column in zip(LOSSES.items(), panels.T, strict=True):
