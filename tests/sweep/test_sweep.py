@@ -15,7 +15,7 @@ from sweeping import finished, load, run_folders, sweep, trials
 
 from shd_genn.errors import ShdGennError
 from shd_genn.record import RunFolder
-from shd_genn.sweep.__main__ import main
+from shd_genn.sweep.__main__ import main, parse
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,6 @@ def test_a_changed_search_is_refused_and_its_difference_shown(done, data):
         (["--storage", "nosql://a/b"], "needs a driver that is not installed"),
         (["--dataset", "nowhere"], "dataset must be"),
         (["--model", "lstm"], "model in feedforward, recurrent"),
-        (["--trials", "-1"], "0 <= trials must hold"),
     ],
 )
 def test_what_would_fail_in_every_trial_is_refused_at_the_start(
@@ -116,6 +115,12 @@ def test_what_would_fail_in_every_trial_is_refused_at_the_start(
     with pytest.raises(ShdGennError, match=re.escape(message)):
         main()
     assert not run_folders(space)
+
+
+def test_impossible_options_are_said(capsys):
+    with pytest.raises(SystemExit):
+        parse(["learning", "--trials", "-1"])
+    assert "0 <= trials must hold, but got -1" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_failed_trial_has_its_reason_and_the_study_goes_on(tmp_path, data):
