@@ -2,33 +2,37 @@
 
 Each row of the table is measured in a process of its own, on synthetic input of SHD's density:
 700 channels, 8000 spikes in 1000 steps of 1 ms, 20 classes, batches of 32, input weights scaled so
-that hidden neurons spike 9 times a trial.
+that hidden neurons spike 9 times a trial. With ``--train-on`` each network then learns a dataset.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import multiprocessing
 import resource
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import numpy as np
+import rich.measure
 import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from shd_genn import environment
-from shd_genn.backends import CompileConfig, Compiled, get
+from shd_genn import environment, train
+from shd_genn.backends import BackendName, CompileConfig, Compiled, get, installation
 from shd_genn.backends.native.build import assemble, load_library
 from shd_genn.backends.native.render import KERNELS
 from shd_genn.cli import command
-from shd_genn.config import Config, ModelConfig
+from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.cores import available_cores
 from shd_genn.events import Events
 from shd_genn.model import build_network
@@ -49,12 +53,17 @@ class Options:
     """Hidden neurons."""
     topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
     """Model files."""
-    backends: tuple[Literal["native", "reference"], ...] = ("native",)
-    """What computes; reference has one thread and is hundreds of times slower."""
+    backend: tuple[BackendName, ...] = ("native",)
+    """What computes; genn needs GeNN, and takes its GPU or else one core and batches of one sample;
+    reference has one thread and is hundreds of times slower."""
     threads: tuple[int, ...] = (1, available_cores())
     """Numbers of threads."""
     repetitions: int = 10
     """Batches that are timed, after one to warm up; the fastest counts."""
+    train_on: str | None = None
+    """A dataset to learn too, e.g. shd, for the accuracy and the time of real epochs."""
+    epochs: int = 50
+    """Epochs of --train-on."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table."""
 
@@ -68,13 +77,21 @@ class Case:
     hidden: int
     threads: int
     repetitions: int
+    train_on: str | None = None
+    epochs: int = 50
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A row of the table: times in ms per sample, memory in MB, bandwidth in GB/s."""
+    """A row of the table: times in ms per sample, memory in MB, bandwidth in GB/s.
+
+    What was not measured is nan: memory and bandwidth of what runs elsewhere, and accuracy and time
+    per epoch of the dataset, unless one was to be learned.
+    """
 
     backend: str
+    device: str
+    batch: int
     topology: str
     hidden: int
     threads: int
@@ -84,20 +101,33 @@ class Measurement:
     shd_epoch_s: float
     spikes_per_neuron: float
     memory_growth_mb: float
+    gpu_memory_mb: float
     bandwidth_gb_s: float
     limit_gb_s: float
+    accuracy: float
+    epoch_s: float
 
 
 def main() -> None:
     """Measure as the command line says."""
     options = tyro.cli(Options, prog="python -m shd_genn.bench")
     cases = [
-        Case(backend, topology, hidden, threads, options.repetitions)
-        for backend in options.backends
+        Case(
+            backend,
+            topology,
+            hidden,
+            threads,
+            options.repetitions,
+            options.train_on,
+            options.epochs,
+        )
+        for backend in options.backend
         for topology in options.topologies
         for hidden in options.hidden_sizes
         for threads in (dict.fromkeys(options.threads) if backend == "native" else (1,))
     ]
+    for backend in options.backend:
+        get(backend)  # one that is not installed is refused before anything is measured
     rows: list[Measurement] = []
     spawn = multiprocessing.get_context("spawn")
     with (
@@ -118,32 +148,67 @@ def measure(case: Case) -> Measurement:
     model = ModelConfig(
         model=case.topology, hidden_sizes=(case.hidden,), n_inputs=N_CHANNELS, n_classes=N_CLASSES
     )
-    config = CompileConfig(n_steps=N_STEPS, n_threads=case.threads)
-    batch = BATCH if case.backend == "native" else 1
+    gpu = installation.gpu()[0] if case.backend == "genn" else None
+    batch = BATCH if case.backend == "native" or gpu else 1
+    config = CompileConfig(n_steps=N_STEPS, n_threads=case.threads, batch_size=batch)
     events, labels = synthetic_batch(batch)
+    gpu_before = gpu_memory_mb() if gpu else math.nan
     with get(case.backend).compile(build_network(Config(model=model)), config) as compiled:
         scale_to_activity(compiled, events)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        train = _seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
+        training = _seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        gpu_growth = (gpu_memory_mb() if gpu else math.nan) - gpu_before
         inference = _seconds(lambda: compiled.evaluate(events), case.repetitions)
         spikes = float(compiled.evaluate(events).spike_counts["hidden0"].mean())
-    fastest = min(train) / batch
-    read = traffic(case, spikes)
+    fastest = min(training) / batch
+    accuracy, epoch_s = learned(case, batch) if case.train_on else (math.nan, math.nan)
     return Measurement(
         backend=case.backend,
+        device=gpu or "CPU",
+        batch=batch,
         topology=case.topology,
         hidden=case.hidden,
         threads=case.threads,
         train_ms=1000 * fastest,
-        train_median_ms=1000 * float(np.median(train)) / batch,
+        train_median_ms=1000 * float(np.median(training)) / batch,
         inference_ms=1000 * min(inference) / batch,
         shd_epoch_s=fastest * SHD_SAMPLES,
         spikes_per_neuron=spikes,
         memory_growth_mb=(after - before) / 1024,
-        bandwidth_gb_s=read / fastest / 1e9,
-        limit_gb_s=bandwidth_limit(case.hidden, case.threads),
+        gpu_memory_mb=gpu_growth,
+        bandwidth_gb_s=math.nan if gpu else traffic(case, spikes) / fastest / 1e9,
+        limit_gb_s=math.nan if gpu else bandwidth_limit(case.hidden, case.threads),
+        accuracy=accuracy,
+        epoch_s=epoch_s,
     )
+
+
+def learned(case: Case, batch: int) -> tuple[float, float]:
+    """Test accuracy after learning the case's dataset, and seconds per epoch."""
+    config = Config(
+        data=DataConfig(dataset=str(case.train_on)),
+        model=ModelConfig(model=case.topology, hidden_sizes=(case.hidden,)),
+        train=TrainConfig(epochs=case.epochs, batch_size=batch),
+        backend=cast(BackendName, case.backend),
+        n_threads=case.threads,
+    )
+    with tempfile.TemporaryDirectory() as runs:
+        summary = train.start(config, Path(runs)).read_json("summary")
+    return summary["test"]["accuracy"], summary["seconds_per_epoch"]
+
+
+def gpu_memory_mb() -> float:
+    """Memory in use on the first GPU; nan if nvidia-smi cannot be asked.
+
+    GeNN allocates all it needs when a network is loaded, so that this is its peak.
+    """
+    command = ["nvidia-smi", "-i", "0", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return float(told)
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return math.nan
 
 
 def synthetic_batch(n_samples: int) -> tuple[Events, NDArray[np.int32]]:
@@ -217,22 +282,33 @@ def _print(rows: list[Measurement]) -> None:
     table = Table(title=f"{environment.cpu_name()}, commit {environment.commit()}")
     columns: dict[str, Callable[[Measurement], str]] = {
         "backend": lambda r: r.backend,
+        "device": lambda r: r.device,
         "topology": lambda r: r.topology,
         "hidden": lambda r: str(r.hidden),
+        "batch": lambda r: str(r.batch),
         "threads": lambda r: str(r.threads),
         "train\nms/sample": lambda r: f"{r.train_ms:.3f}",
         "inference\nms/sample": lambda r: f"{r.inference_ms:.3f}",
         "SHD epoch\ns": lambda r: f"{r.shd_epoch_s:.1f}",
         "spikes per\nneuron": lambda r: f"{r.spikes_per_neuron:.1f}",
         "memory\n+MB": lambda r: f"{r.memory_growth_mb:.0f}",
+        "GPU\nMB": lambda r: f"{r.gpu_memory_mb:.0f}",
         "read\nGB/s": lambda r: f"{r.bandwidth_gb_s:.0f}",
         "limit\nGB/s": lambda r: f"{r.limit_gb_s:.0f}",
+        "accuracy\n%": lambda r: f"{100 * r.accuracy:.1f}",
+        "real\nepoch s": lambda r: f"{r.epoch_s:.1f}",
     }
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("backend", "topology") else "right")
-    for row in rows:
-        table.add_row(*(show(row) for show in columns.values()))
-    Console().print(table)
+    cells = {column: [show(row) for row in rows] for column, show in columns.items()}
+    shown = {column: told for column, told in cells.items() if set(told) != {"nan"}}
+    for column in shown:
+        words = column in ("backend", "device", "topology")
+        table.add_column(column, justify="left" if words else "right")
+    for told in zip(*shown.values(), strict=True):
+        table.add_row(*("" if cell == "nan" else cell for cell in told))
+    console = Console()
+    needed = rich.measure.Measurement.get(console, console.options.update(width=500), table)
+    console.width = max(console.width, needed.maximum)  # rather broken lines than broken words
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ import tomli_w
 from shd_genn.errors import ConfigError, require
 from shd_genn.readouts import READOUTS, Readout
 
+BackendOption = Literal["auto", "genn", "native", "reference"]
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -244,10 +246,14 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     dt_ms: float = 1.0
     """Length of a time step in ms."""
-    backend: Literal["native", "reference"] = "native"
-    """What computes: native (generated C++ on all cores) or reference (NumPy, slow)."""
+    backend: BackendOption = "auto"
+    """What computes: genn (mlGeNN's EventProp on a GPU), native (generated C++ on all cores),
+    reference (NumPy, slow). auto: genn if it is installed and has a GPU, else native."""
     n_threads: int = 0
     """Threads of the native backend; 0: all cores. Results do not depend on it."""
+    kernel_times: bool = False
+    """Keep how long GeNN's kernels take on a GPU, which slows it down; on a CPU they are always
+    kept."""
 
     def __post_init__(self) -> None:
         _positive("dt_ms", self.dt_ms, "1 ms is usual")
@@ -273,8 +279,9 @@ class Config:
         return round(self.data.trial_ms / self.dt_ms)
 
     def digest(self) -> str:
-        """Eight hexadecimal digits that name these settings; threads do not count."""
-        settings = {k: v for k, v in _plain(asdict(self)).items() if k != "n_threads"}
+        """Eight hexadecimal digits that name these settings; what changes no result is left out."""
+        left_out = ("n_threads", "kernel_times")
+        settings = {k: v for k, v in _plain(asdict(self)).items() if k not in left_out}
         return hashlib.sha256(tomli_w.dumps(settings).encode()).hexdigest()[:8]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from shd_genn import environment, train
+from shd_genn import backends, environment, train
 from shd_genn.config import Config
 from shd_genn.datasets.load import load_dataset
 from shd_genn.datasets.spikes import Splits
@@ -62,8 +62,9 @@ def start(config: Config, runs: Path) -> RunFolder:
         ShdGennError: if something in the settings or the dataset cannot be used.
         KeyboardInterrupt: after what is complete has been saved.
     """
+    choice = backends.choose(config.backend)
     splits = _load(config)
-    config = train.resolve(config, splits)
+    config = train.resolve(replace(config, backend=choice.name), splits)
     speakers = training_speakers(splits.train)
     if len(speakers) < 2:
         raise ConfigError(
@@ -79,7 +80,7 @@ def start(config: Config, runs: Path) -> RunFolder:
     model_file = find_model(config.model.model)
     build_network(config, model_file)  # errors in it should leave no folder behind
     folder = RunFolder.create(runs, config, splits.train.name, model_file, readme=README)
-    folder.write_json("environment", environment.describe(config.backend, splits))
+    folder.write_json("environment", environment.describe(choice, splits))
     _run(folder, config, splits)
     return folder
 
@@ -94,6 +95,7 @@ def resume(folder: RunFolder, config: Config) -> None:
     Raises:
         ConfigError: if other settings have changed.
     """
+    config = replace(config, backend=backends.choose(config.backend).name)
     train.check_unchanged(folder.config, config)
     _run(folder, config, _load(config))
 

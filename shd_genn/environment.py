@@ -14,13 +14,19 @@ from typing import Any
 import numpy as np
 
 from shd_genn import __version__
+from shd_genn.backends import Choice, installation
 from shd_genn.backends.native.build import FLAGS, compiler_version, find_compiler, processor
 from shd_genn.cores import available_cores
 from shd_genn.datasets.spikes import SpikeDataset, Splits
 
 
-def describe(backend: str, splits: Splits) -> dict[str, Any]:
-    """Everything that ``environment.json`` holds."""
+def describe(backend: Choice, splits: Splits) -> dict[str, Any]:
+    """Everything that ``environment.json`` holds.
+
+    Args:
+        backend: The one that is used.
+        splits: What is learned.
+    """
     packages = ("numpy", "scipy", "h5py", "pandas")
     description: dict[str, Any] = {
         "started": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",
@@ -32,15 +38,18 @@ def describe(backend: str, splits: Splits) -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": cpu_name(),
         "cores": available_cores(),
-        "backend": backend,
+        "backend": backend.name,
+        "backend_because": backend.why,
         "dataset": describe_dataset(splits),
     }
-    if backend == "native":
+    if backend.name == "genn":
+        description["genn"] = installation.describe()
+    if backend.name != "reference":
         compiler = find_compiler()
         description["compiler"] = {
             "command": " ".join(compiler),
             "version": compiler_version(compiler),
-            "flags": " ".join(FLAGS),
+            "flags": " ".join(FLAGS) if backend.name == "native" else "GeNN's, optimised",
         }
     return description
 

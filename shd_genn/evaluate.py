@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shd_genn.cli import command
+from shd_genn.config import BackendOption
 from shd_genn.datasets.load import check_class_names, check_code, load_split
 from shd_genn.errors import ConfigError
 from shd_genn.judge import Judgement, accuracy, judge
@@ -32,6 +33,8 @@ class Options:
     """Where the files of shd or ssc lie."""
     split: str = "test"
     """Which of the dataset's files: train, valid or test."""
+    backend: BackendOption | None = None
+    """What computes; by default what trained the run."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for what was said of every sample."""
 
@@ -48,7 +51,8 @@ def main() -> None:
     check_class_names(tuple(trained_on["words"]), dataset)
     names = trained_on["speaker_names"]
     known = {names[i] if names else str(i) for i in trained_on["train"]["speakers"] if i >= 0}
-    with compile_network(folder.config, folder.path / "model.py") as compiled:
+    config = replace(folder.config, backend=options.backend or folder.config.backend)
+    with compile_network(config, folder.path / "model.py") as compiled:
         epoch = folder.load_checkpoint("best", compiled)
         judgement = judge(compiled, dataset, known)
     _print(judgement, f"{options.run.name}, epoch {epoch}, on {dataset.name} ({options.split})")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends import Recording
 from shd_genn.cli import command
+from shd_genn.config import BackendOption
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.errors import ConfigError
@@ -39,6 +40,8 @@ class Options:
     """A picture to make of sound, spikes and output voltages: .png, .pdf or .svg."""
     seed: int = 0
     """Of the cochlea's nerve fibres."""
+    backend: BackendOption | None = None
+    """What computes; by default what trained the run."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Heard:
 def main() -> None:
     """Listen as the command line says."""
     options = tyro.cli(Options, prog="python -m shd_genn.listen")
-    heard = listen(RunFolder.open(options.run), options.sound, options.seed)
+    heard = listen(RunFolder.open(options.run), options.sound, options.seed, options.backend)
     for i in np.argsort(-heard.probabilities)[:5]:
         print(f"{heard.words[i]:12} {heard.probabilities[i]:6.1%}")
     if options.output is not None:
@@ -81,7 +84,9 @@ def main() -> None:
             figure.savefig(aside, dpi=150)
 
 
-def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
+def listen(
+    folder: RunFolder, sound: Path, seed: int = 0, backend: BackendOption | None = None
+) -> Heard:
     """Run a recording through the cochlea and a run's chosen network.
 
     Raises:
@@ -105,7 +110,8 @@ def listen(folder: RunFolder, sound: Path, seed: int = 0) -> Heard:
     audio = read_audio(sound, RATE)
     heard = Events.of([cochlea.encode(audio, seed)])
     events = presentation(heard)
-    with compile_network(folder.config, folder.path / "model.py") as compiled:
+    config = replace(folder.config, backend=backend or folder.config.backend)
+    with compile_network(config, folder.path / "model.py") as compiled:
         folder.load_checkpoint("best", compiled)
         readout = compiled.evaluate(events).readout
         recording = compiled.record(events)

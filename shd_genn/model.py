@@ -66,17 +66,27 @@ def build_network(config: Config, path: Path | None = None) -> Network:
     return network
 
 
-def compile_network(config: Config, model_file: Path | None = None) -> Compiled:
-    """Build the network of a resolved configuration and compile it for its backend."""
+def compile_network(
+    config: Config, model_file: Path | None = None, learns: bool = False
+) -> Compiled:
+    """Build the network of a resolved configuration and compile it for its backend.
+
+    Args:
+        config: Settings.
+        model_file: The model file; by default that of ``config.model.model``.
+        learns: Whether it will be trained, in batches of ``config.train.batch_size``.
+    """
     train = config.train
     strength = train.reg_lambda
-    return backends.get(config.backend).compile(
+    return backends.get(backends.choose(config.backend).name).compile(
         build_network(config, model_file),
         CompileConfig(
             n_steps=config.n_steps,
             dt_ms=config.dt_ms,
             seed=train.seed,
             n_threads=config.n_threads,
+            batch_size=train.batch_size if learns else None,
+            kernel_times=config.kernel_times,
             adam=Adam(train.beta1, train.beta2, train.epsilon),
             regulariser=Regulariser(strength, strength, train.reg_nu),
             first_spike=FirstSpikeLoss(

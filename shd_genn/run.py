@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tyro
 
-from shd_genn import crossval, presets, train
+from shd_genn import backends, crossval, presets, train
 from shd_genn.cli import command
 from shd_genn.config import Config, load_toml
 from shd_genn.datasets import spoken_digits
@@ -40,6 +40,8 @@ def main() -> None:
         return
     options = parse(sys.argv[1:])
     settings = options.settings
+    choice = backends.choose(settings.backend)
+    print(f"backend             {choice.name} ({choice.why})", flush=True)
     protocol = crossval if crossval.wanted(settings) else train
     if options.resume is not None:
         folder = RunFolder.open(options.resume)

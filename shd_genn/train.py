@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shd_genn import environment
+from shd_genn import backends, environment
 from shd_genn.backends import Compiled
 from shd_genn.batches import batches, count_batches, one_ahead
 from shd_genn.config import Config
@@ -58,12 +58,13 @@ def start(
         ShdGennError: if something in the settings or the dataset cannot be used.
         KeyboardInterrupt: after what is complete has been saved.
     """
+    choice = backends.choose(config.backend)
     splits = load(config)
-    config = resolve(config, splits)
+    config = resolve(replace(config, backend=choice.name), splits)
     model_file = model_file or find_model(config.model.model)
     build_network(config, model_file)  # errors in it should leave no run folder behind
     folder = RunFolder.create(runs, config, splits.train.name, model_file, name)
-    folder.write_json("environment", environment.describe(config.backend, splits))
+    folder.write_json("environment", environment.describe(choice, splits))
     _run(folder, config, splits, on_epoch)
     return folder
 
@@ -73,12 +74,13 @@ def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -
 
     Args:
         folder: The run.
-        config: Its settings; epochs and threads may be others than before.
+        config: Its settings; epochs, threads and backend may be others than before.
         on_epoch: Is told of every epoch; see `OnEpoch`.
 
     Raises:
         ConfigError: if other settings or the dataset have changed, or the run is complete.
     """
+    config = replace(config, backend=backends.choose(config.backend).name)
     check_unchanged(folder.config, config)
     splits = load(config)
     was, now = folder.read_json("environment")["dataset"], environment.describe_dataset(splits)
@@ -102,7 +104,12 @@ def check_unchanged(before: Config, config: Config) -> None:
     Raises:
         ConfigError: if anything but epochs, threads and backend differs.
     """
-    after = replace(config, n_threads=before.n_threads, backend=before.backend)
+    after = replace(
+        config,
+        n_threads=before.n_threads,
+        backend=before.backend,
+        kernel_times=before.kernel_times,
+    )
     after = replace(after, train=replace(after.train, epochs=before.train.epochs))
     if after != before:
         raise ConfigError(
@@ -191,7 +198,7 @@ def _run(folder: RunFolder, config: Config, splits: Splits, on_epoch: OnEpoch | 
 def _run_claimed(folder: RunFolder, config: Config, splits: Splits, on_epoch: OnEpoch) -> None:
     folder.write_json("summary", {"state": "running"})
     try:
-        with compile_network(config, folder.path / "model.py") as compiled:
+        with compile_network(config, folder.path / "model.py", learns=True) as compiled:
             best = _train(folder, config, splits, compiled, on_epoch)
             _finish(folder, config, splits, compiled, best)
     except KeyboardInterrupt:
@@ -306,6 +313,7 @@ def _finish(
         "chosen_by": f"{chosen} accuracy",
         "best_accuracy": best.score[0],
         "seconds_per_epoch": float(np.median([float(row["seconds"]) for row in train])),
+        "backend": config.backend,
         "spikes_after_trial": late_spikes(splits.train, config),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
@@ -319,6 +327,8 @@ def _finish(
         folder.write_arrays("spike_counts", judgement.spike_counts)
         summary["test"] = {k: v for k, v in row.items() if k not in ("epoch", "split")}
         summary["test"] |= judgement.by_speaker_kind()
+    if times := compiled.kernel_times():
+        summary["kernel_seconds"] = times
     folder.write_json("summary", summary)
 
 

@@ -155,6 +155,10 @@ class Reference:
                 saved = state.get(f"{prefix}_{name}", np.zeros_like(moments[name]))
                 moments[name] = np.asarray(saved, self._dtype)
 
+    def kernel_times(self) -> dict[str, float]:
+        """Nothing is measured."""
+        return {}
+
     def _forward(self, events: Events) -> list[Trial]:
         highest, n_inputs = int(events.channels.max(initial=0)), self.network.input.size
         require(

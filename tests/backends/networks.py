@@ -1,7 +1,12 @@
-"""Small random networks and spikes that backend tests share."""
+"""Small random networks and spikes that backend tests share, and the backends to test."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 
+from shd_genn import backends
+from shd_genn.backends import CompileConfig, Compiled, installation
 from shd_genn.config import Config, ModelConfig
 from shd_genn.events import Events
 from shd_genn.model import build_network
@@ -45,3 +50,32 @@ def largest_error(got: dict, expected: dict) -> float:
         float(np.abs(got[name] - expected[name]).max() / np.abs(expected[name]).max())
         for name in expected
     )
+
+
+def backend_params() -> list:
+    """Every backend as a parameter of a test; GeNN's is skipped where it is not installed."""
+    absent = " and ".join(installation.missing())
+    genn = [pytest.mark.genn, pytest.mark.skipif(bool(absent), reason=f"needs {absent}")]
+    return [pytest.param(n, marks=genn if n == "genn" else []) for n in backends.BACKENDS]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A backend, and the largest batch it learns from: one sample for GeNN without a GPU."""
+
+    name: str
+
+    @property
+    def largest_batch(self) -> int:
+        one = self.name == "genn" and installation.genn_backend() == "single_threaded_cpu"
+        return 1 if one else 6
+
+    def compile(self, network: Network, config: CompileConfig) -> Compiled:
+        config = replace(config, batch_size=self.largest_batch)
+        return backends.get(self.name).compile(network, config)
+
+    def batches(self, events: Events, labels: np.ndarray) -> list[tuple[Events, np.ndarray]]:
+        """The samples in as few batches as the backend can learn from."""
+        starts = range(0, len(labels), self.largest_batch)
+        indices = [np.arange(len(labels))[i : i + self.largest_batch] for i in starts]
+        return [(events.take(chosen), labels[chosen]) for chosen in indices]

@@ -124,4 +124,6 @@ def test_bench_measures_and_writes_a_table(tmp_path):
     assert row["hidden"] == "64" and 8 < float(row["spikes_per_neuron"]) < 10
     for column in ("train_ms", "inference_ms", "bandwidth_gb_s", "limit_gb_s"):
         assert float(row[column]) > 0
+    assert row["backend"] == "native" and row["device"] == "CPU" and row["batch"] == "32"
+    assert "ms/sample" in result.stdout  # no column is cut off, however narrow the terminal
     assert float(row["shd_epoch_s"]) == pytest.approx(8.156 * float(row["train_ms"]))

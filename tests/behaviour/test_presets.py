@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_run import run
 
-from shd_genn import train
+from shd_genn import backends, train
 from shd_genn.datasets.hdf5 import write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.events import Events
@@ -55,6 +55,7 @@ def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
         data=replace(named.data, dataset=str(small), trial_ms=50.0),
         model=replace(named.model, n_inputs=inputs, n_classes=3),
         train=replace(named.train, epochs=2),
+        backend=backends.choose(named.backend).name,
     )
     assert recorded == expected
 

@@ -1,0 +1,45 @@
+"""Input spikes → the steps that mlGeNN's `SpikeInput` emits them in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends import CompileConfig
+from shd_genn.errors import require
+from shd_genn.events import Events
+from shd_genn.network import Network
+
+
+def emitted(
+    events: Events, network: Network, config: CompileConfig
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """The step and the neuron of every input spike, sample by sample, ordered by neuron and step.
+
+    A spike appears in the first step n with float32(n dt) ≥ its time. A neuron emits at most one
+    spike a step; the others follow in the steps after. What comes after the last step is left out.
+
+    Raises:
+        ConfigError: if a spike is of a neuron that the network does not have.
+    """
+    highest = int(events.channels.max(initial=0))
+    require(
+        highest < network.input.size,
+        "channel < number of input neurons",
+        f"channel {highest} of {network.input.size}",
+        "build the network for as many channels as the dataset has",
+    )
+    grid = (np.arange(config.n_steps) * np.float32(config.dt_ms)).astype(np.float32)
+    samples = []
+    for index in range(len(events)):
+        times, channels = events.sample(index)
+        order = np.argsort(channels, kind="stable")
+        neurons = channels[order].astype(np.intp)
+        # step - k of a neuron's k-th spike never falls, if each spike waits for the one before;
+        # neurons are kept apart by a distance that is larger than any step
+        position = np.arange(len(neurons))
+        apart = neurons * (2 * len(neurons) + config.n_steps + 1) - position
+        steps = np.maximum.accumulate(np.searchsorted(grid, times[order]) + apart) - apart
+        seen = steps < config.n_steps
+        samples.append((steps[seen], neurons[seen]))
+    return samples

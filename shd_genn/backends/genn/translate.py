@@ -1,0 +1,79 @@
+"""Our inert description of a network → mlGeNN's, compiled for training or for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ml_genn import Connection as MLConnection
+from ml_genn import Network as MLNetwork
+from ml_genn import Population as MLPopulation
+from ml_genn import neurons, readouts, synapses
+from ml_genn.compilers import InferenceCompiler
+from ml_genn.compilers.event_prop_compiler import default_params
+from ml_genn.connectivity import Dense
+
+from shd_genn.backends import CompileConfig
+from shd_genn.backends.genn.compiler import Compiler, MaxVar, Weighted
+from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network, Population
+from shd_genn.readouts import Readout
+
+
+def training_network(
+    network: Network, config: CompileConfig, batch_size: int, options: Mapping[str, Any]
+) -> Any:
+    """An mlGeNN ``CompiledTrainingNetwork``, not yet built."""
+    compiler = Compiler(config, batch_size, network.output.name, **options)
+    return compiler.compile(_translate(network, config), name="training")
+
+
+def inference_network(
+    network: Network, config: CompileConfig, batch_size: int, options: Mapping[str, Any]
+) -> Any:
+    """An mlGeNN ``CompiledInferenceNetwork``, not yet built."""
+    compiler = InferenceCompiler(
+        evaluate_timesteps=config.n_steps,
+        dt=config.dt_ms,
+        batch_size=batch_size,
+        reset_in_syn_between_batches=True,
+        **options,
+    )
+    return compiler.compile(_translate(network, config), name="inference")
+
+
+def _translate(network: Network, config: CompileConfig) -> Any:
+    translated = MLNetwork(default_params)
+    with translated:
+        populations = {
+            p.name: MLPopulation(
+                _neuron(p, config), p.size, record_spikes=p in network.spiking, name=p.name
+            )
+            for p in network.populations
+        }
+        for c in network.connections:
+            MLConnection(
+                populations[c.source.name],
+                populations[c.target.name],
+                Dense(np.zeros(c.shape, np.float32)),
+                synapses.Exponential(c.synapse.tau),
+                name=c.name,
+            )
+    return translated
+
+
+def _neuron(population: Population, config: CompileConfig) -> Any:
+    neuron = population.neuron
+    if isinstance(neuron, LeakyIntegrateFire):  # outputs that spike are read from their spikes
+        return neurons.LeakyIntegrateFire(v_thresh=neuron.v_thresh, tau_mem=neuron.tau_mem)
+    if isinstance(neuron, LeakyIntegrate):
+        return neurons.LeakyIntegrate(
+            tau_mem=neuron.tau_mem, readout=_readout(neuron.readout, config)
+        )
+    return neurons.SpikeInput(max_spikes=1)  # made as large as the data needs when it is loaded
+
+
+def _readout(readout: Readout, config: CompileConfig) -> Any:
+    if readout == "sum_var":
+        return readouts.SumVar()
+    return MaxVar() if readout == "max_var" else Weighted(readout, config)

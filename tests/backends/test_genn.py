@@ -1,0 +1,230 @@
+"""What only GeNN has: generated code in a folder of its own, one sample at a time on a CPU."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import networks
+import numpy as np
+import pytest
+import tiny
+
+from shd_genn import train
+from shd_genn.backends import CompileConfig, Regulariser, get, installation
+from shd_genn.backends.reference import Reference
+from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
+from shd_genn.errors import BuildError, ConfigError
+from shd_genn.events import Events
+from shd_genn.record import RunFolder
+
+pytestmark = [
+    pytest.mark.genn,
+    pytest.mark.skipif(bool(installation.missing()), reason="needs pygenn and ml_genn"),
+]
+
+CONFIG = CompileConfig(networks.N_STEPS, batch_size=1)
+ON_CPU = installation.genn_backend() == "single_threaded_cpu"
+
+
+def random_network(seed: int):
+    """A network and its steps, with constants that differ from mlGeNN's defaults."""
+    rng = np.random.default_rng(seed)
+    network = networks.network(
+        model="recurrent" if seed % 2 else "feedforward",
+        hidden_sizes=tuple(int(n) for n in rng.integers(10, 70, 1 + seed % 2)),
+        tau_mem_ms=float(rng.uniform(10, 30)),
+        tau_syn_ms=float(rng.uniform(2, 8)),
+        tau_mem_out_ms=float(rng.uniform(10, 30)),
+        v_thresh=float(rng.uniform(0.6, 1.2)),
+        w_in_mean=float(rng.uniform(0.2, 0.4)),
+    )
+    regulariser = Regulariser(1e-4, 2e-4, float(rng.uniform(2, 10)))
+    dt_ms = float(rng.choice([0.5, 1.0]))
+    return network, replace(CONFIG, dt_ms=dt_ms, seed=seed, regulariser=regulariser)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_native_has_the_same_spikes_and_gradients(seed):
+    """Both compute in float32; sums in another order differ in the last of their 24 bits."""
+    network, config = random_network(seed)
+    events, labels = networks.random_events(1, 400, seed), networks.random_labels(1, seed)
+    with (
+        get("genn").compile(network, config) as genn,
+        get("native").compile(network, config) as native,
+    ):
+        one, other = genn.record(events), native.record(events)
+        assert len(other.spikes["hidden0"].times_ms) > 20
+        for name, spikes in other.spikes.items():
+            np.testing.assert_array_equal(one.spikes[name].times_ms, spikes.times_ms)
+            np.testing.assert_array_equal(one.spikes[name].channels, spikes.channels)
+        expected = native.gradient(events, labels)
+        assert networks.largest_error(genn.gradient(events, labels), expected) < 1e-4
+
+
+@pytest.mark.parametrize("readout", ["first_spike_time", "first_spike_time_exp"])
+def test_first_spikes_of_outputs_that_spike(readout):
+    """Some outputs spike, once or often, others are kicked; both reach the hidden weights."""
+    network = networks.network(hidden_sizes=(30,), w_out_mean=0.2, w_out_sd=3.0, readout=readout)
+    events, labels = networks.random_events(1), np.array([1])
+    truth = Reference(network, CONFIG, np.float64)
+    with get("genn").compile(network, CONFIG) as genn:
+        spikes = genn.record(events).spikes["output"].channels
+        assert 0 < len(np.unique(spikes)) < networks.N_CLASSES and len(spikes) > 10
+        for label in range(networks.N_CLASSES):
+            expected = truth.gradient(events, labels * label)
+            got = genn.gradient(events, labels * label)
+            assert networks.largest_error(got, expected) < 1e-4
+
+
+def test_more_spikes_than_there_was_room_for():
+    """Weights and optimiser state stay when a batch needs larger buffers than those before."""
+    network = networks.network(hidden_sizes=(20,))
+    few, many = networks.random_events(1, 10), networks.random_events(1, 1500)
+    labels = networks.random_labels(1)
+    with get("genn").compile(network, CONFIG) as one, get("genn").compile(network, CONFIG) as other:
+        one.train_batch(few, labels, 1e-2)
+        state = one.optimiser_state()
+        other.evaluate(many)
+        other.gradient(many, labels)
+        other.set_parameters(one.parameters())
+        other.set_optimiser_state(state)
+        for compiled in (one, other):
+            compiled.train_batch(many, labels, 1e-2)
+        assert int(one.optimiser_state()["step"]) == 2
+        for name, w in one.parameters().items():
+            np.testing.assert_array_equal(other.parameters()[name], w)
+        np.testing.assert_array_equal(one.evaluate(many).readout, other.evaluate(many).readout)
+
+
+@pytest.mark.skipif(not ON_CPU, reason="a GPU takes batches")
+def test_batches_on_a_cpu_are_refused():
+    with pytest.raises(ConfigError, match=r"batch_size = 1 on .* but got 32; .*--backend native"):
+        get("genn").compile(networks.network(), replace(CONFIG, batch_size=32))
+    with get("genn").compile(networks.network(), CONFIG) as compiled:
+        events, labels = networks.random_events(2), networks.random_labels(2)
+        assert len(compiled.evaluate(events).readout) == 2  # nothing is learned: any number
+        with pytest.raises(ConfigError, match=r"batch_size .* got 2 of 1"):
+            compiled.train_batch(events, labels, 1e-3)
+
+
+def test_training_needs_a_batch_size():
+    with (
+        get("genn").compile(networks.network(), CompileConfig(networks.N_STEPS)) as compiled,
+        pytest.raises(ConfigError, match="batch_size must be given to train on GeNN"),
+    ):
+        compiled.gradient(networks.random_events(1), networks.random_labels(1))
+
+
+def test_times_that_mlgenn_would_miss_are_refused():
+    """Float32 times are compared to a thousandth of a step: of long trials too many are missed."""
+    with pytest.raises(ConfigError, match=r"every step found .* of 20000 steps of 0.1 ms"):
+        get("genn").compile(networks.network(), CompileConfig(20_000, 0.1))
+
+
+def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
+    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
+    monkeypatch.setenv("CXX", "false")
+    with (
+        get("genn").compile(networks.network(), CONFIG) as compiled,
+        pytest.raises(BuildError, match="GeNN's code for this network could not be compiled"),
+    ):
+        compiled.evaluate(networks.random_events(1))
+    assert list((tmp_path / "genn").iterdir()) == []
+
+
+def test_another_mlgenn_is_noticed():
+    """Our additions to mlGeNN's code find their place in it, or nothing is run."""
+    from shd_genn.backends.genn.compiler import _insert
+
+    class Model:
+        model = {"sim_code": "LambdaV += 1;"}  # noqa: RUF012
+
+    with pytest.raises(BuildError, match="install a tested version"):
+        _insert(Model(), "LambdaV -= Jump;", "// Decrease read pointer")
+
+
+def command(data, *arguments):
+    options = [*tiny.OPTIONS, "--batch-size", "1", "--epochs", "1", "--backend", "genn"]
+    return [sys.executable, "-m", "shd_genn.run", "--dataset", str(data), *options, *arguments]
+
+
+def test_two_runs_at_once_in_one_folder(data, tmp_path, monkeypatch):
+    """Nothing compiled before; both generate the same code, and nothing of it lies about."""
+    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path / "cache"))
+    here = tmp_path / "here"
+    here.mkdir()
+    runs = [
+        subprocess.Popen(
+            command(data), cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    results = [run.communicate() for run in runs]
+    for run, (said, errors) in zip(runs, results, strict=True):
+        assert run.returncode == 0, errors
+        assert said.startswith("backend             genn (asked for by name)")
+    assert [path.name for path in here.iterdir()] == ["runs"]
+    one, other = (RunFolder(path) for path in (here / "runs").iterdir())
+    for name, array in one.read_arrays("last").items():
+        np.testing.assert_array_equal(other.read_arrays("last")[name], array)
+    left = sorted(path.name.partition("-")[0] for path in (tmp_path / "cache/genn").iterdir())
+    assert len(left) == 2 and "run" not in left  # what training and inference were compiled to
+
+    environment = json.loads((one.path / "environment.json").read_text())
+    assert environment["genn"]["pygenn"] and environment["genn"]["backend"]
+    times = one.read_json("summary")["kernel_seconds"]
+    assert times["training.neuron_update"] > 0 and times["inference.presynaptic_update"] > 0
+
+
+def test_runs_go_from_one_backend_to_the_other(data, tmp_path):
+    """What native has trained says the same in GeNN, and GeNN goes on with it, and back."""
+    config = Config(
+        data=DataConfig(dataset=str(data), trial_ms=120.0),
+        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.5, w_in_sd=0.2),
+        train=TrainConfig(epochs=1, batch_size=1, learning_rate=0.01),
+        backend="native",
+    )
+    folder = train.start(config, tmp_path)
+    said = folder.read_table("predictions")
+    options = ["--dataset", str(data), "--backend", "genn", "-o", str(tmp_path / "said.csv")]
+    evaluated = subprocess.run(
+        [sys.executable, "-m", "shd_genn.evaluate", str(folder.path), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert evaluated.returncode == 0, evaluated.stderr
+    columns = [row["predicted_word"] for row in said]
+    assert columns == [row["predicted_word"] for row in _table(tmp_path / "said.csv")]
+
+    both = replace(folder.config, train=replace(config.train, epochs=2), backend="genn")
+    train.resume(folder, both)
+    straight = train.start(replace(config, train=replace(config.train, epochs=2)), tmp_path / "2")
+    for name, array in straight.read_arrays("last").items():
+        # 50 updates whose gradients agree to about 1e-6, each of at most the rate, 1e-2
+        np.testing.assert_allclose(folder.read_arrays("last")[name], array, atol=1e-3)
+
+
+def _table(path):
+    return RunFolder(path.parent).read_table(path.stem)
+
+
+def test_resumed_to_the_same_bits(data, tmp_path):
+    config = Config(
+        data=DataConfig(dataset=str(data), trial_ms=120.0),
+        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.5, w_in_sd=0.2),
+        train=TrainConfig(epochs=2, batch_size=1, learning_rate=0.01),
+        backend="genn",
+    )
+    whole = train.start(config, tmp_path / "whole")
+    parts = train.start(replace(config, train=replace(config.train, epochs=1)), tmp_path / "parts")
+    train.resume(parts, replace(parts.config, train=config.train))
+    for name, array in whole.read_arrays("last").items():
+        np.testing.assert_array_equal(parts.read_arrays("last")[name], array)
+
+
+def test_no_spikes_at_all():
+    nothing = Events.of([(np.zeros(0), np.zeros(0, int))])
+    with get("genn").compile(networks.network(), CONFIG) as compiled:
+        assert (compiled.train_batch(nothing, np.array([0]), 1e-3).input_spikes == 0).all()
