@@ -71,12 +71,12 @@ def test_listen_needs_the_cochleas_channels(trained, tmp_path):
 
 @pytest.fixture(scope="module")
 def hearing(tmp_path_factory):
-    """A network for the cochlea's channels, hardly trained."""
+    """A network for the cochlea's channels and a delay line, hardly trained."""
     folder = tmp_path_factory.mktemp("wide") / "wide"
     dataset = tiny.dataset(20, 0)
     write_spikes(folder / "train.h5", type(dataset)(**{**vars(dataset), "n_channels": 700}))
     config = Config(
-        data=DataConfig(dataset=str(folder)),
+        data=DataConfig(dataset=str(folder), delay_copies=2),
         model=ModelConfig(hidden_sizes=(30,)),
         train=TrainConfig(epochs=1, batch_size=9),
     )
