@@ -196,15 +196,22 @@ def parameters(checkpoint: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]
 def _find(path: Path) -> Iterator[Path]:
     """Runs and other files under a path; what lies inside a run or beside a study is not searched.
 
-    A study's table of trials tells of the runs beside it; to see them as runs, name their folders.
+    Of a cross-validation it is the runs in its folder. A study's table of trials tells of the runs
+    beside it; to see them as runs, name their folders.
     """
     if not path.is_dir():
         if path.exists():
             yield path
         return
     entries = sorted(path.iterdir())
-    if any(entry.name in RUN_FILES for entry in entries):
-        yield path
+    names = {entry.name for entry in entries}
+    if names & set(RUN_FILES):
+        if "folds.csv" in names:
+            for entry in entries:
+                if entry.is_dir():
+                    yield from _find(entry)
+        else:
+            yield path
         return
     studies = [entry for entry in entries if entry.is_file() and is_study(entry)]
     yield from studies
