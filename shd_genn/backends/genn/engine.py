@@ -28,7 +28,7 @@ from shd_genn.backends.native.build import compiler_version, find_compiler
 from shd_genn.errors import ConfigError, require
 from shd_genn.events import Events
 from shd_genn.losses import loss_and_drive, needs_voltages, regulariser_jump
-from shd_genn.network import Network
+from shd_genn.network import Network, Population, SpikeInput, kind_of
 
 EVALUATION_BATCH = 128
 """Trials a GPU runs at once when nothing is learned from them."""
@@ -313,7 +313,30 @@ def _check(network: Network, config: CompileConfig, genn_backend: str) -> None:
         network.output.size,
         "mlGeNN keeps labels in eight bits; take --backend native",
     )
+    others = [key for key in network.initial_parameters(0) if kind_of(key) != "weight"]
+    require(
+        not others,
+        "weights the only numbers that differ from synapse to synapse or neuron to neuron on GeNN",
+        ", ".join(others),
+        "give one number for all, or take --backend native",
+    )
+    for population in network.populations:
+        if population != network.input:
+            _check_time_constants(network, population)
     _check_times(config)
+
+
+def _check_time_constants(network: Network, population: Population) -> None:
+    """MlGeNN divides by the difference of the two."""
+    assert not isinstance(population.neuron, SpikeInput)
+    taus = np.array([population.neuron.tau_mem, network.tau_syn(population)], np.float64)
+    tau_mem, tau_syn = taus.tolist()
+    require(
+        abs(tau_mem - tau_syn) > 1e-3 * tau_mem,
+        f"tau_mem != tau_syn of population {population.name} on GeNN",
+        f"tau_mem {tau_mem}, tau_syn {tau_syn}",
+        "change one by at least 0.1 %, or take --backend native",
+    )
 
 
 def _check_times(config: CompileConfig) -> None:
