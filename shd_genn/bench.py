@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -43,6 +43,15 @@ N_CHANNELS, N_CLASSES, N_STEPS, N_SPIKES, BATCH = 700, 20, 1000, 8000, 32
 SHD_SAMPLES = 8156
 SPIKES_PER_NEURON = 9.0
 Topology = Literal["recurrent", "feedforward"]
+Feature = Literal["plain", "tau", "threshold", "delay", "recurrent-delay"]
+FEATURES: dict[Feature, ModelConfig] = {
+    "plain": ModelConfig(),
+    "tau": ModelConfig(tau_distribution="gamma", train_tau=True),
+    "threshold": ModelConfig(train_v_thresh=True),
+    "delay": ModelConfig(delay_in_ms=150.0, train_delays=("input",)),
+    "recurrent-delay": ModelConfig(delay_rec_ms=20.0, train_delays=("recurrent",)),
+}
+"""What is learned besides weights: time constants of hidden neurons, their thresholds, delays."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class Options:
     """Hidden neurons."""
     topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
     """Model files."""
+    features: tuple[Feature, ...] = ("plain",)
+    """What is learned besides weights; recurrent-delay needs the recurrent topology."""
     backend: tuple[BackendName, ...] = ("native",)
     """What computes; genn needs GeNN, and takes its GPU or else one core and batches of one sample;
     reference has one thread and is hundreds of times slower."""
@@ -74,6 +85,7 @@ class Case:
 
     backend: str
     topology: str
+    feature: Feature
     hidden: int
     threads: int
     repetitions: int
@@ -93,6 +105,7 @@ class Measurement:
     device: str
     batch: int
     topology: str
+    feature: str
     hidden: int
     threads: int
     train_ms: float
@@ -115,6 +128,7 @@ def main() -> None:
         Case(
             backend,
             topology,
+            feature,
             hidden,
             threads,
             options.repetitions,
@@ -123,6 +137,8 @@ def main() -> None:
         )
         for backend in options.backend
         for topology in options.topologies
+        for feature in options.features
+        if feature != "recurrent-delay" or topology == "recurrent"
         for hidden in options.hidden_sizes
         for threads in (dict.fromkeys(options.threads) if backend == "native" else (1,))
     ]
@@ -145,8 +161,12 @@ def main() -> None:
 
 def measure(case: Case) -> Measurement:
     """Measure one case, in the process that this is called in."""
-    model = ModelConfig(
-        model=case.topology, hidden_sizes=(case.hidden,), n_inputs=N_CHANNELS, n_classes=N_CLASSES
+    model = replace(
+        FEATURES[case.feature],
+        model=case.topology,
+        hidden_sizes=(case.hidden,),
+        n_inputs=N_CHANNELS,
+        n_classes=N_CLASSES,
     )
     gpu = installation.gpu()[0] if case.backend == "genn" else None
     batch = BATCH if case.backend == "native" or gpu else 1
@@ -168,6 +188,7 @@ def measure(case: Case) -> Measurement:
         device=gpu or "CPU",
         batch=batch,
         topology=case.topology,
+        feature=case.feature,
         hidden=case.hidden,
         threads=case.threads,
         train_ms=1000 * fastest,
@@ -284,6 +305,7 @@ def _print(rows: list[Measurement]) -> None:
         "backend": lambda r: r.backend,
         "device": lambda r: r.device,
         "topology": lambda r: r.topology,
+        "learned": lambda r: r.feature,
         "hidden": lambda r: str(r.hidden),
         "batch": lambda r: str(r.batch),
         "threads": lambda r: str(r.threads),
@@ -301,7 +323,7 @@ def _print(rows: list[Measurement]) -> None:
     cells = {column: [show(row) for row in rows] for column, show in columns.items()}
     shown = {column: told for column, told in cells.items() if set(told) != {"nan"}}
     for column in shown:
-        words = column in ("backend", "device", "topology")
+        words = column in ("backend", "device", "topology", "learned")
         table.add_column(column, justify="left" if words else "right")
     for told in zip(*shown.values(), strict=True):
         table.add_row(*("" if cell == "nan" else cell for cell in told))

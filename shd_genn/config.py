@@ -102,6 +102,10 @@ class AugmentConfig:
         require(0 <= self.dropout < 1, "0 <= dropout < 1", self.dropout, "0 means none")
 
 
+DELAYED = ("input", "recurrent", "hidden")
+"""Kinds of connections that may have delays."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The network; defaults are those of Nowotny, Turner & Knight (2025)."""
@@ -120,8 +124,37 @@ class ModelConfig:
     """Synaptic time constant in ms."""
     tau_mem_out_ms: float = 20.0
     """Membrane time constant of the output neurons in ms."""
+    tau_distribution: Literal["same", "gamma"] = "same"
+    """How both time constants of hidden neurons start. same: as above; gamma: each neuron draws its
+    own from Gamma distributions of shape 3 with these means, clipped to 3 times the mean."""
+    train_tau: bool = False
+    """Learn both time constants of every hidden neuron."""
+    train_tau_out: bool = False
+    """Learn both time constants of every output neuron."""
+    tau_mem_min_ms: float = 3.0
+    """Shortest membrane time constant that is drawn or learned, in ms."""
+    tau_syn_min_ms: float = 1.0
+    """Shortest synaptic time constant that is drawn or learned, in ms."""
     v_thresh: float = 1.0
     """Firing threshold of the hidden neurons, and of outputs that spike."""
+    v_thresh_sd: float = 0.0
+    """Standard deviation of the thresholds of hidden neurons at the start; 0: all are the same."""
+    v_thresh_min: float = 0.1
+    """Lowest threshold that is drawn or learned."""
+    train_v_thresh: bool = False
+    """Learn the threshold of every hidden neuron."""
+    delay_in_ms: float = 0.0
+    """Delays of synapses from the input start evenly spread from 0 to this, in ms; the papers use
+    150 in recurrent and 100 in feed-forward networks."""
+    delay_rec_ms: float = 0.0
+    """Likewise of synapses inside a recurrent layer."""
+    delay_hidden_ms: float = 0.0
+    """Likewise of synapses from one hidden layer to the next."""
+    train_delays: tuple[Literal["input", "recurrent", "hidden"], ...] = ()
+    """Connections whose delays are learned (Mészáros et al. 2025): input, recurrent (inside a
+    layer), hidden (from one layer to the next)."""
+    max_delay_ms: float = 1000.0
+    """Longest delay that is learned, in ms."""
     readout: Readout = "avg_var_exp_weight"
     """How the output is read and learned. Averages of its voltage: avg_var (the papers' sum),
     avg_var_exp_weight (sum-exp), avg_var_linear_weight, avg_var_sigmoid_weight; sum_var; max_var
@@ -154,8 +187,49 @@ class ModelConfig:
         )
         for name in ("tau_mem_ms", "tau_syn_ms", "tau_mem_out_ms", "v_thresh"):
             _positive(name, getattr(self, name), "the papers use 20 ms, 5 ms and a threshold of 1")
+        for name in ("tau_mem_min_ms", "tau_syn_min_ms", "v_thresh_min"):
+            _positive(name, getattr(self, name), "the papers use 3 ms and 1 ms")
+        for low, name in (
+            (self.tau_mem_min_ms, "tau_mem_ms"),
+            (self.tau_syn_min_ms, "tau_syn_ms"),
+            (self.tau_mem_min_ms, "tau_mem_out_ms"),
+            (self.v_thresh_min, "v_thresh"),
+        ):
+            require(
+                low <= getattr(self, name) or not self._bounded(name),
+                f"its lowest value <= {name}",
+                f"lowest {low}, {name} {getattr(self, name)}",
+                "lower tau_mem_min_ms, tau_syn_min_ms or v_thresh_min",
+            )
+        for name in ("delay_in_ms", "delay_rec_ms", "delay_hidden_ms"):
+            require(
+                0 <= getattr(self, name) <= self.max_delay_ms < math.inf,
+                f"0 <= {name} <= max_delay_ms < inf",
+                f"{getattr(self, name)} and {self.max_delay_ms}",
+                "raise max_delay_ms",
+            )
+        wrong = [where for where in self.train_delays if where not in DELAYED]
+        require(not wrong, f"train_delays in {', '.join(DELAYED)}", wrong, "choose some of them")
+        require(
+            0 < self.max_delay_ms or not self.train_delays,
+            "0 < max_delay_ms where delays are learned",
+            self.max_delay_ms,
+            "say how long delays may become",
+        )
+        require(
+            0 <= self.v_thresh_sd < math.inf, "0 <= v_thresh_sd < inf", self.v_thresh_sd, "0: none"
+        )
         names = ", ".join(READOUTS)
         require(self.readout in READOUTS, f"readout in {names}", self.readout, "choose one of them")
+
+    def _bounded(self, name: str) -> bool:
+        """Whether a number is only where values start that are drawn or learned."""
+        if name == "tau_mem_out_ms":
+            return self.train_tau_out
+        if name == "v_thresh":
+            return self.train_v_thresh or self.v_thresh_sd > 0
+        shared = name == "tau_syn_ms" and self.train_tau_out
+        return self.train_tau or shared or self.tau_distribution != "same"
 
 
 @dataclass(frozen=True)
@@ -169,6 +243,13 @@ class TrainConfig:
     batch."""
     learning_rate: float = 1e-3
     """Adam's step."""
+    tau_learning_rate: float | None = None
+    """Adam's step for time constants, in ms; that of the weights if not given. Ease-in and schedule
+    change it, and those below, in proportion."""
+    v_thresh_learning_rate: float | None = None
+    """Adam's step for thresholds; that of the weights if not given."""
+    delay_learning_rate: float = 0.1
+    """Adam's step for delays, in time steps; 0.1 is the papers' value."""
     ease_in: float = 1.0
     """Part of the learning rate that training starts with; the papers use 0.001. 1: no ease-in."""
     ease_in_growth: float = 1.05
@@ -212,6 +293,10 @@ class TrainConfig:
         require(1 <= self.epochs, "1 <= epochs", self.epochs, "100 is the papers' value")
         require(1 <= self.batch_size, "1 <= batch_size", self.batch_size, "the papers use 32")
         _positive("learning_rate", self.learning_rate, "1e-3 is the papers' value")
+        _positive("delay_learning_rate", self.delay_learning_rate, "0.1 is the papers' value")
+        for name in ("tau_learning_rate", "v_thresh_learning_rate"):
+            if getattr(self, name) is not None:
+                _positive(name, getattr(self, name), "leave it out for that of the weights")
         require(0 < self.ease_in <= 1, "0 < ease_in <= 1", self.ease_in, "1 means none")
         require(
             1 < self.ease_in_growth < math.inf,
@@ -234,6 +319,19 @@ class TrainConfig:
         for name in ("reg_lambda", "reg_nu", "first_spike_alpha"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"0 <= {name} < inf", value, "0 means none")
+
+    def rates(self, learning_rate: float) -> dict[str, float]:
+        """Learning rates of all kinds of parameters, when that of the weights has become this."""
+        part = learning_rate / self.learning_rate
+        tau = self.learning_rate if self.tau_learning_rate is None else self.tau_learning_rate
+        thresh = self.v_thresh_learning_rate
+        return {
+            "weight": learning_rate,
+            "tau_mem": part * tau,
+            "tau_syn": part * tau,
+            "delay": part * self.delay_learning_rate,
+            "v_thresh": part * (self.learning_rate if thresh is None else thresh),
+        }
 
 
 @dataclass(frozen=True)

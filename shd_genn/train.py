@@ -268,7 +268,7 @@ def _train_epoch(
     tally, rate = Tally(compiled.network), 0.0
     for batch, (events, labels) in enumerate(one_ahead(batches(config, dataset, epoch))):
         rate = schedule.rate(epoch, batch)
-        result = compiled.train_batch(events, labels, rate)
+        result = compiled.train_batch(events, labels, config.train.rates(rate))
         if not np.isfinite(result.loss).all():
             raise DivergedError(
                 f"the loss must stay finite, but is not in epoch {epoch}; lower learning_rate "

@@ -56,10 +56,11 @@ class Reference:
         self.config = config
         self._dtype = np.dtype(dtype)
         self._step = 0
-        self._weights: dict[str, Array] = {}
+        self._parameters: dict[str, Array] = {}
         self.set_parameters(network.initial_parameters(config.seed))
-        self._m = {name: np.zeros_like(w) for name, w in self._weights.items()}
-        self._v = {name: np.zeros_like(w) for name, w in self._weights.items()}
+        trained = [p for p in network.parameters if p.trained]
+        self._m: dict[str, Array] = {p.key: np.zeros(p.shape, self._dtype) for p in trained}
+        self._v: dict[str, Array] = {p.key: np.zeros(p.shape, self._dtype) for p in trained}
 
     def __enter__(self) -> Self:
         """Nothing to do: it owns no device."""
@@ -79,10 +80,11 @@ class Reference:
         """One update of all that is learned; the result is that of the parameters before it."""
         result, gradient = self._backward(events, labels)
         self._step += 1
+        bounds = {p.key: (np.float32(p.low), np.float32(p.high)) for p in self.network.parameters}
         for name, g in gradient.items():
             w, self._m[name], self._v[name] = adam_update(
                 self.config.adam,
-                self._weights[name],
+                self._parameters[name],
                 g,
                 self._m[name],
                 self._v[name],
@@ -90,7 +92,8 @@ class Reference:
                 rate_of(learning_rate, name),
             )
             # to what can be saved, so that a resumed run goes on with the very same weights
-            self._weights[name] = w.astype(np.float32).astype(self._dtype)
+            kept = np.clip(w.astype(np.float32), *bounds[name])
+            self._parameters[name] = kept.astype(self._dtype)
         return result
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
@@ -127,7 +130,7 @@ class Reference:
 
     def parameters(self) -> Parameters:
         """A copy of all parameters."""
-        return {name: array.astype(np.float32) for name, array in self._weights.items()}
+        return {name: array.astype(np.float32) for name, array in self._parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
         """Replace the weights, and those other parameters that are given.
@@ -136,9 +139,8 @@ class Reference:
             ConfigError: if they are not of this network.
         """
         self.network.check_parameters(parameters)
-        self._weights = {
-            c.name: parameters[c.name].astype(self._dtype) for c in self.network.connections
-        }
+        for key, array in parameters.items():
+            self._parameters[key] = array.astype(self._dtype)
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
         """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
@@ -150,7 +152,7 @@ class Reference:
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Replace the optimiser's state; moments that are not given become 0."""
         self._step = int(state["step"])
-        for name in self._weights:
+        for name in self._m:
             for prefix, moments in (("m", self._m), ("v", self._v)):
                 saved = state.get(f"{prefix}_{name}", np.zeros_like(moments[name]))
                 moments[name] = np.asarray(saved, self._dtype)
@@ -172,7 +174,7 @@ class Reference:
             forward(
                 self.network,
                 self.config,
-                self._weights,
+                self._parameters,
                 steps_of_input(times_ms, channels, self.config),
             )
             for times_ms, channels in samples
@@ -188,10 +190,10 @@ class Reference:
             name: regulariser_jump(counts, self.config.regulariser).astype(self._dtype)
             for name, counts in result.spike_counts.items()
         }
-        total = {name: np.zeros_like(array) for name, array in self._weights.items()}
+        total = {name: np.zeros_like(m) for name, m in self._m.items()}
         for trial, d in zip(trials, drive / len(trials), strict=True):
             gradient = backward(
-                self.network, self.config, self._weights, trial, d.astype(self._dtype), jumps
+                self.network, self.config, self._parameters, trial, d.astype(self._dtype), jumps
             )
             for name, g in gradient.items():
                 total[name] += g

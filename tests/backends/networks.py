@@ -10,7 +10,22 @@ from shd_genn.backends import CompileConfig, Compiled, installation
 from shd_genn.config import Config, ModelConfig
 from shd_genn.events import Events
 from shd_genn.model import build_network
-from shd_genn.network import Network
+from shd_genn.network import (
+    Clipped,
+    Connection,
+    Dense,
+    Exponential,
+    Gamma,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    Normal,
+    Population,
+    SpikeInput,
+    Trainable,
+    Uniform,
+    output_neuron,
+)
 
 N_INPUTS, N_CLASSES, N_STEPS = 40, 5, 150
 
@@ -27,6 +42,48 @@ def network(**settings) -> Network:
     }
     model = ModelConfig(n_inputs=N_INPUTS, n_classes=N_CLASSES, **(defaults | settings))
     return build_network(Config(model=model))
+
+
+def learned_network(readout="avg_var_exp_weight", delays=False) -> Network:
+    """Two layers, in which every kind of parameter is learned somewhere and fixed elsewhere.
+
+    Time constants and thresholds of the first layer and of the output are learned; those of the
+    second differ from neuron to neuron but stay. tau_mem and tau_syn come close to each other.
+    """
+
+    def learned(mean, low, high):
+        return Trainable(Clipped(Gamma(3, mean / 3), low, high), low, 2 * high)
+
+    first = LeakyIntegrateFire(learned(20.0, 5, 60), Trainable(Normal(1.0, 0.1), low=0.3))
+    second = LeakyIntegrateFire(Clipped(Gamma(3, 20 / 3), 3, 60), 1.0)
+    tau_out, synapse = Trainable(20.0, low=3.0), Exponential(learned(5.0, 1, 15))
+    last = output_neuron(readout, tau_out, Trainable(1.0, low=0.1))
+    if isinstance(last, LeakyIntegrate):
+        last = output_neuron(readout, tau_out)
+    source = Population("input", SpikeInput(), N_INPUTS)
+    layers = Population("hidden0", first, 70), Population("hidden1", second, 20)
+    output = Population("output", last, N_CLASSES)
+    late = {"delay": Uniform(0, 12), "max_delay_steps": 14, "train_delay": True} if delays else {}
+    fixed = {"delay": 3.0, "max_delay_steps": 3} if delays else {}
+    return Network(
+        (source, *layers, output),
+        (
+            Connection(source, layers[0], Dense(Normal(0.2, 0.3)), synapse, **late),
+            Connection(layers[0], layers[0], Dense(Normal(0, 0.2)), synapse, **late),
+            Connection(layers[0], layers[1], Dense(Normal(0.1, 0.3)), Exponential(5.0), **late),
+            Connection(layers[1], layers[1], Dense(Normal(0, 0.2)), Exponential(5.0)),
+            Connection(
+                layers[1],
+                output,
+                Dense(Normal(0.5, 1)),
+                Exponential(Trainable(5.0, low=1)),
+                **fixed,
+            ),
+        ),
+    )
+
+
+RATES = {"weight": 1e-3, "delay": 0.3, "tau_mem": 0.1, "tau_syn": 0.1, "v_thresh": 0.01}
 
 
 def random_events(n_samples: int, n_spikes: int = 300, seed: int = 0) -> Events:

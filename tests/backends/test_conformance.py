@@ -259,7 +259,7 @@ def test_weights_of_another_shape_are_refused(backend):
     with backend.compile(networks.network(), CONFIG) as compiled:
         other = networks.network(hidden_sizes=(70, 21)).initial_parameters(0)
         before = compiled.parameters()
-        with pytest.raises(ConfigError, match=r"weights of shapes .* must hold, but got"):
+        with pytest.raises(ConfigError, match=r"parameters of shapes .* must hold, but got"):
             compiled.set_parameters(other)
         for name, w in compiled.parameters().items():
             np.testing.assert_array_equal(w, before[name])

@@ -29,12 +29,12 @@ CONFIG = CompileConfig(networks.N_STEPS)
 
 
 def trained(n_threads: int):
-    """Weights after three batches, of which the last is smaller."""
+    """Parameters after three batches, of which the last is smaller."""
     config = CompileConfig(networks.N_STEPS, n_threads=n_threads)
-    with get("native").compile(networks.network(), config) as compiled:
+    with get("native").compile(networks.learned_network(delays=True), config) as compiled:
         for n in (11, 11, 3):
             events, labels = networks.random_events(n), networks.random_labels(n)
-            compiled.train_batch(events, labels, 1e-2)
+            compiled.train_batch(events, labels, networks.RATES)
         return compiled.parameters()
 
 
@@ -68,10 +68,10 @@ def test_any_graph():
 @pytest.mark.parametrize(
     ("sound", "broken"),
     [
-        ("p.v_thresh * lambda_v + feedback", "0.98f * p.v_thresh * lambda_v + feedback"),
-        ("+ feedback[k - from])", "+ 0.98f * feedback[k - from])"),
-        ("/ tape.slope[k]", "/ (1.02f * tape.slope[k])"),
-        ("const Vector new_v = p.alpha * lambda_v;", "const Vector new_v = lambda_v;"),
+        ("k.v_thresh(j) * lambda_v + feedback", "0.98f * k.v_thresh(j) * lambda_v + feedback"),
+        ("+ feedback[s - from])", "+ 0.98f * feedback[s - from])"),
+        ("/ tape.slope[s]", "/ (1.02f * tape.slope[s])"),
+        ("const Vector new_v = c.alpha(i) * lambda_v;", "const Vector new_v = lambda_v;"),
     ],
 )
 def test_a_broken_jump_is_noticed(sound, broken, monkeypatch):
@@ -158,7 +158,7 @@ def test_narrower_vectors(flags, monkeypatch, tmp_path):
     compiler = " ".join(build.find_compiler())
     monkeypatch.setenv("CXX", f"{compiler} {flags}")
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
-    network = networks.network()
+    network = networks.learned_network(delays=True)
     events, labels = networks.random_events(4), networks.random_labels(4)
     expected = Reference(network, CONFIG).gradient(events, labels)
     with get("native").compile(network, CONFIG) as compiled:

@@ -1,20 +1,24 @@
 """Descriptions of networks that EventProp cannot be derived for are refused, with the reason."""
 
+import numpy as np
 import pytest
 
 from shd_genn.config import Config, ModelConfig
 from shd_genn.errors import ConfigError
 from shd_genn.model import build_network
 from shd_genn.network import (
+    Clipped,
     Connection,
     Dense,
     Exponential,
+    Gamma,
     LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
     Normal,
     Population,
     SpikeInput,
+    Trainable,
     Uniform,
 )
 from shd_genn.readouts import READOUTS
@@ -26,6 +30,11 @@ OUTPUT = Population("output", LeakyIntegrate(), 2)
 
 def connect(source, target, tau=5.0):
     return Connection(source, target, Dense(Normal()), Exponential(tau))
+
+
+def delayed(delay, max_delay_steps, train_delay=False):
+    parts = INPUT, HIDDEN, Dense(Normal()), Exponential(5.0)
+    return Connection(*parts, delay, max_delay_steps, train_delay)
 
 
 CHAIN = (connect(INPUT, HIDDEN), connect(HIDDEN, OUTPUT))
@@ -46,11 +55,6 @@ CHAIN = (connect(INPUT, HIDDEN), connect(HIDDEN, OUTPUT))
             (INPUT, HIDDEN, OUTPUT),
             (*CHAIN, connect(HIDDEN, HIDDEN, 7.0)),
             r"one tau_syn for all connections into population hidden must hold, but got \[5",
-        ),
-        (
-            (INPUT, HIDDEN, OUTPUT),
-            (connect(INPUT, HIDDEN, 20.0), CHAIN[1]),
-            r"tau_mem != tau_syn of population hidden must hold, but got tau_mem 20\.0, tau_syn 20",
         ),
     ],
 )
@@ -76,6 +80,17 @@ def test_impossible_networks(populations, connections, message):
         (lambda: Exponential(0.0), "0 < tau_syn"),
         (lambda: Normal(0.0, -1.0), "0 <= sd of Normal"),
         (lambda: Uniform(2.0, 1.0), "low <= high of Uniform"),
+        (lambda: LeakyIntegrateFire(Gamma(3, 7)), r"0 < the lowest possible tau_mem .* Clipped"),
+        (lambda: LeakyIntegrateFire(Trainable(20.0)), "0 < the lowest possible tau_mem"),
+        (lambda: LeakyIntegrateFire(20.0, Normal(1, 0.1)), "0 < the lowest possible v_thresh"),
+        (lambda: Exponential(Clipped(Gamma(3, 2), 0.0)), "0 < the lowest possible tau_syn"),
+        (lambda: Trainable(2.0, low=3.0), "low <= initial <= high of Trainable .* initial 2.0"),
+        (lambda: Clipped(Gamma(3, 2), 2.0, 1.0), "low <= high of Clipped"),
+        (lambda: Gamma(0.0), "0 < shape of Gamma < inf"),
+        (lambda: delayed(Uniform(0, 9), 8), "0 <= delay <= max_delay_steps .* input_hidden"),
+        (lambda: delayed(-1.0, 8), "0 <= delay <= max_delay_steps .* delay -1.0"),
+        (lambda: delayed(Normal(3, 1), 8), r"0 <= delay <= max_delay_steps .* clip what is drawn"),
+        (lambda: delayed(0.0, 0, True), "0 < max_delay_steps .* whose delays are learned"),
         (lambda: Population("a b", SpikeInput(), 3), "must be a Python identifier"),
         (lambda: Population("a", SpikeInput(), 0), "1 <= size of population a"),
     ],
@@ -89,6 +104,36 @@ def test_weights_depend_on_seed_and_name_only():
     small = Network((INPUT, HIDDEN, OUTPUT), CHAIN).initial_parameters(1)
     more = Network((INPUT, HIDDEN, OUTPUT), (connect(HIDDEN, HIDDEN), *CHAIN)).initial_parameters(1)
     assert (small["hidden_output"] == more["hidden_output"]).all()
+
+
+def test_drawn_parameters_have_their_distribution():
+    """Gamma(3, tau/3), clipped, as the papers draw them; each key has draws of its own."""
+    tau = Clipped(Gamma(3, 20 / 3), 3.0, 60.0)
+    many = Population("hidden", LeakyIntegrateFire(tau, Trainable(tau, 5.0, 50.0)), 5000)
+    network = Network((INPUT, many, OUTPUT), (connect(INPUT, many), connect(many, OUTPUT)))
+    drawn = network.initial_parameters(0)
+    tau_mem, v_thresh = drawn["hidden.tau_mem"], drawn["hidden.v_thresh"]
+    assert tau_mem.dtype == np.float32 and tau_mem.shape == (5000,)
+    assert (tau_mem.min(), tau_mem.max()) == (3.0, 60.0) and (tau_mem != v_thresh).any()
+    assert (v_thresh.min(), v_thresh.max()) == (5.0, 50.0)
+    # sd of Gamma: 20/√3; the mean of 5000 has a standard error of 0.16, clipping moves it by 0.1
+    assert abs(tau_mem.mean() - 20) < 0.8 and abs(tau_mem.std() - 20 / np.sqrt(3)) < 0.8
+    trained = {p.key: p.trained for p in network.parameters}
+    assert not trained["hidden.tau_mem"] and trained["hidden.v_thresh"]
+
+
+def test_parameters_out_of_bounds_are_refused():
+    hidden = Population("hidden", LeakyIntegrateFire(Trainable(20.0, 3.0)), 4)
+    network = Network((INPUT, hidden, OUTPUT), (connect(INPUT, hidden), connect(hidden, OUTPUT)))
+    parameters = network.initial_parameters(0)
+    network.check_parameters(parameters)
+    network.check_parameters({k: a for k, a in parameters.items() if "." not in k})
+    with pytest.raises(ConfigError, match=r"3.0 <= parameters hidden.tau_mem <= inf .* got 2.0 to"):
+        network.check_parameters(parameters | {"hidden.tau_mem": np.float32([2, 20, 20, 20])})
+    with pytest.raises(ConfigError, match="parameters of shapes"):
+        network.check_parameters(parameters | {"hidden.v_thresh": np.ones(4, np.float32)})
+    with pytest.raises(ConfigError, match="parameters of shapes"):
+        network.check_parameters({"hidden.tau_mem": parameters["hidden.tau_mem"]})
 
 
 def build(**model):

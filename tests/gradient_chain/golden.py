@@ -41,8 +41,11 @@ class Golden:
     def short_names(self) -> list[str]:
         return [short for short in CONNECTIONS if f"W_{short}0" in self.arrays]
 
-    def weights(self) -> dict[str, np.ndarray]:
-        return {CONNECTIONS[s]: self.arrays[f"W_{s}0"] for s in self.short_names}
+    def parameters(self) -> dict[str, np.ndarray]:
+        parameters = {CONNECTIONS[s]: self.arrays[f"W_{s}0"] for s in self.short_names}
+        if "D_ih" in self.arrays:
+            parameters["input_hidden.delay"] = self.arrays["D_ih"].astype(np.float32)
+        return parameters
 
     def events(self) -> Events:
         return Events.of(
@@ -60,7 +63,10 @@ class Golden:
 
     def gradient(self, trial: int) -> dict[str, np.ndarray]:
         """Recorded gradient of a trial: mlGeNN has it ready one batch later."""
-        return {CONNECTIONS[s]: self.arrays[f"grad_{s}"][trial + 1] for s in self.short_names}
+        gradient = {CONNECTIONS[s]: self.arrays[f"grad_{s}"][trial + 1] for s in self.short_names}
+        if "delaygrad_ih" in self.arrays:
+            gradient["input_hidden.delay"] = self.arrays["delaygrad_ih"][trial + 1]
+        return gradient
 
     def has_spikes_in_last_step(self, trial: int) -> bool:
         """Such a spike stalls mlGeNN's backward pass; its recorded gradient is wrong."""
@@ -76,7 +82,8 @@ def load(name: str) -> Golden:
     inputs = Population("input", SpikeInput(), s["NI"])
     hidden = Population("hidden", LeakyIntegrateFire(s["tau_mem"], s["v_thresh"]), s["NH"])
     output = Population("output", LeakyIntegrate(s["tau_mem_out"], s["readout"]), s["NO"])
-    connections = [Connection(inputs, hidden, drawn, synapse)]
+    late = {"max_delay_steps": 12, "train_delay": True} if "D_ih" in arrays else {}
+    connections = [Connection(inputs, hidden, drawn, synapse, **late)]
     if s["recurrent"]:
         connections.append(Connection(hidden, hidden, drawn, synapse))
     connections.append(Connection(hidden, output, drawn, synapse))

@@ -13,11 +13,12 @@ pytestmark = pytest.mark.skipif(
     not golden.FOLDER.is_dir(), reason="needs the golden data of mlGeNN in ../shared/golden"
 )
 
-# rec_ring_overflow records mlGeNN's loss of spikes beyond its buffer, which is not copied here, and
-# ff_delay has delays: both are compared only as far as they are the same thing.
+# rec_ring_overflow records mlGeNN's loss of spikes beyond its buffer, which is not copied here: it
+# is compared only as far as it is the same thing.
 FROZEN = [
     "ff_noreg",
     "ff_reg",
+    "ff_delay",
     "rec_noreg",
     "rec_reg",
     "rec_avg_var",
@@ -38,7 +39,7 @@ NATIVE_TOLERANCE = 1e-4
 
 def mlgenn_trials(g):
     """Every recorded trial, forward, with mlGeNN's currents that run on from trial to trial."""
-    weights, running = g.weights(), None
+    weights, running = g.parameters(), None
     for t in range(g.n_trials):
         inputs = steps_of_input(*g.events().sample(t), g.config)
         trial = forward(g.network, g.config, weights, inputs, running, cut_last_current=True)
@@ -74,7 +75,7 @@ def test_reference_gradients_are_those_of_mlgenn(name):
         counts = trial.counts(g.network.hidden[0])[np.newaxis]
         jumps = {"hidden": regulariser_jump(counts, g.config.regulariser).astype(np.float32)}
         _, drive = cross_entropy(trial.readout[np.newaxis], g.arrays["labels"][t : t + 1])
-        gradient = backward(g.network, g.config, g.weights(), trial, drive[0], jumps)
+        gradient = backward(g.network, g.config, g.parameters(), trial, drive[0], jumps)
         for key, recorded in g.gradient(t).items():
             error = np.abs(gradient[key] - recorded).max()
             assert error <= GRADIENT_TOLERANCE * np.abs(recorded).max(), (t, key)
@@ -88,7 +89,7 @@ def test_native_is_reference_on_the_golden_networks(name):
     reference = Reference(g.network, g.config, np.float32)
     native = get("native").compile(g.network, g.config)
     for backend in (reference, native):
-        backend.set_parameters(g.weights())
+        backend.set_parameters(g.parameters())
     events, labels = g.events(), g.arrays["labels"]
     ours, theirs = native.record(events), reference.record(events)
     for population in ("input", "hidden"):

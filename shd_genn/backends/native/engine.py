@@ -20,8 +20,9 @@ from shd_genn.backends import (
     rate_of,
 )
 from shd_genn.backends.native.build import load_library
-from shd_genn.backends.native.lower import Plan, PopulationPlan, lower
+from shd_genn.backends.native.lower import CONSTANTS, ConnectionPlan, PopulationPlan, lower
 from shd_genn.backends.native.render import render
+from shd_genn.backends.native.store import FloatArray, ParameterStore
 from shd_genn.cores import available_cores
 from shd_genn.errors import require
 from shd_genn.events import Events
@@ -32,8 +33,6 @@ from shd_genn.readouts import drive_weights, read_weights
 EVALUATION_BATCH = 256
 """Trials a forward pass takes at a time when nothing is learned from them."""
 
-FloatArray = NDArray[np.float32]
-
 
 class _Population(ctypes.Structure):
     """`Population` of population.h."""
@@ -41,9 +40,8 @@ class _Population(ctypes.Structure):
     _fields_ = (
         ("size", ctypes.c_int32),
         ("padded", ctypes.c_int32),
-        *((name, ctypes.c_float) for name in ("alpha", "beta", "gain", "adjoint_gain")),
-        ("tau_syn", ctypes.c_float),
-        ("v_thresh", ctypes.c_float),
+        *((name, ctypes.c_float) for name in CONSTANTS[:6]),
+        ("own", ctypes.c_void_p),
     )
 
 
@@ -52,7 +50,7 @@ class _Connection(ctypes.Structure):
 
     _fields_ = (
         ("weights", ctypes.c_void_p),
-        ("gradient", ctypes.c_void_p),
+        ("steps", ctypes.c_void_p),
         ("stride", ctypes.c_int64),
     )
 
@@ -79,10 +77,7 @@ class NativeEngine:
         self._plan = lower(network, config)
         self._library = _declare(load_library(render(self._plan), "engine"))
         self._step = 0
-        shapes = [_padded_shape(self._plan, i) for i in range(len(self._plan.connections))]
-        self._weights, self._gradients, self._m, self._v = (
-            [_aligned_zeros(shape) for shape in shapes] for _ in range(4)
-        )
+        self._store = ParameterStore(network, config.dt_ms)
         self._handle: int | None = self._create()
         self.set_parameters(network.initial_parameters(config.seed))
 
@@ -95,13 +90,9 @@ class NativeEngine:
             readout, config.n_steps, config.dt_ms, self.network.tau_mem_out
         ).astype(np.float32)
         handle = self._library.engine_create(
-            (_Population * len(plan.populations))(*map(_population, plan.populations)),
-            (_Connection * len(plan.connections))(
-                *(
-                    _Connection(w.ctypes.data, g.ctypes.data, w.shape[1])
-                    for w, g in zip(self._weights, self._gradients, strict=True)
-                )
-            ),
+            (_Population * len(plan.populations))(*map(self._population, plan.populations)),
+            (_Connection * len(plan.connections))(*map(self._connection, plan.connections)),
+            self._store.structures(),
             config.n_steps,
             config.dt_ms,
             read.ctypes.data,
@@ -109,6 +100,19 @@ class NativeEngine:
             n_threads,
         )
         return int(handle)
+
+    def _population(self, plan: PopulationPlan) -> _Population:
+        own = self._store.constants.get(plan.name)
+        return _Population(
+            plan.size,
+            plan.padded,
+            *(plan.constants or [0.0] * 6),
+            None if own is None else own.ctypes.data,
+        )
+
+    def _connection(self, plan: ConnectionPlan) -> _Connection:
+        w, steps = self._store.values[plan.name], self._store.delay_steps.get(plan.name)
+        return _Connection(w.ctypes.data, None if steps is None else steps.ctypes.data, w.shape[1])
 
     def __enter__(self) -> Self:
         """Nothing to do: it is ready when made."""
@@ -139,24 +143,25 @@ class NativeEngine:
         """One update of all that is learned; the result is that of the parameters before it."""
         result = self._backward(events, labels)
         adam = self.config.adam
+        rates = np.array([rate_of(learning_rate, p.key) for p in self._store.learned])
         self._step += 1
+        rates = (rates / (1 - adam.beta1**self._step)).astype(np.float32)
         self._library.engine_adam(
             self._handle,
-            _pointers(self._m),
-            _pointers(self._v),
             adam.beta1,
             adam.beta2,
             adam.epsilon,
-            rate_of(learning_rate, self.network.connections[0].name) / (1 - adam.beta1**self._step),
+            rates.ctypes.data,
             1 / (1 - adam.beta2**self._step),
         )
+        self._store.update_constants()
         return result
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
         """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
         self._backward(events, labels)
         scale = np.float32(gradient_scale(self.network, self.config.n_steps))
-        return {name: scale * g for name, g in self._unpadded(self._gradients).items()}
+        return {name: scale * g for name, g in self._gradients().items()}
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
@@ -193,7 +198,7 @@ class NativeEngine:
 
     def parameters(self) -> Parameters:
         """A copy of all parameters."""
-        return {name: array.copy() for name, array in self._unpadded(self._weights).items()}
+        return {key: a.copy() for key, a in self._store.unpadded(self._store.values).items()}
 
     def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
         """Replace the weights, and those other parameters that are given.
@@ -202,22 +207,21 @@ class NativeEngine:
             ConfigError: if they are not of this network.
         """
         self.network.check_parameters(parameters)
-        for name, array in self._unpadded(self._weights).items():
-            array[...] = parameters[name]
+        self._store.set(parameters)
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
         """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
         state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
-        for prefix, arrays in (("m", self._m), ("v", self._v)):
-            for name, array in self._unpadded(arrays).items():
+        for prefix, arrays in (("m", self._store.m), ("v", self._store.v)):
+            for name, array in self._store.unpadded(arrays).items():
                 state[f"{prefix}_{name}"] = array.copy()
         return state
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Replace the optimiser's state; moments that are not given become 0."""
         self._step = int(state["step"])
-        for prefix, arrays in (("m", self._m), ("v", self._v)):
-            for name, array in self._unpadded(arrays).items():
+        for prefix, arrays in (("m", self._store.m), ("v", self._store.v)):
+            for name, array in self._store.unpadded(arrays).items():
                 array[...] = state.get(f"{prefix}_{name}", 0)
 
     def kernel_times(self) -> dict[str, float]:
@@ -305,29 +309,8 @@ class NativeEngine:
         steps = np.repeat(np.arange(self.config.n_steps), np.diff(begin))
         return steps * self.config.dt_ms, neurons
 
-    def _unpadded(self, arrays: list[FloatArray]) -> Parameters:
-        """Views of padded arrays, by connection name."""
-        return {
-            c.name: array[:, : c.shape[1]]
-            for c, array in zip(self.network.connections, arrays, strict=True)
-        }
-
-
-def _population(plan: PopulationPlan) -> _Population:
-    return _Population(*(getattr(plan, name) for name, *_ in _Population._fields_))
-
-
-def _padded_shape(plan: Plan, connection: int) -> tuple[int, int]:
-    edge = plan.connections[connection]
-    return plan.populations[edge.source].size, plan.populations[edge.target].padded
-
-
-def _aligned_zeros(shape: tuple[int, int]) -> FloatArray:
-    """Zeros whose rows start on cache lines."""
-    size = shape[0] * shape[1]
-    raw = np.zeros(size + 16, np.float32)
-    start = -raw.ctypes.data % 64 // 4
-    return raw[start : start + size].reshape(shape)
+    def _gradients(self) -> Parameters:
+        return self._store.unpadded(self._store.gradients)
 
 
 def _pointers(arrays: list[Any]) -> ctypes.Array[ctypes.c_void_p]:
@@ -339,12 +322,12 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Tell ctypes the entry points' types."""
     pointer, c_int, c_float = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
     signatures = {
-        "engine_create": [pointer, pointer, c_int, c_float, pointer, pointer, c_int],
+        "engine_create": [pointer] * 3 + [c_int, c_float, pointer, pointer, c_int],
         "engine_destroy": [pointer],
         "engine_forward": [pointer] * 4 + [c_int] + [pointer] * 3,
         "engine_spikes": [pointer, c_int, c_int, pointer, pointer],
         "engine_backward": [pointer, c_int, pointer, pointer],
-        "engine_adam": [pointer] * 3 + [c_float] * 5,
+        "engine_adam": [pointer] + [c_float] * 3 + [pointer, c_float],
     }
     for name, argument_types in signatures.items():
         function = getattr(library, name)

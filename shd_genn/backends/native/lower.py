@@ -3,50 +3,89 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from shd_genn.backends import CompileConfig
-from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network, Population, SpikeInput
+from shd_genn.backends.eventprop import constants_of
+from shd_genn.initialisers import Parameter
+from shd_genn.network import (
+    Kind,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    Population,
+    SpikeInput,
+    kind_of,
+)
 from shd_genn.readouts import READOUTS, Form
 
 STRIP = 64
 """Neurons that the kernels walk at a time (simd.h); arrays are padded to whole strips."""
 
 
+CONSTANTS = (
+    *("alpha", "beta", "gain", "adjoint_gain", "tau_syn", "v_thresh"),
+    *("by_syn_ratio", "tau_mem", "by_mem_unit", "by_syn_unit"),
+)
+"""Those of `Own` of population.h, in order; the first six are those of `Alike`."""
+
+
 @dataclass(frozen=True)
 class PopulationPlan:
-    """A population as the kernels see it; see `Population` of population.h for the constants."""
+    """A population as the kernels see it.
+
+    Attributes:
+        constants: The first six of `CONSTANTS`, if all neurons are alike; else none.
+        learned: Kind → its place among `Plan.learned`.
+    """
 
     name: str
     kind: type[SpikeInput | LeakyIntegrateFire | LeakyIntegrate]
     size: int
     padded: int
-    alpha: float = 0.0
-    beta: float = 0.0
-    gain: float = 0.0
-    adjoint_gain: float = 0.0
-    tau_syn: float = 0.0
-    v_thresh: float = 0.0
+    constants: tuple[float, ...] = ()
+    learned: Mapping[Kind, int] = field(default_factory=dict)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all neurons have the same constants, and go on having them."""
+        return len(self.constants) > 0
 
 
 @dataclass(frozen=True)
 class ConnectionPlan:
-    """A connection between two populations, given by their numbers."""
+    """A connection between two populations, given by their numbers.
+
+    Attributes:
+        delayed: Whether its synapses have delays.
+        learned_delay: The place of its delays among `Plan.learned`; None if they are fixed.
+    """
 
     name: str
     source: int
     target: int
+    delayed: bool
+    learned_delay: int | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A network as numbers: what `render` writes code for and `engine` fills in."""
+    """A network as numbers: what `render` writes code for and `engine` fills in.
+
+    Attributes:
+        learned: What is learned, in order: what synapses have, then what neurons have.
+    """
 
     populations: tuple[PopulationPlan, ...]
     connections: tuple[ConnectionPlan, ...]
     input: int
     output: int
     form: Form
+    learned: tuple[Parameter, ...]
 
     @property
     def spiking(self) -> tuple[int, ...]:
@@ -63,38 +102,63 @@ class Plan:
 
 
 def lower(network: Network, config: CompileConfig) -> Plan:
-    """Number the parts of a network and work out their constants."""
+    """Number the parts of a network and work out the constants that are fixed."""
     number = {population.name: i for i, population in enumerate(network.populations)}
+    learned = tuple(p for p in network.parameters if p.trained)
+    place = {p.key: i for i, p in enumerate(learned)}
     return Plan(
-        populations=tuple(_lower_population(network, p, config) for p in network.populations),
+        populations=tuple(
+            _lower_population(network, p, config, place) for p in network.populations
+        ),
         connections=tuple(
-            ConnectionPlan(c.name, number[c.source.name], number[c.target.name])
+            ConnectionPlan(
+                c.name,
+                number[c.source.name],
+                number[c.target.name],
+                c.delayed,
+                place.get(f"{c.name}.delay"),
+            )
             for c in network.connections
         ),
         input=number[network.input.name],
         output=number[network.output.name],
         form=READOUTS[network.readout].form,
+        learned=learned,
     )
+
+
+def constants(
+    network: Network,
+    population: Population,
+    parameters: Mapping[str, NDArray[np.floating]],
+    dt_ms: float,
+) -> NDArray[np.float64]:
+    """`CONSTANTS` of each neuron of a population, (constants, neurons)."""
+    k = constants_of(network, population, parameters, dt_ms)
+    rows = {
+        "gain": (1 - k.alpha) * k.scale,
+        "adjoint_gain": k.cross,
+        "by_syn_ratio": k.d_scale / (k.scale * k.d_beta),
+        "by_mem_unit": k.d_alpha / (1 - k.alpha),
+        "by_syn_unit": (1 - k.alpha) * k.scale * k.d_beta,
+    }
+    return np.array([rows[name] if name in rows else getattr(k, name) for name in CONSTANTS])
+
+
+def padded(size: int) -> int:
+    """A number of neurons, rounded up to whole strips."""
+    return math.ceil(size / STRIP) * STRIP
 
 
 def _lower_population(
-    network: Network, population: Population, config: CompileConfig
+    network: Network, population: Population, config: CompileConfig, place: Mapping[str, int]
 ) -> PopulationPlan:
-    neuron = population.neuron
-    padded = math.ceil(population.size / STRIP) * STRIP
+    name, neuron, size = population.name, population.neuron, population.size
     if isinstance(neuron, SpikeInput):
-        return PopulationPlan(population.name, SpikeInput, population.size, padded)
-    tau_mem, tau_syn = neuron.tau_mem, network.tau_syn(population)
-    alpha, beta = math.exp(-config.dt_ms / tau_mem), math.exp(-config.dt_ms / tau_syn)
-    return PopulationPlan(
-        name=population.name,
-        kind=type(neuron),
-        size=population.size,
-        padded=padded,
-        alpha=alpha,
-        beta=beta,
-        gain=(1 - alpha) * tau_syn / config.dt_ms * (1 - beta),
-        adjoint_gain=tau_mem / (tau_mem - tau_syn) * (alpha - beta),
-        tau_syn=tau_syn,
-        v_thresh=neuron.v_thresh if isinstance(neuron, LeakyIntegrateFire) else math.inf,
-    )
+        return PopulationPlan(name, SpikeInput, size, padded(size))
+    own = [p.key for p in network.parameters if p.key.startswith(f"{name}.")]
+    of_first: tuple[float, ...] = ()
+    if not own:
+        of_first = tuple(constants(network, population, {}, config.dt_ms)[:6, 0].tolist())
+    learned = {kind_of(key): place[key] for key in own if key in place}
+    return PopulationPlan(name, type(neuron), size, padded(size), of_first, learned)

@@ -7,6 +7,7 @@ from string import Template
 
 from shd_genn.backends.native.build import assemble
 from shd_genn.backends.native.lower import Plan
+from shd_genn.network import Kind
 from shd_genn.readouts import Form
 
 KERNELS = Path(__file__).parent / "kernels"
@@ -19,11 +20,23 @@ READ: dict[Form, str] = {
     "max": "read_max(pop[OUTPUT], state[OUTPUT], step, trial.readout);",
     "first_spike": "read_first_spikes(tape[OUTPUT], step, dt_ms, trial.readout);",
 }
+# What it keeps of an output whose time constants are learned.
+KEEP: dict[Form, str] = {
+    "weighted": "keep_sensitivity<true>(pop[OUTPUT], state[OUTPUT], 0, drive_weight[step], "
+    "trial.readout);",
+    "each_step": "keep_sensitivity<false>(pop[OUTPUT], state[OUTPUT], step, 1, trial.readout);",
+    "max": "keep_sensitivity<false>(pop[OUTPUT], state[OUTPUT], step, 1, trial.readout);",
+    "first_spike": "keep_sensitivity<false>(pop[OUTPUT], state[OUTPUT], 0, 1, trial.readout);",
+}
 DRIVE: dict[Form, str] = {
     "weighted": "drive[j] * drive_weight[step]",
     "each_step": "drive[step * pop[OUTPUT].size + j] * drive_weight[step]",
     "max": "step == trial.readout.step[j] ? drive[j] * drive_weight[step] : 0",
 }
+
+
+NEURON_KINDS: tuple[Kind, ...] = ("tau_mem", "tau_syn", "v_thresh")
+"""What can be learned of neurons, in the order of `Own` and `OwnGradient` of population.h."""
 
 
 def render(plan: Plan) -> str:
@@ -42,13 +55,18 @@ def render(plan: Plan) -> str:
         input=plan.input,
         output=plan.output,
         output_spikes="true" if plan.output in plan.spiking else "false",
+        sensitivity_rows=_sensitivity_rows(plan),
         drives="n_steps * pop[OUTPUT].size" if plan.form == "each_step" else "pop[OUTPUT].size",
-        sources=", ".join(str(c.source) for c in plan.connections),
+        n_learned=len(plan.learned),
+        n_synaptic=sum(len(p.shape) == 2 for p in plan.learned),
+        send_inputs=_send_inputs(plan),
         forward=_forward(plan),
         kick=_kick(plan),
         feedback=_feedback(plan),
         adjoint=_adjoint(plan),
         jumps=_jumps(plan),
+        remember=_remember(plan),
+        late_targets=", ".join(map(str, _late_targets(plan))),
         gradients=_gradients(plan),
     )
     return assemble(source, KERNELS)
@@ -67,24 +85,101 @@ def _forward(plan: Plan) -> str:
             lines.append(f"    tape[{p}].reserve(pop[{p}].padded);")
         lines.append(f"    const Arrivals in[] = {{{_arrivals(plan, p)}}};")
         if p in plan.spiking:
-            lines.append(f"    lif_step(pop[{p}], state[{p}], in, step, tape[{p}]);")
+            lines.append(f"    lif_step({_neurons(plan, p)}, state[{p}], in, step, tape[{p}]);")
         else:
-            lines.append(f"    li_step(pop[{p}], state[{p}], in);")
+            lines.append(f"    li_step({_neurons(plan, p)}, state[{p}], in);")
         if p == plan.output:
             lines.append(f"    {READ[plan.form]}")
+            if plan.populations[p].learned:
+                lines.append(f"    {KEEP[plan.form]}")
+        for i in plan.outputs_of(p):
+            c = plan.connections[i]
+            if c.delayed:
+                ends = f"con[{i}], tape[{p}], pop[{c.target}]"
+                lines.append(f"    send({ends}, step, n_steps, under_way[{i}]);")
         lines.append("}")
     return _block(lines, 12)
 
 
+def _send_inputs(plan: Plan) -> str:
+    """What is under way at the start: all spikes of the input, and none of the others."""
+    lines = []
+    for i, c in enumerate(plan.connections):
+        if not c.delayed:
+            continue
+        lines += [
+            f"if (!under_way[{i}]) under_way[{i}] = make_history(pop[{c.target}], n_steps);",
+            f"send_inputs(con[{i}], tape[INPUT], pop[INPUT], pop[{c.target}], n_steps,"
+            f" scratches[thread], under_way[{i}]);"
+            if c.source == plan.input
+            else f"clear(under_way[{i}], int64_t(pop[{c.target}].padded) * n_steps);",
+        ]
+    return _block(lines, 8)
+
+
+def _late_targets(plan: Plan) -> list[int]:
+    """Populations that connections with delays end in."""
+    return sorted({c.target for c in plan.connections if c.delayed})
+
+
+def _remember(plan: Plan) -> str:
+    lines = [
+        f"remember(pop[{p}], state[{p}], step, differences[{p}]);" for p in _late_targets(plan)
+    ]
+    return _block(lines, 12)
+
+
+def _neurons(plan: Plan, population: int) -> str:
+    """How the kernels get at a population's constants."""
+    p = plan.populations[population]
+    if p.alike:
+        return f"Alike{{pop[{population}]}}"
+    flags = ", ".join(str(kind in p.learned).lower() for kind in NEURON_KINDS)
+    return f"Own<{flags}>{{pop[{population}]}}"
+
+
+def _own_gradient(plan: Plan, population: int) -> str:
+    places = [plan.populations[population].learned.get(kind) for kind in NEURON_KINDS]
+    pointers = ["nullptr" if i is None else f"gradient[{i}].get()" for i in places]
+    return f"OwnGradient{{{', '.join(pointers)}}}"
+
+
+def _sensitivity_rows(plan: Plan) -> str:
+    if not plan.populations[plan.output].learned:
+        return "0"
+    return "1" if plan.form in ("weighted", "first_spike") else "n_steps"
+
+
+def _li_learn(plan: Plan, row: str) -> list[str]:
+    """What is learned of an output that does not spike."""
+    return [
+        f"li_learn({_neurons(plan, plan.output)}, output_drive.get(), {row}, dt_ms, trial.readout,",
+        f"         {_own_gradient(plan, plan.output)});",
+    ]
+
+
 def _kick(plan: Plan) -> str:
-    if plan.output not in plan.spiking:
-        return ""
-    return _block(["kick_silent(pop[OUTPUT], state[OUTPUT], drive, n_steps, trial.readout);"], 8)
+    """What happens to the output before the backward pass."""
+    o = plan.output
+    if o not in plan.spiking:
+        if plan.form != "weighted" or not plan.populations[o].learned:
+            return ""
+        start = "std::copy_n(drive, pop[OUTPUT].size, output_drive.get());"
+        return _block([start, *_li_learn(plan, "0")], 8)
+    return _block(
+        [
+            f"kick_silent({_neurons(plan, o)}, state[{o}], drive, n_steps, trial.readout,",
+            f"            {_own_gradient(plan, o)});",
+        ],
+        8,
+    )
 
 
 def _arrivals(plan: Plan, population: int) -> str:
     return ", ".join(
-        f"arrivals(con[{c}], tape[{plan.connections[c].source}], step)"
+        f"late_arrivals(under_way[{c}], pop[{population}], step)"
+        if plan.connections[c].delayed
+        else f"arrivals(con[{c}], tape[{plan.connections[c].source}], step)"
         for c in plan.inputs_of(population)
     )
 
@@ -100,7 +195,12 @@ def _feedback(plan: Plan) -> str:
         ]
         for c in plan.outputs_of(p):
             t = plan.connections[c].target
-            lines.append(f"    caused += spike_feedback(con[{c}], pop[{t}], state[{t}], neuron);")
+            lines.append(
+                f"    caused += late_feedback(con[{c}], pop[{t}], differences[{t}], neuron, step, "
+                "n_steps);"
+                if plan.connections[c].delayed
+                else f"    caused += spike_feedback(con[{c}], pop[{t}], state[{t}], neuron);"
+            )
         if p == plan.output:
             lines.append("    if (trial.readout.step[neuron] == step) caused += drive[neuron];")
         lines += [f"    feedback[{p}].push_back(caused);", "}"]
@@ -113,21 +213,25 @@ def _adjoint(plan: Plan) -> str:
         lines += [
             "for (int j = 0; j < pop[OUTPUT].size; j++)",
             f"    output_drive.get()[j] = {DRIVE[plan.form]};",
-            f"li_adjoint(pop[{o}], state[{o}], output_drive.get(), step, n_steps, "
+            f"li_adjoint({_neurons(plan, o)}, state[{o}], output_drive.get(), step, n_steps, "
             f"history[{o}].get());",
         ]
+        if plan.populations[o].learned and plan.form != "weighted":
+            lines += _li_learn(plan, "step")
     lines += [
-        f"lif_adjoint(pop[{p}], state[{p}], step, n_steps, history[{p}].get());"
+        f"lif_adjoint({_neurons(plan, p)}, state[{p}], step, n_steps, history[{p}].get());"
         for p in plan.spiking
     ]
     return _block(lines, 12)
 
 
 def _jumps(plan: Plan) -> str:
-    lines = [
-        f"lif_jumps(pop[{p}], state[{p}], tape[{p}], step, feedback[{p}], regulariser[{p}]);"
-        for p in plan.spiking
-    ]
+    lines = []
+    for p in plan.spiking:
+        lines += [
+            f"lif_jumps({_neurons(plan, p)}, state[{p}], tape[{p}], step, feedback[{p}],",
+            f"          regulariser[{p}], {_own_gradient(plan, p)});",
+        ]
     return _block(lines, 12)
 
 
@@ -135,6 +239,15 @@ def _gradients(plan: Plan) -> str:
     lines = []
     for i, c in enumerate(plan.connections):
         s, t = c.source, c.target
+        if c.delayed:
+            learns, place = c.learned_delay is not None, c.learned_delay
+            lines += [
+                f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
+                f"    con[{i}], trial.tape[{s}], pop[{s}], pop[{t}], history[{t}],",
+                f"    differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}].get(),",
+                f"    {f'gradient[{place}].get()' if learns else 'nullptr'}, first);",
+            ]
+            continue
         lines += [
             f"add_gradient(trial.tape[{s}], pop[{s}], pop[{t}], history[{t}].get(),  // {c.name}",
             f"             n_steps, gradient[{i}].get(), con[{i}].stride, first);",

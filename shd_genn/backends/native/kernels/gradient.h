@@ -38,13 +38,28 @@ inline void sum_parts(float* __restrict total, const float* const* parts, int n_
     }
 }
 
-// Adam with rate1 = learning rate / (1 - beta1^k) and correction2 = 1 / (1 - beta2^k) given.
-inline void adam(float* __restrict w, const float* __restrict g, float* __restrict m,
-                 float* __restrict v, int64_t begin, int64_t end, float beta1, float beta2,
-                 float epsilon, float rate1, float correction2) {
+// An array of parameters that are learned, padded, and its optimiser's state.
+struct Learned {
+    float* value;
+    float* gradient;
+    float* m;
+    float* v;
+    int64_t n;
+    float low, high;  // what values are kept within
+    float rate1;      // learning rate / (1 - beta1^k)
+};
+
+// Adam, with correction2 = 1 / (1 - beta2^k) given.
+inline void adam(const Learned& learned, int64_t begin, int64_t end, float beta1, float beta2,
+                 float epsilon, float correction2) {
+    float *__restrict w = learned.value, *__restrict m = learned.m, *__restrict v = learned.v;
+    const float* __restrict g = learned.gradient;
+    const float rate1 = learned.rate1, low = learned.low, high = learned.high;
     for (int64_t i = begin; i < end; i++) {
         m[i] = beta1 * m[i] + (1 - beta1) * g[i];
         v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
-        w[i] -= rate1 * m[i] / (std::sqrt(v[i] * correction2) + epsilon);
+        const float moved = w[i] - rate1 * m[i] / (std::sqrt(v[i] * correction2) + epsilon);
+        const float raised = moved < low ? low : moved;
+        w[i] = raised > high ? high : raised;
     }
 }

@@ -1,14 +1,17 @@
 #pragma once
 // Leaky integrate-and-fire neurons: forward step and its adjoint.
 
+#include <utility>
+
 #include "population.h"
 
 // x += arrivals;  V = alpha V + (1 - alpha) S x;  if V >= threshold: spike, V = 0;  x *= beta
 // The tape must have room for a spike of every neuron.
-template <int N>
-inline void lif_step(const Population& p, State& state, const Arrivals (&in)[N], int step,
-                     Tape& tape) {
-    for (int offset = 0; offset < p.padded; offset += STRIP) {
+template <class K, int N>
+inline void lif_step(const K& k, State& state, const Arrivals (&in)[N], int step, Tape& tape) {
+    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+        const auto c = k.strip(offset);
+        float* const sensitivity = state.sensitivity.get() + 3 * offset;
         float* const v_strip = state.v.get() + offset;
         float* const x_strip = state.x.get() + offset;
         Vector x[VECTORS];
@@ -16,10 +19,11 @@ inline void lif_step(const Population& p, State& state, const Arrivals (&in)[N],
         add_arrivals(in, offset, x);
         uint64_t spikes = 0;
         for (int i = 0; i < VECTORS; i++) {
-            const Vector v = p.alpha * at(v_strip, i) + p.gain * x[i];
+            const Vector v = c.alpha(i) * at(v_strip, i) + c.gain(i) * x[i];
+            sensitivity_step<K>(c, sensitivity, i, at(v_strip, i), v, x[i]);
             at(v_strip, i) = v;
-            at(x_strip, i) = p.beta * x[i];
-            spikes |= at_least(v, p.v_thresh) << (i * LANES);
+            at(x_strip, i) = c.beta(i) * x[i];
+            spikes |= at_least(v, c.v_thresh(i)) << (i * LANES);
         }
         if (!spikes) continue;
         alignas(64) float x_now[STRIP];  // before its decay
@@ -27,8 +31,13 @@ inline void lif_step(const Population& p, State& state, const Arrivals (&in)[N],
         for (; spikes; spikes &= spikes - 1) {
             const int j = __builtin_ctzll(spikes);
             tape.neuron[tape.count] = offset + j;
-            tape.slope[tape.count++] = x_now[j] - v_strip[j];
+            tape.slope[tape.count] = x_now[j] - v_strip[j];
             v_strip[j] = 0;
+            if constexpr (K::LEARNS_TAU_MEM)
+                tape.by_mem[tape.count] = std::exchange(sensitivity[j], 0.0f);
+            if constexpr (K::LEARNS_TAU_SYN)
+                tape.by_syn[tape.count] = std::exchange(sensitivity[STRIP + j], 0.0f);
+            tape.count++;
         }
     }
     tape.begin[step + 1] = tape.count;
@@ -36,18 +45,20 @@ inline void lif_step(const Population& p, State& state, const Arrivals (&in)[N],
 
 // lambda_I = A (alpha - beta) lambda_V + beta lambda_I;  lambda_V = alpha lambda_V
 // -tau_syn lambda_I goes to the history: a spike that arrives in this step adds it to the gradient.
-inline void lif_adjoint(const Population& p, State& state, int step, int n_steps, float* history) {
-    for (int offset = 0; offset < p.padded; offset += STRIP) {
+template <class K>
+inline void lif_adjoint(const K& k, State& state, int step, int n_steps, float* history) {
+    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+        const auto c = k.strip(offset);
         float* const record = history_at(history, offset, step, n_steps);
         for (int i = 0; i < VECTORS; i++) {
             Vector& lambda_v = at(state.lambda_v.get() + offset, i);
             Vector& lambda_i = at(state.lambda_i.get() + offset, i);
-            const Vector new_i = p.adjoint_gain * lambda_v + p.beta * lambda_i;
-            const Vector new_v = p.alpha * lambda_v;
+            const Vector new_i = c.adjoint_gain(i) * lambda_v + c.beta(i) * lambda_i;
+            const Vector new_v = c.alpha(i) * lambda_v;
             lambda_i = new_i;
             lambda_v = new_v;
             at(state.difference.get() + offset, i) = new_v - new_i;
-            at(record, i) = -p.tau_syn * new_i;
+            at(record, i) = -c.tau_syn(i) * new_i;
         }
     }
 }
@@ -65,13 +76,19 @@ inline float spike_feedback(const Connection& c, const Population& target, const
 }
 
 // The jump at each spike of a step: lambda_V += (threshold lambda_V + feedback) / slope - regulariser.
-inline void lif_jumps(const Population& p, State& state, const Tape& tape, int step,
-                      const std::vector<float>& feedback, const float* regulariser) {
+// Then -tau_mem lambda_V is the derivative of the loss by V at the spike, which what is learned of
+// the neuron had changed (sensitivities.py).
+template <class K>
+inline void lif_jumps(const K& k, State& state, const Tape& tape, int step,
+                      const std::vector<float>& feedback, const float* regulariser,
+                      const OwnGradient& gradient) {
     const int from = tape.begin[step];
-    for (int k = from; k < tape.begin[step + 1]; k++) {
-        const int j = tape.neuron[k];
+    for (int s = from; s < tape.begin[step + 1]; s++) {
+        const int j = tape.neuron[s];
         float& lambda_v = state.lambda_v.get()[j];
-        lambda_v += (p.v_thresh * lambda_v + feedback[k - from]) / tape.slope[k] - regulariser[j];
+        lambda_v += (k.v_thresh(j) * lambda_v + feedback[s - from]) / tape.slope[s] - regulariser[j];
         state.difference.get()[j] = lambda_v - state.lambda_i.get()[j];
+        if constexpr (LEARNS<K>)
+            learn_from(k, j, -k.tau_mem(j) * lambda_v, tape.by_mem[s], tape.by_syn[s], gradient);
     }
 }

@@ -17,11 +17,63 @@ struct Population {
     float adjoint_gain;  // tau_mem / (tau_mem - tau_syn) (alpha - beta): from lambda_V to lambda_I
     float tau_syn;       // ms
     float v_thresh;
+    const float* own;    // where neurons differ: [strip][constant of Own][neuron of the strip]
+};
+
+// How kernels get at a population's constants: the same for all its neurons ...
+struct Alike {
+    static constexpr bool LEARNS_TAU_MEM = false, LEARNS_TAU_SYN = false, LEARNS_V_THRESH = false;
+    const Population& p;
+
+    struct Strip {  // vector i of a strip of neurons; here a number for all of them
+        float alpha_, beta_, gain_, adjoint_gain_, tau_syn_, v_thresh_;
+        float alpha(int) const { return alpha_; }
+        float beta(int) const { return beta_; }
+        float gain(int) const { return gain_; }
+        float adjoint_gain(int) const { return adjoint_gain_; }
+        float tau_syn(int) const { return tau_syn_; }
+        float v_thresh(int) const { return v_thresh_; }
+    };
+    Strip strip(int) const {
+        return {p.alpha, p.beta, p.gain, p.adjoint_gain, p.tau_syn, p.v_thresh};
+    }
+    float v_thresh(int) const { return p.v_thresh; }
+};
+
+// ... or each neuron has its own, of which some are learned.
+template <bool TAU_MEM, bool TAU_SYN, bool V_THRESH>
+struct Own {
+    static constexpr bool LEARNS_TAU_MEM = TAU_MEM, LEARNS_TAU_SYN = TAU_SYN;
+    static constexpr bool LEARNS_V_THRESH = V_THRESH;
+    static constexpr int CONSTANTS = 10;
+    const Population& p;
+
+    struct Strip {
+        const float* constants;
+        const Vector& get(int constant, int i) const { return at(constants + constant * STRIP, i); }
+        const Vector& alpha(int i) const { return get(0, i); }
+        const Vector& beta(int i) const { return get(1, i); }
+        const Vector& gain(int i) const { return get(2, i); }
+        const Vector& adjoint_gain(int i) const { return get(3, i); }
+        const Vector& tau_syn(int i) const { return get(4, i); }
+        const Vector& v_thresh(int i) const { return get(5, i); }
+        const Vector& by_syn_ratio(int i) const { return get(6, i); }
+        const Vector& by_mem_unit(int i) const { return get(8, i); }
+        const Vector& by_syn_unit(int i) const { return get(9, i); }
+    };
+    Strip strip(int offset) const { return {p.own + int64_t(offset) * CONSTANTS}; }
+    float of(int neuron, int constant) const {
+        return strip(neuron / STRIP * STRIP).constants[constant * STRIP + neuron % STRIP];
+    }
+    float v_thresh(int neuron) const { return of(neuron, 5); }
+    float tau_mem(int neuron) const { return of(neuron, 7); }
+    float by_mem_unit(int neuron) const { return of(neuron, 8); }
+    float by_syn_unit(int neuron) const { return of(neuron, 9); }
 };
 
 struct Connection {
-    float* weights;   // [source][stride]
-    float* gradient;  // likewise
+    const float* weights;  // [source][stride]
+    const int32_t* steps;  // likewise: whole steps that spikes take longer; null if none does
     int64_t stride;
 };
 
@@ -57,12 +109,61 @@ inline void clear(const Array& array, int64_t n) {
 struct State {
     Array v, x;
     Array lambda_v, lambda_i;
-    Array difference;  // lambda_v - lambda_i
+    Array difference;   // lambda_v - lambda_i
+    Array sensitivity;  // [strip][V by tau_mem, V by tau_syn, x by tau_syn][neuron of the strip]
 
     explicit State(const Population& p)
         : v(make_array(p.padded)), x(make_array(p.padded)), lambda_v(make_array(p.padded)),
-          lambda_i(make_array(p.padded)), difference(make_array(p.padded)) {}
+          lambda_i(make_array(p.padded)), difference(make_array(p.padded)),
+          sensitivity(make_array(3 * p.padded)) {}
+
+    void rest(const Population& p) {
+        clear(v, p.padded);
+        clear(x, p.padded);
+        clear(sensitivity, 3 * p.padded);
+    }
 };
+
+template <class K>
+constexpr bool LEARNS = K::LEARNS_TAU_MEM || K::LEARNS_TAU_SYN || K::LEARNS_V_THRESH;
+
+// Gradients of what is learned of a population's neurons, null where it is not.
+struct OwnGradient {
+    float* tau_mem;
+    float* tau_syn;
+    float* v_thresh;
+};
+
+// What a change of V at a spike, or in a step, means for what is learned of a neuron. The derivatives
+// of V are in the units of sensitivity_step.
+template <class K>
+inline void learn_from(const K& k, int neuron, float by_voltage, float by_mem, float by_syn,
+                       const OwnGradient& gradient) {
+    if constexpr (K::LEARNS_TAU_MEM)
+        gradient.tau_mem[neuron] += by_voltage * k.by_mem_unit(neuron) * by_mem;
+    if constexpr (K::LEARNS_TAU_SYN)
+        gradient.tau_syn[neuron] += by_voltage * k.by_syn_unit(neuron) * by_syn;
+    if constexpr (K::LEARNS_V_THRESH) gradient.v_thresh[neuron] -= by_voltage;
+}
+
+// The derivatives of V by the neuron's own time constants after a step from V to new_v, with x from
+// before its decay. With V - S x = (V - new_v)/(1 - alpha), the recursions of sensitivities.py are
+// by tau_mem, in units of alpha'/(1 - alpha):   e = alpha e + V - new_v
+// by tau_syn, in units of (1 - alpha) S beta':  e = alpha e + z + S'/(S beta') x;  z = beta z + x
+template <class K, class Strip>
+inline void sensitivity_step(const Strip& c, float* sensitivity, int i, Vector v, Vector new_v,
+                             Vector x) {
+    if constexpr (K::LEARNS_TAU_MEM) {
+        Vector& e = at(sensitivity, i);
+        e = c.alpha(i) * e + (v - new_v);
+    }
+    if constexpr (K::LEARNS_TAU_SYN) {
+        Vector& e = at(sensitivity + STRIP, i);
+        Vector& z = at(sensitivity + 2 * STRIP, i);
+        e = c.alpha(i) * e + z + c.by_syn_ratio(i) * x;
+        z = c.beta(i) * z + x;
+    }
+}
 
 // The spikes of one step, about to arrive through one connection.
 struct Arrivals {

@@ -6,25 +6,35 @@
 // What is read out of the output in one trial, per neuron.
 struct Readout {
     std::vector<float> value;
+    // Derivatives of V, if time constants are learned, see sensitivity_row: of every step; their sum
+    // where all steps have their fixed weight; of an output that spikes, at the end only.
+    Array sensitivity;
     std::vector<int32_t> step;  // of the largest voltage, or of the first spike (n_steps if none)
 
-    void start(const Population& p, float first_value, int first_step) {
+    void start(const Population& p, float first_value, int first_step, int sensitivity_rows) {
         value.assign(p.padded, first_value);
         step.assign(p.padded, first_step);
+        const int64_t n = int64_t(2) * in_vectors(p.size) * sensitivity_rows;
+        if (n && !sensitivity) sensitivity = make_array(n);
+        if (sensitivity_rows == 1) clear(sensitivity, n);
     }
 };
 
 // x += arrivals;  V = alpha V + (1 - alpha) S x;  x *= beta
-template <int N>
-inline void li_step(const Population& p, State& state, const Arrivals (&in)[N]) {
-    for (int offset = 0; offset < p.padded; offset += STRIP) {
+template <class K, int N>
+inline void li_step(const K& k, State& state, const Arrivals (&in)[N]) {
+    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+        const auto c = k.strip(offset);
+        float* const sensitivity = state.sensitivity.get() + 3 * offset;
         Vector x[VECTORS];
         for (int i = 0; i < VECTORS; i++) x[i] = at(state.x.get() + offset, i);
         add_arrivals(in, offset, x);
         for (int i = 0; i < VECTORS; i++) {
             Vector& v = at(state.v.get() + offset, i);
-            v = p.alpha * v + p.gain * x[i];
-            at(state.x.get() + offset, i) = p.beta * x[i];
+            const Vector new_v = c.alpha(i) * v + c.gain(i) * x[i];
+            sensitivity_step<K>(c, sensitivity, i, v, new_v, x[i]);
+            v = new_v;
+            at(state.x.get() + offset, i) = c.beta(i) * x[i];
         }
     }
 }
@@ -50,30 +60,76 @@ inline void read_first_spikes(const Tape& tape, int step, float dt_ms, Readout& 
     }
 }
 
+// Where a row of Readout::sensitivity begins: [V by tau_mem, V by tau_syn][neuron], as few neurons as
+// fill vectors.
+inline float* sensitivity_row(const Population& p, const Readout& readout, int row) {
+    return readout.sensitivity.get() + int64_t(2) * in_vectors(p.size) * row;
+}
+
+// Set a row to the derivatives of V, or add them, with a weight.
+template <bool ADD>
+inline void keep_sensitivity(const Population& p, const State& state, int row, float weight,
+                             const Readout& readout) {
+    const int n = in_vectors(p.size);
+    float* const to = sensitivity_row(p, readout, row);
+    for (int j = 0; j < n; j += LANES) {
+        const float* from = state.sensitivity.get() + j / STRIP * 3 * STRIP + j % STRIP;
+        const Vector by_mem = weight * at(from, 0), by_syn = weight * at(from + STRIP, 0);
+        at(to + j, 0) = ADD ? at(to + j, 0) + by_mem : by_mem;
+        at(to + n + j, 0) = ADD ? at(to + n + j, 0) + by_syn : by_syn;
+    }
+}
+
+// The loss changes by -dt drive with the derivatives of V in a row.
+template <class K>
+inline void li_learn(const K& k, const float* drive, int row, float dt_ms, const Readout& readout,
+                     const OwnGradient& gradient) {
+    const int n = in_vectors(k.p.size);
+    const float* const e = sensitivity_row(k.p, readout, row);
+    for (int j = 0; j < n; j += LANES) {
+        const auto c = k.strip(j / STRIP * STRIP);
+        const int i = j % STRIP / LANES;
+        const Vector by_voltage = -dt_ms * at(drive + j, 0);
+        if constexpr (K::LEARNS_TAU_MEM)
+            at(gradient.tau_mem + j, 0) += by_voltage * c.by_mem_unit(i) * at(e + j, 0);
+        if constexpr (K::LEARNS_TAU_SYN)
+            at(gradient.tau_syn + j, 0) += by_voltage * c.by_syn_unit(i) * at(e + n + j, 0);
+    }
+}
+
 // Neurons that never spiked start the backward pass with their drive (not zero for the label only).
-inline void kick_silent(const Population& p, State& state, const float* drive, int n_steps,
-                        const Readout& readout) {
-    for (int j = 0; j < p.size; j++)
-        if (readout.step[j] == n_steps) state.lambda_v.get()[j] = drive[j];
+template <class K>
+inline void kick_silent(const K& k, State& state, const float* drive, int n_steps,
+                        const Readout& readout, const OwnGradient& gradient) {
+    for (int j = 0; j < k.p.size; j++) {
+        if (readout.step[j] != n_steps) continue;
+        state.lambda_v.get()[j] = drive[j];
+        if constexpr (LEARNS<K>) {
+            const float* e = sensitivity_row(k.p, readout, 0) + j;
+            learn_from(k, j, -k.tau_mem(j) * drive[j], e[0], e[in_vectors(k.p.size)], gradient);
+        }
+    }
 }
 
 // Towards the drive d, which is held for the step:
 // lambda_I = d + beta (lambda_I - d) + A (alpha - beta)(lambda_V - d)
 // lambda_V = d + alpha (lambda_V - d)
-inline void li_adjoint(const Population& p, State& state, const float* drive, int step,
-                       int n_steps, float* history) {
-    for (int offset = 0; offset < p.padded; offset += STRIP) {
+template <class K>
+inline void li_adjoint(const K& k, State& state, const float* drive, int step, int n_steps,
+                       float* history) {
+    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+        const auto c = k.strip(offset);
         float* const record = history_at(history, offset, step, n_steps);
         for (int i = 0; i < VECTORS; i++) {
             const Vector d = at(drive + offset, i);
             Vector& lambda_v = at(state.lambda_v.get() + offset, i);
             Vector& lambda_i = at(state.lambda_i.get() + offset, i);
-            const Vector new_i = d + p.beta * (lambda_i - d) + p.adjoint_gain * (lambda_v - d);
-            const Vector new_v = d + p.alpha * (lambda_v - d);
+            const Vector new_i = d + c.beta(i) * (lambda_i - d) + c.adjoint_gain(i) * (lambda_v - d);
+            const Vector new_v = d + c.alpha(i) * (lambda_v - d);
             lambda_i = new_i;
             lambda_v = new_v;
             at(state.difference.get() + offset, i) = new_v - new_i;
-            at(record, i) = -p.tau_syn * new_i;
+            at(record, i) = -c.tau_syn(i) * new_i;
         }
     }
 }

@@ -23,6 +23,8 @@ constexpr int STRIP = 64;
 constexpr int LANES = VECTOR_BYTES / sizeof(float);
 constexpr int VECTORS = STRIP / LANES;  // per strip
 
+constexpr int in_vectors(int n) { return (n + LANES - 1) / LANES * LANES; }  // rounded up
+
 inline Vector& at(float* p, int i) { return reinterpret_cast<Vector*>(p)[i]; }
 inline const Vector& at(const float* p, int i) { return reinterpret_cast<const Vector*>(p)[i]; }
 
@@ -32,15 +34,17 @@ inline float sum(Vector v) {
     return total;
 }
 
-// Bit i is set where v[i] >= threshold.
-inline uint64_t at_least(Vector v, float threshold) {
+// Bit i is set where v[i] >= threshold[i].
+inline uint64_t at_least(Vector v, Vector threshold) {
 #if defined(__AVX512F__)
-    return _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(threshold), _CMP_GE_OQ);
+    return _mm512_cmp_ps_mask((__m512)v, (__m512)threshold, _CMP_GE_OQ);
 #elif defined(__AVX__)
-    return _mm256_movemask_ps(_mm256_cmp_ps((__m256)v, _mm256_set1_ps(threshold), _CMP_GE_OQ));
+    return _mm256_movemask_ps(_mm256_cmp_ps((__m256)v, (__m256)threshold, _CMP_GE_OQ));
 #else
     uint64_t bits = 0;
-    for (int i = 0; i < LANES; i++) bits |= uint64_t(v[i] >= threshold) << i;
+    for (int i = 0; i < LANES; i++) bits |= uint64_t(v[i] >= threshold[i]) << i;
     return bits;
 #endif
 }
+
+inline uint64_t at_least(Vector v, float threshold) { return at_least(v, threshold + Vector{}); }

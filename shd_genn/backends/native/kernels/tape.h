@@ -11,6 +11,7 @@ struct Tape {
     std::vector<int32_t> begin;
     std::vector<int32_t> neuron;
     std::vector<float> slope;  // I/S - V at each spike, in proportion to dV/dt; not for inputs
+    std::vector<float> by_mem, by_syn;  // derivatives of V there by tau_mem, tau_syn; if learned
     int count = 0;
     // By neuron: the steps at which neuron i's spikes arrive, ascending; one after their own.
     std::vector<int32_t> begin_of;
@@ -24,7 +25,7 @@ struct Tape {
     void reserve(int more) {  // there is no spike too many
         if (int(neuron.size()) < count + more) {
             neuron.resize(2 * (count + more));
-            slope.resize(neuron.size());
+            for (auto* array : {&slope, &by_mem, &by_syn}) array->resize(neuron.size());
         }
     }
 
