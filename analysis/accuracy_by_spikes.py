@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from analysis import script, style
 from analysis.configurations import named, unequal
-from analysis.load import Results, parameters
+from analysis.load import Results, each, parameters
 from shd_genn.errors import DataError
 
 
@@ -43,19 +43,18 @@ def load(results: Results, options: script.Options) -> Numbers:
     predictions = results.predictions(runs)
     spikes = predictions.groupby("run").mean(numeric_only=True)
     rows = []
-    for run, path in zip(runs["run"], runs["path"], strict=True):
-        weights = results.arrays(Path(path), "best")
-        if run not in spikes.index or not weights:
+    for row in each(runs):
+        if row.run not in spikes.index:
             continue
-        mine = spikes.loc[run].dropna()
+        mine = spikes.loc[row.run].dropna()
         counts = {c.removeprefix("spikes_"): mine[c] for c in mine.index if c.startswith("spikes_")}
-        rows.append(
-            {
-                "run": run,
-                "hidden_spikes": sum(counts.values()),
-                "operations": operations({"input": mine["input_spikes"], **counts}, weights),
-            }
-        )
+        cost = getattr(row, "test_synaptic_operations", np.nan)
+        if np.isnan(cost):  # runs from when it was not recorded
+            weights = results.arrays(Path(row.path), "best")
+            cost = operations({"input": mine["input_spikes"], **counts}, weights)
+        if cost > 0:
+            spent = {"hidden_spikes": sum(counts.values()), "operations": cost}
+            rows.append({"run": row.run, **spent})
     if not rows:
         raise DataError("runs with predictions.csv and best.npz must be given, but none has both")
     points = runs.merge(pd.DataFrame(rows), on="run")

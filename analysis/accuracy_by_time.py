@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import script, style
-from analysis.configurations import named, unequal
+from analysis.configurations import named, repetitions, unequal
 from analysis.load import Results, each
 from shd_genn.errors import DataError
 
@@ -56,7 +56,8 @@ def load(results: Results, options: script.Options) -> Numbers:
     )
     machines = runs[["device", "n_threads", "cores"]].drop_duplicates()
     told = [f"{row.device}, {row.n_threads or row.cores} threads" for row in each(machines)]
-    return Numbers(points, ("; ".join(told), unequal(results, runs)))
+    over = f"mean over {repetitions(runs)} at each epoch"
+    return Numbers(points, (over, "; ".join(told), unequal(results, runs)))
 
 
 def plot(numbers: Numbers) -> Figure:
@@ -90,8 +91,7 @@ def plot(numbers: Numbers) -> Figure:
     for ax in axes[::2]:
         ax.set_ylabel(f"{judged_by} accuracy (%)")
     style.legend(figure)
-    told = f"mean over seeds at each epoch, {style.n_range(points['n'])}"
-    style.note(figure, told, *numbers.notes)
+    style.note(figure, *numbers.notes, style.n_range(points["n"]))
     return figure
 
 

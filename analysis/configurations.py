@@ -52,6 +52,12 @@ def unequal(results: Results, runs: pd.DataFrame) -> str:
     return f"not alike in: {'; '.join(parts)}" if parts else ""
 
 
+def repetitions(runs: pd.DataFrame) -> str:
+    """What the runs of one configuration differ in, for captions."""
+    folds = "validation_speaker" in runs and runs["validation_speaker"].notna().any()
+    return "seeds and left-out speakers" if folds else "seeds"
+
+
 def best(results: Results, dataset: str) -> pd.DataFrame:
     """The judged runs of a dataset's best configuration: by validation, never by the test set.
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import script, style
-from analysis.configurations import named, unequal
+from analysis.configurations import named, repetitions, unequal
 from analysis.load import Results
 from shd_genn.errors import DataError
 
@@ -27,11 +27,13 @@ class Numbers:
     Attributes:
         epochs: dataset, topology, curve, run, whole (the run is complete), epoch, split, accuracy.
         n: Complete runs of each curve.
+        over: What they differ in.
         notes: What is said below it.
     """
 
     epochs: pd.DataFrame
     n: list[int]
+    over: str
     notes: tuple[str, ...]
 
 
@@ -52,7 +54,8 @@ def load(results: Results, options: script.Options) -> Numbers:
     n = runs[runs["whole"]].groupby(["dataset", "topology", "curve"]).size().tolist()
     broken = int((~runs["whole"]).sum())
     notes = (f"thin, with a cross: {broken} not complete" if broken else "", unequal(results, runs))
-    return Numbers(epochs.sort_values(["hidden", "curve", "run", "epoch"]), n, notes)
+    epochs = epochs.sort_values(["hidden", "curve", "run", "epoch"])
+    return Numbers(epochs, n, repetitions(runs), notes)
 
 
 def plot(numbers: Numbers) -> Figure:
@@ -74,7 +77,7 @@ def plot(numbers: Numbers) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 0].set_ylim(0, 100)
     style.legend(figure, "hidden neurons", columns=4)
-    told = f"mean and range over seeds, {style.n_range(numbers.n)}" if numbers.n else ""
+    told = f"mean and range over {numbers.over}, {style.n_range(numbers.n)}" if numbers.n else ""
     marks = "dashed: training, solid: validation, marks: test at the epoch chosen"
     style.note(figure, told, marks, *numbers.notes)
     return figure

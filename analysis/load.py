@@ -25,8 +25,10 @@ from shd_genn.record import RunFolder
 
 RUN_FILES = ("config.toml", "summary.json", "metrics.csv", "environment.json")
 SOUNDS = (".wav", ".flac")
-NOT_SETTINGS = ("dataset", "data_dir", "test", "seed", "n_threads", "n_inputs", "n_classes")
-"""Of a configuration: what says where data lie, and what may differ between repetitions."""
+REPETITION = ("seed", "validation_speaker")
+"""What repetitions of one configuration differ in: seeds, and folds of a cross-validation."""
+NOT_SETTINGS = ("dataset", "data_dir", "test", "n_threads", "n_inputs", "n_classes", *REPETITION)
+"""Of a configuration: what repetitions differ in, where data lie, and what follows from them."""
 TEXT = {"word": str, "predicted_word": str, "speaker": str}
 
 
@@ -204,14 +206,9 @@ def _find(path: Path) -> Iterator[Path]:
             yield path
         return
     entries = sorted(path.iterdir())
-    names = {entry.name for entry in entries}
-    if names & set(RUN_FILES):
-        if "folds.csv" in names:
-            for entry in entries:
-                if entry.is_dir():
-                    yield from _find(entry)
-        else:
-            yield path
+    if any(entry.name in RUN_FILES for entry in entries):
+        # a cross-validation is a folder of runs that has their common settings beside them
+        yield from [entry for entry in entries if (entry / "config.toml").is_file()] or [path]
         return
     studies = [entry for entry in entries if entry.is_file() and is_study(entry)]
     yield from studies
@@ -285,7 +282,7 @@ def _read_run(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any
     sizes = str(config.get("hidden_sizes", ""))
     state = summary.get("state", "not started")
     row: dict[str, Any] = {
-        "run": folder.resolve().name,
+        "run": _name(folder.resolve()),
         "path": str(folder),
         "state": "damaged" if not config or "summary.json" in " ".join(problems) else state,
         "problem": "; ".join(
@@ -309,6 +306,12 @@ def _read_run(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any
         final["epochs_done"] = final.pop("epochs")
     row |= final | {f"test_{key}": value for key, value in summary.get("test", {}).items()}
     return row, epochs, config
+
+
+def _name(folder: Path) -> str:
+    """A run's folder, with that of the cross-validation that it is of, if it is of one."""
+    of_one = (folder.parent / "config.toml").is_file()
+    return f"{folder.parent.name}/{folder.name}" if of_one else folder.name
 
 
 def _parse(path: Path, loads: Any, problems: list[str], needed: bool = True) -> dict[str, Any]:
@@ -377,7 +380,7 @@ def _repeated(runs: pd.DataFrame, settings: list[str]) -> pd.Series:
     """Whether a newer complete run has the same configuration, dataset and seed."""
     if "seed" not in runs:
         return pd.Series(False, runs.index)
-    keys = ["dataset", "seed", *settings]
+    keys = ["dataset", *(name for name in REPETITION if name in runs), *settings]
     complete = runs[runs["state"] == "complete"].sort_values(["started", "run"])
     repeated = complete[keys].astype(str).duplicated(keep="last")
     return repeated.reindex(runs.index, fill_value=False)

@@ -193,15 +193,15 @@ def _command(
 
 
 def _counts(results: Results) -> str:
-    """``36 runs (35 complete, 1 running) on arabic, english; 2 studies``."""
+    """``runs: 35 complete, 1 running, on arabic, english; study tpe: 25 trials``."""
     parts = []
     if len(results.runs):
         states = results.runs["state"].value_counts()
         told = ", ".join(f"{count} {state}" for state, count in states.items())
-        parts.append(f"{len(results.runs)} runs ({told}) on {', '.join(datasets(results.runs))}")
+        parts.append(f"runs: {told}, on {', '.join(datasets(results.runs))}")
     parts += [f"study {study.name}: {len(study.trials)} trials" for study in results.studies]
-    parts += [f"{len(results.bench)} benchmark measurements"] if len(results.bench) else []
-    parts += [f"{len(results.sounds)} recordings"] if results.sounds else []
+    parts += [f"benchmark measurements: {len(results.bench)}"] if len(results.bench) else []
+    parts += [f"recordings: {len(results.sounds)}"] if results.sounds else []
     return "; ".join(parts)
 
 
@@ -217,8 +217,8 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
             "95 % interval": [
                 (f"{100 * r.low:.1f} – {100 * r.high:.1f}", r.low) for r in each(rows)
             ],
-            "spikes per neuron": rows["spikes"].round(2),
-            "s per epoch": rows["seconds"].round(3),
+            "spikes per neuron": [(f"{spikes:.1f}", spikes) for spikes in rows["spikes"]],
+            "s per epoch": [(f"{seconds:.2f}", seconds) for seconds in rows["seconds"]],
         }
         tables["Configurations"] = _cells(shown)
     if loaded["ablation"]:

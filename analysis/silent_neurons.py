@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import script, style
-from analysis.configurations import named, unequal
+from analysis.configurations import named, repetitions, unequal
 from analysis.load import Results
 from shd_genn.errors import DataError
 
@@ -45,7 +45,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     epochs["silent"] = epochs["silent_neurons"] / epochs["hidden"]
     groups = epochs.groupby(["dataset", "line", "hidden", "epoch"], as_index=False)
     curves = groups["silent"].agg(["mean", "min", "max", "count"]).rename(columns={"count": "n"})
-    return Numbers(curves, (unequal(results, runs),))
+    return Numbers(curves, (f"mean and range over {repetitions(runs)}", unequal(results, runs)))
 
 
 def plot(numbers: Numbers) -> Figure:
@@ -70,8 +70,8 @@ def plot(numbers: Numbers) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 0].set_ylim(0, max(10.0, 105 * curves["max"].max()))
     style.legend(figure, "hidden neurons", columns=5)
-    told = f"mean and range over seeds, {style.n_range(curves['n'])}"
-    style.note(figure, "neurons without a spike in the epoch's training", told, *numbers.notes)
+    told = "neurons without a spike in the epoch's training"
+    style.note(figure, told, *numbers.notes, style.n_range(curves["n"]))
     return figure
 
 

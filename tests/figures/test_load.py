@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import accuracy_by_size, script
-from analysis.configurations import best, named, unequal
+from analysis.configurations import best, named, repetitions, unequal
 from analysis.load import read
 from shd_genn.errors import DataError
 
@@ -212,6 +212,23 @@ def test_the_runs_of_a_studys_trials_are_not_taken_for_others(tmp_path):
     run = fakes.write(tmp_path)
     assert read([tmp_path]).runs.empty
     assert len(read([tmp_path, run]).runs) == 1
+
+
+def test_a_cross_validation_is_its_runs(tmp_path):
+    folds = tmp_path / "cv"
+    for speaker in fakes.SPEAKERS:
+        run = fakes.write(tmp_path / "made", state="complete")
+        config = (run / "config.toml").read_text()
+        config = config.replace("[data]", f'[data]\nvalidation_speaker = "{speaker}"')
+        (run / "config.toml").write_text(config)
+        shutil.move(run, folds / f"fold-{speaker}")
+    shutil.copy(folds / "fold-ben" / "config.toml", folds / "config.toml")
+    results = read([folds])
+    assert results.runs["run"].tolist() == ["cv/fold-anna", "cv/fold-ben"]
+    assert not results.runs["repeated"].any()
+    runs = named(results, results.judged())
+    assert set(runs["configuration"]) == {"recurrent 8"}
+    assert repetitions(runs) == "seeds and left-out speakers"
 
 
 def test_damaged_studies_and_benchmarks_are_named(tmp_path, grid):

@@ -15,7 +15,7 @@ import soundfile
 import tiny
 from PIL import Image
 
-from analysis import parameters, raster, report
+from analysis import accuracy_by_spikes, parameters, raster, report, script
 from analysis.load import read
 from shd_genn import train
 from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
@@ -146,6 +146,14 @@ def test_a_raster_is_what_the_network_does(trained, tmp_path):
         assert len(trial.recording.spikes["hidden0"].times_ms) == counts[sample]
     kinds = [trial.predicted == trial.spoken for trial in numbers.trials]
     assert kinds == sorted(kinds, reverse=True) and len(set(kinds)) == len(kinds)
+
+
+def test_synaptic_operations_are_those_that_the_run_recorded(trained, tmp_path):
+    results = read([trained])
+    recorded = accuracy_by_spikes.load(results, script.Options((), tmp_path)).points["operations"]
+    results.runs["test_synaptic_operations"] = np.nan
+    computed = accuracy_by_spikes.load(results, script.Options((), tmp_path)).points["operations"]
+    assert recorded.iloc[0] > 0 and recorded.tolist() == pytest.approx(computed.tolist())
 
 
 def test_a_raster_needs_the_dataset_as_it_was(trained, tmp_path):
