@@ -76,7 +76,9 @@ def plot(numbers: Numbers) -> Figure:
         )
         accuracy = np.trace(matrix.to_numpy()) / matrix.to_numpy().sum()
         ax.set(title=f"{title}: {100 * accuracy:.1f} %", xlabel="predicted", ylabel="spoken")
-        ax.tick_params(axis="x", rotation=0 if max(len(str(word)) for word in matrix) < 3 else 60)
+        if max(len(str(word)) for word in matrix) > 2:
+            for tick in ax.get_xticklabels():
+                tick.set(rotation=60, ha="right", rotation_mode="anchor")
         ax.tick_params(axis="y", rotation=0)
     style.note(figure, f"test trials of all seeds together, {style.n_range(numbers.n)}")
     return figure

@@ -77,9 +77,8 @@ def _scale(column: pd.Series, log: bool) -> tuple[Any, tuple[list[float], list[s
         return pd.Series(0.5, column.index), ([0.5], [f"{column.iloc[0]:g}"])
     at = np.linspace(0, 1, TICKS)
     shown = low + at * (high - low)
-    labels = [f"{value:.2g}" for value in (np.exp(shown) if log else shown)]
-    if max(abs(shown)) >= 100 and not log:
-        labels = [f"{value:.0f}" for value in shown]
+    numbers = np.exp(shown) if log else shown
+    labels = [f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}" for value in numbers]
     return (values - low) / (high - low), (at.tolist(), labels)
 
 
