@@ -42,7 +42,7 @@ def load(results: Results, options: script.Options) -> Numbers:
         DataError: if there is neither a complete run nor a benchmark.
     """
     tables = [
-        table for table in (_of_runs(results), of_bench(results, "shd_epoch_s")) if len(table)
+        table for table in (_of_runs(results), of_bench(results.bench, "shd_epoch_s")) if len(table)
     ]
     if not tables:
         raise DataError("a complete run or a benchmark table must be given, but none was")
@@ -65,12 +65,14 @@ def of_runs(results: Results, column: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["panel", "topology", "device", "hidden", "n", "mean", "sd"])
 
 
-def of_bench(results: Results, column: str) -> pd.DataFrame:
+def of_bench(bench: pd.DataFrame, column: str) -> pd.DataFrame:
     """The same columns from benchmark tables; of rows alike the lowest."""
-    bench = results.bench
-    if bench.empty or column not in bench:
+    if column not in bench:
         return pd.DataFrame()
-    machine = bench["device"].fillna(bench["cpu"]) if "device" in bench else bench["cpu"]
+    bench = bench[bench[column].notna()]
+    machine = bench["cpu"]
+    if "device" in bench:  # a GPU's name, or CPU
+        machine = bench["device"].where(bench["device"] != "CPU", machine).fillna(machine)
     table = pd.DataFrame(
         {
             "panel": BENCH,

@@ -2,7 +2,7 @@
 
 Of run folders: the most that the process held in memory, dataset included, mean over seeds, bars
 the standard deviation. Of benchmark tables: what training adds to a process that already holds the
-network.
+network; on a GPU, the memory that a loaded network holds there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ def load(results: Results, options: script.Options) -> Numbers:
     Raises:
         DataError: if there is neither a complete run nor a benchmark.
     """
-    both = of_runs(results, "peak_memory_mb"), of_bench(results, "memory_growth_mb")
+    bench = results.bench
+    if "gpu_memory_mb" in bench:  # where there is a GPU, it is its memory that is scarce
+        on_gpu = bench["gpu_memory_mb"].fillna(bench["memory_growth_mb"])
+        bench = bench.assign(memory_growth_mb=on_gpu)
+    both = of_runs(results, "peak_memory_mb"), of_bench(bench, "memory_growth_mb")
     tables = [table for table in both if len(table)]
     if not tables:
         raise DataError("a complete run or a benchmark table must be given, but none was")

@@ -35,6 +35,7 @@ def write(
             model=model, hidden_sizes=(hidden,), n_inputs=N_INPUTS, n_classes=len(WORDS)
         ),
         train=TrainConfig(seed=seed, epochs=epochs, **settings),
+        backend="native",
         n_threads=2,
     )
     rng = np.random.default_rng([seed, hidden, len(model), right])

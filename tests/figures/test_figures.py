@@ -212,15 +212,20 @@ def test_silent_neurons_are_parts_of_all(grid, results):
 def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):
     bench = tmp_path / "bench.csv"
     bench.write_text(
-        "backend,topology,hidden,threads,shd_epoch_s,memory_growth_mb,cpu\n"
-        "native,recurrent,256,1,5.0,9,Some CPU\nnative,recurrent,256,1,4.5,8,Some CPU\n"
-        "native,recurrent,256,2,2.5,9,Some CPU\n"
+        "backend,device,topology,hidden,threads,shd_epoch_s,memory_growth_mb,gpu_memory_mb,cpu\n"
+        "native,CPU,recurrent,256,1,5.0,9,nan,Some CPU\n"
+        "native,CPU,recurrent,256,1,4.5,8,nan,Some CPU\n"
+        "native,CPU,recurrent,256,2,2.5,9,nan,Some CPU\n"
+        "genn,Some GPU,recurrent,256,1,7.8,1,342,Some CPU\n"
+        "other,CPU,recurrent,256,1,nan,nan,nan,Some CPU\n"
     )
     results = read([grid, bench])
     points = epoch_time.load(results, PLAIN).points.set_index(["panel", "device", "hidden"])
     measured = points.loc[epoch_time.BENCH]
     assert measured.loc[("native, Some CPU, 1 thread", 256), "mean"] == 4.5
     assert measured.loc[("native, Some CPU, 2 threads", 256), "mean"] == 2.5
+    assert measured.loc[("genn, Some GPU, 1 thread", 256), "mean"] == 7.8
+    assert len(measured) == 3
     mine = points.loc[("tiny", "native, Some CPU, 2 threads", 8)]
     seconds = [s["seconds_per_epoch"] for s in summaries(grid, "recurrent", 8)]
     told = mine[mine["topology"] == "recurrent"].iloc[0]
@@ -231,6 +236,12 @@ def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):
     assert crosses.get_xydata().tolist() == [[256, 7.77], [1024, 18.88]]
     held = memory.load(results, PLAIN).points.set_index(["panel", "topology", "hidden"])
     assert held.loc[("tiny", "recurrent", 16), "mean"] == 316
+    held = held.loc[epoch_time.BENCH].set_index("device")["mean"]
+    assert held.to_dict() == {
+        "native, Some CPU, 1 thread": 8,
+        "native, Some CPU, 2 threads": 9,
+        "genn, Some GPU, 1 thread": 342,
+    }
     assert memory.plot(memory.load(results, PLAIN)).axes[0].get_ylim()[0] == 0
 
 
