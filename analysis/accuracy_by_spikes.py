@@ -52,13 +52,17 @@ def load(results: Results, options: script.Options) -> Numbers:
         if np.isnan(cost):  # runs from when it was not recorded
             weights = results.arrays(Path(row.path), "best")
             cost = operations({"input": mine["input_spikes"], **counts}, weights)
-        if cost > 0:
-            spent = {"hidden_spikes": sum(counts.values()), "operations": cost}
+        spent = {"hidden_spikes": sum(counts.values()), "operations": cost}
+        if min(spent.values()) > 0:  # none has no place on a logarithmic axis
             rows.append({"run": row.run, **spent})
     if not rows:
-        raise DataError("runs with predictions.csv and best.npz must be given, but none has both")
+        raise DataError(
+            "runs with predictions.csv, best.npz and hidden spikes must be given, but none has all"
+        )
     points = runs.merge(pd.DataFrame(rows), on="run")
-    return Numbers(points, (unequal(results, runs), results.left_out()))
+    silent = len(runs) - len(points)
+    without = f"without hidden spikes or usable files, not shown: {silent}" if silent else ""
+    return Numbers(points, (unequal(results, runs), results.left_out(), without))
 
 
 def operations(spikes: dict[str, float], arrays: dict[str, np.ndarray]) -> float:

@@ -51,7 +51,7 @@ def load(results: Results, options: Options) -> Numbers:
     for i, objective in enumerate(study.objectives):
         try:
             found = _importances(study, i)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, UserWarning) as error:
             raise DataError(
                 f"study {study.name} must have more complete trials for importances, but has {n} "
                 f"({error})"
@@ -67,6 +67,8 @@ def _importances(study: Study, i: int) -> dict[str, float]:
     """Importances for the study's i-th objective."""
     sign = -1 if study.maximised[i] else 1  # the evaluator asks what makes its target low
     with warnings.catch_warnings():
+        # of too few trials Optuna says that all are equal, and only warns that it made that up
+        warnings.filterwarnings("error", message="The number of trials is too small")
         # Optuna says so whenever a target is given, whichever its sign
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
         return optuna.importance.get_param_importances(

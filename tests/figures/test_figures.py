@@ -37,6 +37,7 @@ from analysis import (
 from analysis.load import read
 from analysis.stats import wilson
 from shd_genn.errors import ConfigError, DataError
+from shd_genn.record import write_table
 
 NOWHERE = Path("nowhere.pdf")
 PLAIN = script.Options((), NOWHERE)
@@ -378,6 +379,23 @@ def test_importances_are_optunas_and_go_the_right_way(studies):
     assert dict(zip(told["parameter"], told["importance"], strict=True)) == expected
     two = study_importance.load(studies, study_progress.Options((), NOWHERE, "two")).importances
     assert two["objective"].unique().tolist() == ["accuracy", "hidden_spikes"]
+
+
+def test_importances_are_not_made_up(tmp_path):
+    fakes.study(tmp_path / "few.db", n_trials=3)
+    with pytest.raises(
+        DataError, match="must have more complete trials for importances, but has 3"
+    ):
+        study_importance.load(read([tmp_path]), study_progress.Options((), NOWHERE))
+
+
+def test_runs_without_spikes_are_counted_where_they_cannot_be_shown(tmp_path):
+    fakes.write(tmp_path, seed=0)
+    silent = fakes.write(tmp_path, seed=1)
+    text = [{**row, "spikes_hidden0": 0} for row in rows(silent, "predictions")]
+    write_table(silent / "predictions.csv", text)
+    numbers = accuracy_by_spikes.load(read([tmp_path]), PLAIN)
+    assert len(numbers.points) == 1 and numbers.notes[-1].endswith("not shown: 1")
 
 
 def test_pareto_front_is_what_nothing_dominates(studies):

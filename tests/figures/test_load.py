@@ -51,14 +51,6 @@ def test_configurations_have_short_names_and_what_goes_along_is_said(results):
     assert unequal(results, runs) == "not alike in: learning rate 0.001, 0.002"
 
 
-def test_a_cross_validation_is_the_runs_in_it(tmp_path):
-    for name in ("fold-00_anna", "all-speakers"):
-        fakes.write(tmp_path / "crossval" / name)
-    (tmp_path / "crossval" / "config.toml").write_text("[data]")
-    (tmp_path / "crossval" / "folds.csv").write_text("speaker")
-    assert len(read([tmp_path]).runs) == 2
-
-
 def test_settings_that_tell_runs_apart_are_in_their_names(tmp_path):
     for rate in (1e-3, 5e-3):
         fakes.write(tmp_path, learning_rate=rate, right=round(1000 * rate))
