@@ -68,7 +68,7 @@ def _importances(study: Study, i: int) -> dict[str, float]:
     sign = -1 if study.maximised[i] else 1  # the evaluator asks what makes its target low
     with warnings.catch_warnings():
         # of too few trials Optuna says that all are equal, and only warns that it made that up
-        warnings.filterwarnings("error", message="The number of trials is too small")
+        warnings.filterwarnings("error", message=".*Parameter importances will be equal")
         # Optuna says so whenever a target is given, whichever its sign
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
         return optuna.importance.get_param_importances(
