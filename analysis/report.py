@@ -46,6 +46,7 @@ FIGURES = (
     "study_parallel",
     "study_slice",
     "study_pareto",
+    "study_samplers",
     "cochleagram",
 )
 """Modules of this package, in the page's order."""

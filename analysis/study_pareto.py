@@ -1,6 +1,7 @@
 """Pareto front of a study.
 
-Of several objectives: the trials that no other beats in all of them.
+Of several objectives: the trials that no other beats in all of them. As a LaTeX table
+(-o FILE.tex) with their parameters.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import script, style
+from analysis.comparison import latex
 from analysis.load import Results
 from analysis.studies import Study, choose, label
 from analysis.study_progress import EACH, Options
@@ -71,5 +73,21 @@ def plot(numbers: Numbers) -> Figure:
     return figure
 
 
+def table(numbers: Numbers) -> str:
+    """The trials of the front in LaTeX, for the package booktabs."""
+    study = numbers.study
+    front = numbers.trials[numbers.trials["front"]].sort_values(study.objectives[0])
+    shown = pd.DataFrame({"trial": front["number"].astype(str)})
+    for objective in study.objectives:
+        shown[label(objective)] = front[objective].map("{:.4g}".format)
+    for parameter in study.parameters:
+        values = front[f"params_{parameter}"]
+        numeric = pd.api.types.is_numeric_dtype(values)
+        shown[parameter] = values.map("{:.3g}".format) if numeric else values.astype(str)
+    n = len(numbers.trials)
+    caption = f"Pareto front of study {study.name}: {len(front)} of {n} complete trials"
+    return latex(shown, caption, "tab:pareto")
+
+
 if __name__ == "__main__":
-    script.draw(Options, load, plot)
+    script.draw(Options, load, plot, table)
