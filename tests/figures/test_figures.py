@@ -31,6 +31,7 @@ from analysis import (
     study_parallel,
     study_pareto,
     study_progress,
+    study_samplers,
     study_slice,
     style,
 )
@@ -410,6 +411,42 @@ def test_pareto_front_is_what_nothing_dominates(studies):
     assert set(table[table["front"]]["number"]) == front and 0 < len(front) < len(values)
     with pytest.raises(DataError, match="must have two objectives"):
         study_pareto.load(studies, study_progress.Options((), NOWHERE, "one"))
+
+
+def test_samplers_are_compared_by_their_best_so_far(tmp_path):
+    for name, n_trials in (("tpe_0", 12), ("tpe_1", 20), ("random_0", 20)):
+        fakes.study(tmp_path / f"{name}.db", n_trials=n_trials)
+    numbers = study_samplers.load(read([tmp_path]), PLAIN)
+    assert set(numbers.best["sampler"]) == {"tpe", "random"}
+    for name, mine in numbers.best.groupby("study"):
+        done = {t.number: 100 * t.value for t in trials(tmp_path, name)}
+        best = [max((v for n, v in done.items() if n < i), default=np.nan) for i in mine["trial"]]
+        np.testing.assert_allclose(mine["best"], best)
+    figure = study_samplers.plot(numbers)
+    tpe = next(line for line in figure.axes[0].lines if line.get_label() == "tpe")
+    assert len(tpe.get_xdata()) == 12  # as far as both have come
+    assert "n = 1 to 2 a sampler" in figure.get_supxlabel()
+    fakes.study(tmp_path / "two.db", n_objectives=2)  # says nothing of samplers, and is left out
+    assert len(study_samplers.load(read([tmp_path]), PLAIN).best) == len(numbers.best)
+
+
+def test_studies_of_other_spaces_are_not_compared(tmp_path):
+    fakes.study(tmp_path / "one.db")
+    study = optuna.create_study(study_name="other", storage=f"sqlite:///{tmp_path / 'other.db'}")
+    study.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(DataError, match="of one search space to be compared"):
+        study_samplers.load(read([tmp_path]), PLAIN)
+
+
+def test_the_front_is_a_table_of_its_trials(studies):
+    numbers = study_pareto.load(studies, study_progress.Options((), NOWHERE, "two"))
+    front = numbers.trials[numbers.trials["front"]]
+    text = study_pareto.table(numbers)
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
+    assert [line.split(" & ")[0] for line in body] == [
+        str(n) for n in front.sort_values("accuracy")["number"]
+    ]
+    assert rf"{len(front)} of {len(numbers.trials)} complete trials" in text
 
 
 def test_parallel_coordinates_and_slices_show_the_complete_trials(studies):
