@@ -1,6 +1,8 @@
-"""The whole space of EventProp training: what the papers tuned by hand, and their augmentations.
+"""The whole space of EventProp training: what the papers tuned by hand, and what they learn.
 
-Ranges span the published values (Nowotny, Turner & Knight 2025) by about a factor of ten.
+Ranges span the published values (Nowotny, Turner & Knight 2025; delays: Mészáros, Knight & Nowotny
+2025) by about a factor of ten. Parameters may depend on others: a delay line has copies, learned
+delays have a learning rate.
 """
 
 from collections.abc import Mapping
@@ -11,8 +13,6 @@ from optuna.trial import BaseTrial
 
 def space(trial: BaseTrial) -> Mapping[str, Any]:
     """Settings of a trial; names are those of the options of python -m shd_genn.run."""
-    delay_copies = trial.suggest_int("delay_copies", 0, 10, step=2)
-    w_in = trial.suggest_float("w_in_mean", 0.005, 0.06, log=True)
     return {
         # optimiser
         "learning_rate": trial.suggest_float("learning_rate", 2e-4, 2e-2, log=True),
@@ -23,22 +23,49 @@ def space(trial: BaseTrial) -> Mapping[str, Any]:
         "reg_lambda": trial.suggest_float("reg_lambda", 1e-11, 1e-8, log=True),
         "reg_nu": trial.suggest_float("reg_nu", 4.0, 28.0),
         "revive_silent": trial.suggest_categorical("revive_silent", [0.0, 0.002]),
-        # time constants
-        "tau_mem_ms": trial.suggest_float("tau_mem_ms", 12.0, 60.0, log=True),
-        "tau_syn_ms": trial.suggest_float("tau_syn_ms", 2.0, 11.0, log=True),
-        "tau_mem_out_ms": trial.suggest_float("tau_mem_out_ms", 12.0, 60.0, log=True),
-        # initial weights; as many times more inputs, as many times weaker, as in the papers
-        "w_in_mean": w_in / (1 + delay_copies),
-        "w_in_sd": w_in / (1 + delay_copies) * trial.suggest_float("w_in_cv", 0.1, 1.0, log=True),
-        "w_rec_sd": trial.suggest_float("w_rec_sd", 0.005, 0.06, log=True),
-        "w_out_sd": trial.suggest_float("w_out_sd", 0.01, 0.1, log=True),
-        # delay line
-        "delay_copies": delay_copies,
-        "delay_step_ms": trial.suggest_float("delay_step_ms", 5.0, 60.0, log=True),
         # augmentation
         "shift_channels": trial.suggest_float("shift_channels", 0.0, 60.0),
         "blend": trial.suggest_categorical("blend", [0.0, 1.0]),
         "dilation": trial.suggest_float("dilation", 1.0, 1.3),
         "jitter_channels": trial.suggest_float("jitter_channels", 0.0, 10.0),
         "dropout": trial.suggest_float("dropout", 0.0, 0.3),
+        **time_constants(trial),
+        **weights_and_delays(trial),
     }
+
+
+def time_constants(trial: BaseTrial) -> dict[str, Any]:
+    """Where time constants start, and whether they are learned."""
+    learned = trial.suggest_categorical("train_tau", [False, True])
+    return {
+        "tau_mem_ms": trial.suggest_float("tau_mem_ms", 12.0, 60.0, log=True),
+        "tau_syn_ms": trial.suggest_float("tau_syn_ms", 2.0, 11.0, log=True),
+        "tau_mem_out_ms": trial.suggest_float("tau_mem_out_ms", 12.0, 60.0, log=True),
+        "tau_distribution": trial.suggest_categorical("tau_distribution", ["same", "gamma"]),
+        "train_tau": learned,
+        "tau_learning_rate": trial.suggest_float("tau_learning_rate", 1e-4, 1e-1, log=True)
+        if learned
+        else None,
+    }
+
+
+def weights_and_delays(trial: BaseTrial) -> dict[str, Any]:
+    """Initial weights, and delays: none, a delay line of the input, or learned ones."""
+    delays = trial.suggest_categorical("delays", ["none", "line", "learned"])
+    w_in = trial.suggest_float("w_in_mean", 0.005, 0.06, log=True)
+    w_in_cv = trial.suggest_float("w_in_cv", 0.1, 1.0, log=True)
+    settings: dict[str, Any] = {
+        "w_rec_sd": trial.suggest_float("w_rec_sd", 0.005, 0.06, log=True),
+        "w_out_sd": trial.suggest_float("w_out_sd", 0.01, 0.1, log=True),
+    }
+    if delays == "line":
+        copies = trial.suggest_int("delay_copies", 2, 10, step=2)
+        settings["delay_copies"] = copies
+        settings["delay_step_ms"] = trial.suggest_float("delay_step_ms", 5.0, 60.0, log=True)
+        w_in /= 1 + copies  # as many times more inputs, as many times weaker, as in the papers
+    elif delays == "learned":
+        settings["train_delays"] = ["input", "recurrent"]
+        settings["delay_in_ms"] = trial.suggest_float("delay_in_ms", 0.0, 300.0)
+        settings["delay_rec_ms"] = trial.suggest_float("delay_rec_ms", 0.0, 300.0)
+        settings["delay_learning_rate"] = trial.suggest_float("delay_lr", 1e-2, 1.0, log=True)
+    return settings | {"w_in_mean": w_in, "w_in_sd": w_in * w_in_cv}
