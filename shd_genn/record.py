@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends import Compiled
-from shd_genn.config import Config, load_toml, to_toml
+from shd_genn.config import Config
+from shd_genn.config_file import load_toml, to_toml
 from shd_genn.errors import ConfigError
 from shd_genn.files import write_text, written_aside
 

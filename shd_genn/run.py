@@ -11,7 +11,8 @@ import tyro
 
 from shd_genn import backends, crossval, presets, train
 from shd_genn.cli import command
-from shd_genn.config import Config, load_toml
+from shd_genn.config import Config
+from shd_genn.config_file import load_toml
 from shd_genn.datasets import spoken_digits
 from shd_genn.errors import require
 from shd_genn.record import RunFolder

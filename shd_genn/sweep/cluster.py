@@ -11,7 +11,7 @@ from typing import Any
 
 from distributed import Client, Future, Queue
 
-from shd_genn.config import to_toml
+from shd_genn.config_file import to_toml
 from shd_genn.errors import ConfigError
 from shd_genn.sweep.task import LOOK, train_on_worker
 from shd_genn.sweep.worker import Job

@@ -14,7 +14,8 @@ import tomli_w
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import BaseTrial
 
-from shd_genn.config import Config, from_toml, to_toml
+from shd_genn.config import Config
+from shd_genn.config_file import from_toml, to_toml
 from shd_genn.errors import ConfigError
 from shd_genn.train import difference
 

@@ -10,10 +10,8 @@ from shd_genn.config import (
     DataConfig,
     ModelConfig,
     TrainConfig,
-    from_toml,
-    load_toml,
-    to_toml,
 )
+from shd_genn.config_file import from_toml, load_toml, to_toml
 from shd_genn.errors import ConfigError
 
 SECTIONS = (DataConfig, AugmentConfig, ModelConfig, TrainConfig)
