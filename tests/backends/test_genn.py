@@ -16,6 +16,18 @@ from shd_genn.backends.reference import Reference
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.errors import BuildError, ConfigError
 from shd_genn.events import Events
+from shd_genn.network import (
+    Connection,
+    Dense,
+    Exponential,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    Normal,
+    Population,
+    SpikeInput,
+    Uniform,
+)
 from shd_genn.record import RunFolder
 
 pytestmark = [
@@ -75,6 +87,49 @@ def test_first_spikes_of_outputs_that_spike(readout):
             expected = truth.gradient(events, labels * label)
             got = genn.gradient(events, labels * label)
             assert networks.largest_error(got, expected) < 1e-4
+
+
+@pytest.mark.parametrize("dt_ms", [1.0, 0.5])
+def test_delays_are_learned(dt_ms):
+    """Fixed and learned ones, from the input, in a loop, and to the output."""
+    late = {"delay": Uniform(0, 12), "max_delay_steps": 14, "train_delay": True}
+    source = Population("input", SpikeInput(), networks.N_INPUTS)
+    hidden = Population("hidden", LeakyIntegrateFire(15.0), 30)
+    output = Population("output", LeakyIntegrate(20.0), networks.N_CLASSES)
+    synapse = Exponential(5.0)
+    network = Network(
+        (source, hidden, output),
+        (
+            Connection(source, hidden, Dense(Normal(0.2, 0.3)), synapse, **late),
+            Connection(hidden, hidden, Dense(Normal(0, 0.2)), synapse, **late),
+            Connection(
+                hidden, output, Dense(Normal(0.5, 1)), synapse, delay=3.0, max_delay_steps=3
+            ),
+        ),
+    )
+    config = replace(CONFIG, dt_ms=dt_ms, regulariser=Regulariser(1e-3, 2e-3, 3))
+    truth = Reference(network, config, np.float64)
+    events, labels = networks.random_events(2), networks.random_labels(2)
+    with get("genn").compile(network, config) as genn:
+        counts = truth.evaluate(events).spike_counts["hidden"]
+        np.testing.assert_array_equal(genn.evaluate(events).spike_counts["hidden"], counts)
+        for i in range(2):
+            batch = events.take(np.array([i])), labels[i : i + 1]
+            assert networks.largest_error(genn.gradient(*batch), truth.gradient(*batch)) < 1e-4
+            for compiled in (genn, truth):
+                compiled.train_batch(*batch, {"weight": 1e-3, "delay": 0.3})
+        assert genn.optimiser_state().keys() == truth.optimiser_state().keys()
+        for key, array in truth.parameters().items():
+            # a thousandth of the rates; Adam follows the sign of gradients that are but rounding
+            strays = np.abs(genn.parameters()[key] - array) > (3e-4 if "delay" in key else 1e-6)
+            assert np.mean(strays) <= 1e-3
+
+
+def test_constants_of_each_neuron_are_refused():
+    with pytest.raises(ConfigError, match=r"the same for all neurons .* hidden0.tau_mem.*native"):
+        get("genn").compile(networks.learned_network(), CONFIG)
+    with pytest.raises(ConfigError, match=r"tau_mem != tau_syn of population hidden0 on GeNN"):
+        get("genn").compile(networks.network(tau_mem_ms=5.0, tau_syn_ms=5.0), CONFIG)
 
 
 def test_more_spikes_than_there_was_room_for():

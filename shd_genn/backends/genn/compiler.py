@@ -76,6 +76,8 @@ class Compiler(EventPropCompiler):  # type: ignore[misc]
             example_timesteps=config.n_steps + 1,
             losses="sparse_categorical_crossentropy",
             optimiser=Adam(0.0, adam.beta1, adam.beta2, adam.epsilon),
+            # the gradient of delays is by steps, mlGeNN's by ms
+            delay_optimiser=Adam(0.0, adam.beta1, adam.beta2, adam.epsilon / config.dt_ms),
             # a neuron spikes at most once a step, so that no spike of any data is left out; the
             # entry more tells a full buffer from an empty one
             max_spikes=config.n_steps + 1,
@@ -100,9 +102,11 @@ class Compiler(EventPropCompiler):  # type: ignore[misc]
                 f"{(self._config.n_steps + 1) * self._config.dt_ms} - t"
             )
             _insert(built, f"drive *= {ahead};", "// Forward pass")
+        elif isinstance(pop.neuron, Input) or pop.neuron.readout is not None:
+            return built
         elif pop.name == self._output:
             _add_first_spike_loss(built, self.max_spikes)
-        elif not isinstance(pop.neuron, Input):
+        else:
             built.add_var("Jump", "scalar", 0.0, VarAccess.READ_ONLY)  # one for the whole batch
             _insert(built, "LambdaV -= Jump;", "// Decrease read pointer")
         return built

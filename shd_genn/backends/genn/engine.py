@@ -50,9 +50,10 @@ class GennEngine:
         _check(network, config, self._genn_backend)
         self._training: Training | None = None
         self._inference: Inference | None = None
-        self._weights = network.initial_parameters(config.seed)
+        self._parameters = network.initial_parameters(config.seed)
+        self._trained = [p.key for p in network.parameters if p.trained]
         self._m, self._v = (
-            {name: np.zeros_like(w) for name, w in self._weights.items()} for _ in range(2)
+            {name: np.zeros_like(w) for name, w in self._parameters.items()} for _ in range(2)
         )
         self._step = 0
         self._device_is_ahead = False  # of the copies above, after a batch of training
@@ -86,7 +87,8 @@ class GennEngine:
         self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
         """One update of all that is learned; the result is that of the parameters before it."""
-        rates = {name: rate_of(learning_rate, name) for name in self._weights}
+        rates = dict.fromkeys(self._parameters, 0.0)
+        rates |= {key: rate_of(learning_rate, key) for key in self._trained}
         training, result = self._backward(events, labels)
         training.learn(rates, self._step)
         self._step += 1
@@ -96,8 +98,9 @@ class GennEngine:
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
         """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
         training, _ = self._backward(events, labels)
-        scale = np.float32(gradient_scale(self.network, self.config.n_steps))
-        return {name: scale * g for name, g in training.gradient().items()}
+        scale = gradient_scale(self.network, self.config.n_steps)
+        gradient = training.gradient()
+        return {key: np.float32(scale * self._unit(key)) * gradient[key] for key in self._trained}
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
@@ -127,7 +130,7 @@ class GennEngine:
     def parameters(self) -> Parameters:
         """A copy of all parameters."""
         self._pull()
-        return {name: array.copy() for name, array in self._weights.items()}
+        return {name: array.copy() for name, array in self._parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
         """Replace the weights, and those other parameters that are given.
@@ -137,7 +140,8 @@ class GennEngine:
         """
         self.network.check_parameters(parameters)
         self._pull()
-        self._weights = {name: np.array(parameters[name], np.float32) for name in self._weights}
+        given = {key: np.array(array, np.float32) for key, array in parameters.items()}
+        self._parameters |= given
         self._push()
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
@@ -145,7 +149,7 @@ class GennEngine:
         self._pull()
         state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
         for prefix, arrays in (("m", self._m), ("v", self._v)):
-            state |= {f"{prefix}_{name}": array.copy() for name, array in arrays.items()}
+            state |= {f"{prefix}_{key}": arrays[key].copy() for key in self._trained}
         return state
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -184,7 +188,7 @@ class GennEngine:
         compiler = find_compiler()
         parts = (
             self.network.populations,
-            [(c.name, c.synapse) for c in self.network.connections],
+            [(c.name, c.synapse, c.max_delay_steps, c.delayed) for c in self.network.connections],
             (self.config.n_steps, self.config.dt_ms, self.config.adam, batch_size),
             (self._options(), installation.describe(), compiler, compiler_version(compiler)),
         )
@@ -218,13 +222,13 @@ class GennEngine:
         """Simulate any number of trials, nothing being learned."""
         inference = self._loaded_for_inference()
         self._pull()
-        inference.write_weights(self._weights)
+        inference.write_parameters(self._parameters)
         parts: list[Trials] = []
         for start in range(0, len(inputs), inference.batch_size):
             batch = inputs[start : start + inference.batch_size]
             if not inference.fits(batch):
                 inference.make_room(batch)
-                inference.write_weights(self._weights)
+                inference.write_parameters(self._parameters)
             parts.append(inference.forward(batch, voltages))
         return _joined(parts, self.network, self.config.n_steps, voltages)
 
@@ -269,18 +273,26 @@ class GennEngine:
         input_spikes = np.array([len(steps) for steps, _ in inputs], np.int32)
         return BatchResult(trials.readout, loss.astype(np.float32), counts, input_spikes)
 
+    def _unit(self, key: str) -> float:
+        """What mlGeNN's gradient is multiplied with: that of delays is by ms, ours by steps."""
+        return self.config.dt_ms if kind_of(key) == "delay" else 1.0
+
     def _push(self) -> None:
-        """Bring weights and optimiser state to the training network, if there is one."""
+        """Bring parameters and optimiser state to the training network, if there is one."""
         if self._training is not None:
-            self._training.write_weights(self._weights)
-            self._training.write_moments("M", self._m)
-            self._training.write_moments("V", self._v)
+            self._training.write_parameters(self._parameters)
+            m = {key: array / np.float32(self._unit(key)) for key, array in self._m.items()}
+            v = {key: array / np.float32(self._unit(key) ** 2) for key, array in self._v.items()}
+            self._training.write_moments("M", m)
+            self._training.write_moments("V", v)
 
     def _pull(self) -> None:
         """Bring them back, if training has changed them."""
         if self._training is not None and self._device_is_ahead:
-            self._weights = self._training.weights()
-            self._m, self._v = self._training.moments("M"), self._training.moments("V")
+            self._parameters = self._training.parameters()
+            m, v = self._training.moments("M"), self._training.moments("V")
+            self._m = {key: array * np.float32(self._unit(key)) for key, array in m.items()}
+            self._v = {key: array * np.float32(self._unit(key) ** 2) for key, array in v.items()}
             self._device_is_ahead = False
 
 
@@ -313,12 +325,19 @@ def _check(network: Network, config: CompileConfig, genn_backend: str) -> None:
         network.output.size,
         "mlGeNN keeps labels in eight bits; take --backend native",
     )
-    others = [key for key in network.initial_parameters(0) if kind_of(key) != "weight"]
+    others = [p.key for p in network.parameters if p.kind not in ("weight", "delay")]
     require(
         not others,
-        "weights the only numbers that differ from synapse to synapse or neuron to neuron on GeNN",
+        "time constants and thresholds that are the same for all neurons and not learned on GeNN",
         ", ".join(others),
         "give one number for all, or take --backend native",
+    )
+    longest = max(c.max_delay_steps for c in network.connections)
+    require(
+        longest < config.n_steps,
+        f"max_delay_steps < {config.n_steps} steps of a trial on GeNN",
+        longest,
+        "what comes later is not seen; make delays shorter",
     )
     for population in network.populations:
         if population != network.input:

@@ -99,10 +99,17 @@ class Simulation:
         values: FloatArray = variable.values
         return values.reshape(-1, values.shape[-1])
 
-    def write_weights(self, weights: Mapping[str, FloatArray]) -> None:
-        """Set the weights."""
-        for name, w in weights.items():
-            self.write(self.synapses(name).vars["g"], w)
+    def variable(self, key: str, delay: str = "d", weight: str = "g") -> Any:
+        """A variable of the synapses that one of the `Parameters` belongs to."""
+        connection, dot, _ = key.partition(".")
+        return self.synapses(connection).vars[delay if dot else weight]
+
+    def write_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Set weights and delays."""
+        for key, values in parameters.items():
+            variable = self.variable(key)
+            whole = np.issubdtype(variable.view.dtype, np.integer)
+            self.write(variable, np.floor(values + 0.5) if whole else values)
 
     def forward(self, inputs: Sequence[Spikes], voltages: bool = False) -> Trials:
         """Simulate up to `batch_size` trials from rest.

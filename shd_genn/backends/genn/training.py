@@ -86,50 +86,59 @@ class Training(Simulation):
         variables["StartSpike"].push_to_device()
 
     def learn(self, rates: Mapping[str, float], step: int) -> None:
-        """Update the weights from ``Gradient`` with mlGeNN's Adam; ``Gradient`` is 0 afterwards.
+        """Update what is learned with mlGeNN's Adam; ``Gradient`` is 0 afterwards.
 
         Args:
-            rates: Connection name → learning rate.
+            rates: Key of a parameter → learning rate.
             step: Updates that were made before.
         """
-        for name, optimiser, update in self._updates():
-            optimiser.alpha = rates[name]
+        for key, optimiser, update in self._updates():
+            optimiser.alpha = rates[key]
             optimiser.set_step(update, step)
         if self.batch_size > 1:
             self.model.custom_update("GradientBatchReduce")
         self.model.custom_update("GradientLearn")
 
     def gradient(self) -> dict[str, FloatArray]:
-        """``Gradient`` of every connection, summed over the trials; it is 0 afterwards."""
+        """``Gradient`` of every parameter, summed over the trials; it is 0 afterwards."""
         gradient = {
-            c.name: self.read(self.synapses(c.name).vars["Gradient"]).sum(axis=0).reshape(c.shape)
-            for c in self.network.connections
+            key: self.read(self.variable(key, "DelayGradient", "Gradient")).sum(axis=0)
+            for key, _, _ in self._updates()
         }
         self.model.custom_update("ZeroGradient")
-        return gradient
+        return {key: g.reshape(self._shapes[key]) for key, g in gradient.items()}
 
-    def weights(self) -> dict[str, FloatArray]:
-        """A copy of the weights."""
+    def parameters(self) -> dict[str, FloatArray]:
+        """A copy of weights and delays."""
         return {
-            c.name: self.read(self.synapses(c.name).vars["g"]).reshape(c.shape)
-            for c in self.network.connections
+            key: self.read(self.variable(key)).reshape(self._shapes[key])
+            for key, _, _ in self._updates()
         }
 
     def moments(self, variable: str) -> dict[str, FloatArray]:
         """A copy of Adam's ``M`` or ``V``."""
-        shapes = {c.name: c.shape for c in self.network.connections}
         return {
-            name: self.read(update.vars[variable]).reshape(shapes[name])
-            for name, _, update in self._updates()
+            key: self.read(update.vars[variable]).reshape(self._shapes[key])
+            for key, _, update in self._updates()
         }
 
     def write_moments(self, variable: str, moments: Mapping[str, FloatArray]) -> None:
         """Set Adam's ``M`` or ``V``."""
-        for name, _, update in self._updates():
-            self.write(update.vars[variable], moments[name])
+        for key, _, update in self._updates():
+            self.write(update.vars[variable], moments[key])
+
+    @property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {p.key: p.shape for p in self.network.parameters}
 
     def _updates(self) -> list[tuple[str, Any, Any]]:
-        """Connection, its optimiser and custom update; mlGeNN keeps the order of connections."""
-        [(optimiser, updates)] = self.compiled.optimisers
-        names = (c.name for c in self.network.connections)
-        return [(name, optimiser, update) for name, update in zip(names, updates, strict=True)]
+        """Parameter, its optimiser and custom update; mlGeNN keeps the order of connections."""
+        keys = (
+            [c.name for c in self.network.connections],
+            [f"{c.name}.delay" for c in self.network.connections if c.delayed],
+        )
+        return [
+            (key, optimiser, update)
+            for of_kind, (optimiser, updates) in zip(keys, self.compiled.optimisers, strict=False)
+            for key, update in zip(of_kind, updates, strict=True)
+        ]

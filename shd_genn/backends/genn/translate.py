@@ -24,8 +24,17 @@ def training_network(
     network: Network, config: CompileConfig, batch_size: int, options: Mapping[str, Any]
 ) -> Any:
     """An mlGeNN ``CompiledTrainingNetwork``, not yet built."""
-    compiler = Compiler(config, batch_size, network.output.name, **options)
-    return compiler.compile(_translate(network, config), name="training")
+    translated = _translate(network, config)
+    delayed = {c.name for c in network.connections if c.delayed}
+    compiler = Compiler(
+        config,
+        batch_size,
+        network.output.name,
+        # delays that are not learned have a learning rate of 0
+        delay_learn_conns=[c for c in translated.connections if c.name in delayed],
+        **options,
+    )
+    return compiler.compile(translated, name="training")
 
 
 def inference_network(
@@ -52,12 +61,14 @@ def _translate(network: Network, config: CompileConfig) -> Any:
             for p in network.populations
         }
         for c in network.connections:
+            zeros = np.zeros(c.shape, np.float32)
             MLConnection(
                 populations[c.source.name],
                 populations[c.target.name],
-                Dense(np.zeros(c.shape, np.float32)),
+                Dense(zeros, zeros if c.delayed else 0),
                 synapses.Exponential(c.synapse.tau),
                 name=c.name,
+                max_delay_steps=c.max_delay_steps if c.delayed else None,
             )
     return translated
 
