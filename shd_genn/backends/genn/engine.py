@@ -332,13 +332,6 @@ def _check(network: Network, config: CompileConfig, genn_backend: str) -> None:
         ", ".join(others),
         "give one number for all, or take --backend native",
     )
-    longest = max(c.max_delay_steps for c in network.connections)
-    require(
-        longest < config.n_steps,
-        f"max_delay_steps < {config.n_steps} steps of a trial on GeNN",
-        longest,
-        "what comes later is not seen; make delays shorter",
-    )
     for population in network.populations:
         if population != network.input:
             _check_time_constants(network, population)
