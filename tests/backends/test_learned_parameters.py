@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends import CompileConfig, Regulariser, genn
+from shd_genn.backends import CompileConfig, Regulariser
 from shd_genn.backends.reference import Reference
-from shd_genn.errors import ConfigError
 from shd_genn.events import Events
 from shd_genn.network import (
     Connection,
@@ -125,15 +124,3 @@ def test_state_goes_on_where_it_was(backend):
             compiled.train_batch(events, labels, networks.RATES)
         for key, array in one.parameters().items():
             np.testing.assert_array_equal(other.parameters()[key], array)
-
-
-@pytest.mark.parametrize(
-    ("network", "message"),
-    [
-        (networks.learned_network(), "nothing but weights .*hidden0.tau_mem"),
-        (networks.network(tau_syn_ms=20.0), "tau_mem != tau_syn of population hidden0"),
-    ],
-)
-def test_genn_refuses_what_it_cannot_learn(network, message):
-    with pytest.raises(ConfigError, match=message):
-        genn.compile(network, CONFIG)
