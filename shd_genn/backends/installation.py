@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 from importlib import metadata
+from pathlib import Path
 
 from shd_genn.errors import ConfigError
 
@@ -45,7 +46,11 @@ def require_installed() -> None:
 @functools.cache
 def gpu() -> tuple[str | None, str]:
     """The name of the GPU that GeNN can use, or None, and why."""
-    if importlib.util.find_spec("pygenn.cuda_backend") is None:
+    spec = importlib.util.find_spec("pygenn")
+    if spec is None:
+        return None, said_missing(["pygenn"])
+    folders = map(Path, spec.submodule_search_locations or ())
+    if not any(path for folder in folders for path in folder.glob("cuda_backend*")):
         return None, "GeNN was built without CUDA"
     if shutil.which("nvcc") is None and not os.environ.get("CUDA_PATH"):
         return None, "GeNN compiles its kernels with nvcc, which is neither in PATH nor CUDA_PATH"
