@@ -1,6 +1,6 @@
 """Time per epoch against hidden size.
 
-Of run folders: the median epoch of each run, mean over seeds, bars the standard deviation. Of
+Of run folders: the median epoch of each run, mean and range over seeds. Of
 benchmark tables (python -m shd_genn.bench -o): an epoch of SHD's 8156 samples, from the fastest
 batch; crosses are GeNN's published times for it.
 """
@@ -17,9 +17,9 @@ from analysis import script, style
 from analysis.configurations import named
 from analysis.load import Results
 from analysis.published import SHD_EPOCH_S
-from analysis.stats import spread
 from shd_genn.errors import DataError
 
+RANGE = {"count": "n", "min": "low", "max": "high"}
 BENCH = "benchmark, samples like SHD's"
 
 
@@ -29,7 +29,7 @@ class Numbers:
 
     Attributes:
         points: panel (dataset, or `BENCH`), topology, device (and backend, threads), hidden, n,
-            mean, sd: seconds.
+            mean, low, high (the range): seconds.
     """
 
     points: pd.DataFrame
@@ -54,15 +54,16 @@ def _of_runs(results: Results) -> pd.DataFrame:
 
 
 def of_runs(results: Results, column: str) -> pd.DataFrame:
-    """Mean and sd over seeds of a column of the runs, by dataset, topology, device, hidden size."""
+    """Mean and range over seeds of a column of the runs: by dataset, topology, device and size."""
     if column not in results.runs:
         return pd.DataFrame()
     runs = named(results, results.runs[results.runs[column].notna() & ~results.runs["repeated"]])
     threads = runs["n_threads"].where(runs["n_threads"] > 0, runs["cores"])
     runs["where"] = _device(runs["backend"], runs["device"], threads)
-    groups = runs.groupby(["dataset", "line", "where", "hidden"])[column]
-    rows = [(*key, *vars(spread(values)).values()) for key, values in groups]
-    return pd.DataFrame(rows, columns=["panel", "topology", "device", "hidden", "n", "mean", "sd"])
+    runs = runs.rename(columns={"dataset": "panel"}).assign(topology=runs["line"])
+    runs = runs.drop(columns="device").rename(columns={"where": "device"})
+    groups = runs.groupby(["panel", "topology", "device", "hidden"])[column]
+    return groups.agg(["count", "mean", "min", "max"]).reset_index().rename(columns=RANGE)
 
 
 def of_bench(bench: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -76,14 +77,22 @@ def of_bench(bench: pd.DataFrame, column: str) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "panel": BENCH,
-            "topology": bench["topology"],
+            "topology": bench["topology"] + _feature(bench),
             "device": _device(bench["backend"], machine, bench["threads"]),
             "hidden": bench["hidden"],
             "mean": bench[column],
         }
     )
     keys = ["panel", "topology", "device", "hidden"]
-    return table.groupby(keys)["mean"].min().reset_index().assign(n=1, sd=0.0)
+    best = table.groupby(keys)["mean"].min().reset_index()
+    return best.assign(n=1, low=best["mean"], high=best["mean"])
+
+
+def _feature(bench: pd.DataFrame) -> pd.Series:
+    """What was measured besides a plain network, as it follows the topology's name."""
+    if "feature" not in bench:
+        return pd.Series("", bench.index)
+    return (", " + bench["feature"].astype(str)).where(bench["feature"] != "plain", "")
 
 
 def _device(backend: pd.Series, machine: pd.Series, threads: pd.Series) -> pd.Series:
@@ -103,7 +112,7 @@ def plot(numbers: Numbers) -> Figure:
             name = "GeNN on a data-centre GPU, published"
             ax.plot(sizes, seconds, "x", color="black", label=name)
     runs = numbers.points[numbers.points["panel"] != BENCH]
-    counted = f"runs: mean ± sd over seeds, {style.n_range(runs['n'])}" if len(runs) else ""
+    counted = f"runs: mean and range over seeds, {style.n_range(runs['n'])}" if len(runs) else ""
     bench = "benchmark: fastest batch" if len(runs) < len(numbers.points) else ""
     finish(figure, counted, bench)
     return figure
@@ -123,7 +132,7 @@ def plot_by_size(points: pd.DataFrame, ylabel: str) -> Figure:
             ax.errorbar(
                 group["hidden"],
                 group["mean"],
-                group["sd"].fillna(0),
+                [group["mean"] - group["low"], group["high"] - group["mean"]],
                 color=colours[topology],
                 marker=shapes[device],
                 ls=dashes[device],

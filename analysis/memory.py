@@ -1,7 +1,7 @@
 """Memory against hidden size.
 
-Of run folders: the most that the process held in memory, dataset included, mean over seeds, bars
-the standard deviation. Of benchmark tables: what training adds to a process that already holds the
+Of run folders: the most that the process held in memory, dataset included, mean and range
+over seeds. Of benchmark tables: what training adds to a process that already holds the
 network; on a GPU, the memory that a loaded network holds there.
 """
 
@@ -38,9 +38,13 @@ def plot(numbers: Numbers) -> Figure:
     figure = plot_by_size(numbers.points, "memory (MB)")
     for ax in figure.axes:
         shown = numbers.points[numbers.points["panel"] == ax.get_title()]
-        ax.set_ylim(0, 1.15 * (shown["mean"] + shown["sd"].fillna(0)).max())
+        ax.set_ylim(0, 1.15 * shown["high"].max())
     runs = numbers.points[numbers.points["panel"] != BENCH]
-    told = "runs: peak of the process with its dataset, mean ± sd over seeds, " if len(runs) else ""
+    told = (
+        "runs: peak of the process with its dataset, mean and range over seeds, "
+        if len(runs)
+        else ""
+    )
     told += style.n_range(runs["n"]) if len(runs) else ""
     bench = "benchmark: what training adds" if len(runs) < len(numbers.points) else ""
     finish(figure, told, bench)

@@ -28,7 +28,6 @@ UNITS = {
     "v_thresh": "v_thresh",
     "delay": "delay (steps)",
 }
-BINS = 60
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,8 @@ def plot(numbers: Numbers) -> Figure:
     before_after = ("before training", "0.45"), ("after training", style.COLOURS[0])
     for ax, (name, arrays) in zip(axes, numbers.arrays.items(), strict=True):
         low, high = _range(np.concatenate(arrays))
-        bins = np.linspace(low, high, BINS + 1).tolist()
+        n_bins = int(np.clip(np.sqrt(arrays[0].size), 15, 60))
+        bins = np.linspace(low, high, n_bins + 1).tolist()
         for (label, colour), values in zip(before_after, arrays, strict=True):
             share = np.full(len(values), 100 / len(values))
             ax.hist(values, bins, weights=share, histtype="step", color=colour, label=label)

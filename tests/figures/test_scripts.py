@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
     config = Config(
         data=DataConfig(dataset=str(tiny.write(place / "tiny")), trial_ms=120.0),
         augment=AugmentConfig(shift_channels=0.0),
-        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2, w_in_sd=0.1),
+        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2, w_in_sd=0.1, train_tau=True),
         train=TrainConfig(epochs=2, batch_size=16, learning_rate=0.01),
     )
     return train.start(config, place / "runs").path
@@ -176,6 +176,8 @@ def test_parameters_start_as_they_were_drawn(trained, tmp_path):
     with np.load(trained / "best.npz") as arrays:
         assert np.array_equal(after, arrays["parameter_input_hidden0"].ravel())
     assert not np.array_equal(before, after)
+    before, after = numbers.arrays["hidden0.tau_mem"]
+    assert (before == 20).all() and (after != 20).any() and len(after) == 20
 
 
 @pytest.fixture(scope="module")
