@@ -23,7 +23,6 @@ may be learned; see `shd_genn.initialisers`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,91 +30,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.errors import ConfigError, require
-from shd_genn.initialisers import Clipped as Clipped
-from shd_genn.initialisers import Gamma as Gamma
-from shd_genn.initialisers import Initialiser, Parameter, Value, bounds_of, draw, typical
-from shd_genn.initialisers import Kind as Kind
-from shd_genn.initialisers import Normal as Normal
-from shd_genn.initialisers import Trainable as Trainable
-from shd_genn.initialisers import Uniform as Uniform
-from shd_genn.initialisers import kind_of as kind_of
-from shd_genn.readouts import READOUTS, Readout
+from shd_genn.initialisers import (
+    Clipped,
+    Gamma,
+    Initialiser,
+    Kind,
+    Normal,
+    Parameter,
+    Trainable,
+    Uniform,
+    Value,
+    bounds_of,
+    draw,
+    kind_of,
+    typical,
+)
+from shd_genn.neurons import (
+    Exponential,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Neuron,
+    SpikeInput,
+    output_neuron,
+)
+from shd_genn.readouts import Readout
 
-
-@dataclass(frozen=True)
-class SpikeInput:
-    """Neurons that emit given spikes, at most one each per step (mlGeNN `SpikeInput`).
-
-    Spikes of one neuron that fall into the same step are not merged: they leave in the steps that
-    follow.
-    """
-
-
-@dataclass(frozen=True)
-class LeakyIntegrateFire:
-    """Leaky integrate-and-fire neuron (mlGeNN `LeakyIntegrateFire`): tau_mem dV/dt = -V + I.
-
-    At V ≥ v_thresh it spikes and V is set to 0 at once; there is no refractory period.
-
-    Attributes:
-        tau_mem: Membrane time constant in ms, of all neurons or of each.
-        v_thresh: Firing threshold (dimensionless, as V), likewise.
-        readout: For outputs: how the spikes become one number a class; see `shd_genn.readouts`.
-    """
-
-    tau_mem: Value = 20.0
-    v_thresh: Value = 1.0
-    readout: Readout | None = None
-
-    def __post_init__(self) -> None:
-        _require_positive("tau_mem", self.tau_mem, "time constants are in ms, usually 5 to 100")
-        _require_positive("v_thresh", self.v_thresh, "the reset is at 0, so V must rise to spike")
-        if self.readout is not None:
-            _require_readout(self.readout, spiking=True)
-
-
-@dataclass(frozen=True)
-class LeakyIntegrate:
-    """Leaky integrator without spikes (mlGeNN `LeakyIntegrate`), read out at the trial's end.
-
-    Attributes:
-        tau_mem: Membrane time constant in ms, of all neurons or of each.
-        readout: How the voltage becomes one number a class; see `shd_genn.readouts`.
-    """
-
-    tau_mem: Value = 20.0
-    readout: Readout = "avg_var_exp_weight"
-
-    def __post_init__(self) -> None:
-        _require_positive("tau_mem", self.tau_mem, "time constants are in ms, usually 5 to 100")
-        _require_readout(self.readout, spiking=False)
-
-
-Neuron = SpikeInput | LeakyIntegrateFire | LeakyIntegrate
-
-
-def output_neuron(
-    readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0
-) -> LeakyIntegrate | LeakyIntegrateFire:
-    """The neuron that a readout is taken from; only one that spikes has a threshold."""
-    if READOUTS[readout].spiking:
-        return LeakyIntegrateFire(tau_mem, v_thresh, readout)
-    return LeakyIntegrate(tau_mem, readout)
-
-
-@dataclass(frozen=True)
-class Exponential:
-    """Exponentially decaying synaptic current (mlGeNN `Exponential` with ``scale_i``).
-
-    Attributes:
-        tau: Synaptic time constant in ms; if it differs, then from target neuron to target neuron,
-            with the same for all synapses of a neuron.
-    """
-
-    tau: Value = 5.0
-
-    def __post_init__(self) -> None:
-        _require_positive("tau_syn", self.tau, "time constants are in ms, usually 2 to 20")
+# all that the description of a network takes, from one place
+__all__ = [
+    "Clipped",
+    "Connection",
+    "Dense",
+    "Exponential",
+    "Gamma",
+    "Kind",
+    "LeakyIntegrate",
+    "LeakyIntegrateFire",
+    "Network",
+    "Neuron",
+    "Normal",
+    "Population",
+    "SpikeInput",
+    "Trainable",
+    "Uniform",
+    "Value",
+    "kind_of",
+    "output_neuron",
+]
 
 
 @dataclass(frozen=True)
@@ -368,27 +328,6 @@ class Network:
                 f"{array.min()} to {array.max()}",
                 "clip them, or widen the bounds of the network",
             )
-
-
-def _require_positive(name: str, value: Value, cure: str) -> None:
-    if isinstance(value, float | int):
-        require(0 < value < math.inf, f"0 < {name} < inf", value, cure)
-        return
-    require(
-        0 < bounds_of(value)[0],
-        f"0 < the lowest possible {name}",
-        value,
-        f"draw it from Clipped(…, low=…), or learn it with Trainable(…, low=…); {cure}",
-    )
-
-
-def _require_readout(readout: str, spiking: bool) -> None:
-    mine = [name for name, kind in READOUTS.items() if kind.spiking == spiking]
-    neuron, other = "LeakyIntegrate", "LeakyIntegrateFire"
-    if spiking:
-        neuron, other = other, neuron
-    cure = f"read it from a {other}" if readout in READOUTS else "choose one of them"
-    require(readout in mine, f"readout of {neuron} in {', '.join(mine)}", repr(readout), cure)
 
 
 def _is_input(population: Population) -> bool:

@@ -6,7 +6,7 @@ import os
 import socket
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -128,7 +128,7 @@ class Counts:
         return self.complete + self.pruned + self.failed
 
 
-def count(trials: list[FrozenTrial], mine: set[int] = frozenset()) -> Counts:  # type: ignore[assignment]
+def count(trials: list[FrozenTrial], mine: Set[int] = frozenset()) -> Counts:
     """Count trials; one that was interrupted and tried again counts once.
 
     Args:
