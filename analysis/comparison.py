@@ -149,7 +149,7 @@ def latex(shown: pd.DataFrame, caption: str, label: str) -> str:
         position_float="centering",
         column_format="l" * left + "r" * (shown.shape[1] - left),
     )
-    return text.replace("±", r"$\pm$").replace("–", "--").replace("−", "$-$")
+    return text.replace("±", r"$\pm$").replace("–", "--").replace("−", "$-$").replace("→", r"$\to$")
 
 
 if __name__ == "__main__":

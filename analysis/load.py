@@ -260,6 +260,10 @@ def _add_runs(results: Results, folders: list[Path]) -> None:
             table["run"] = name
         runs["run"] = fresh
     runs["dataset"] = _name_datasets(runs)
+    apart = sorted(runs["dataset"].unique())
+    if len(apart) > 1:
+        told = ", ".join(apart)
+        results.note(f"datasets are drawn apart, as their accuracies do not compare: {told}")
     runs["repeated"] = _repeated(runs, results.settings)
     for run in runs.loc[runs["repeated"], "path"]:
         results.note(f"{run}: has the settings and seed of a newer run, which is taken instead")
