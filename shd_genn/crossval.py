@@ -23,7 +23,7 @@ from shd_genn.datasets.spikes import Splits
 from shd_genn.datasets.split import split_speaker, training_speakers
 from shd_genn.errors import ConfigError, ShdGennError
 from shd_genn.files import claimed
-from shd_genn.model import build_network, find_model
+from shd_genn.model import compile_network, find_model
 from shd_genn.record import RunFolder
 
 README = """\
@@ -78,7 +78,8 @@ def start(config: Config, runs: Path) -> RunFolder:
             f"{config.train.batch_size} of {len(splits.train) - most}; make batches smaller"
         )
     model_file = find_model(config.model.model)
-    build_network(config, model_file)  # errors in it should leave no folder behind
+    with compile_network(config, model_file, learns=True):
+        pass  # what is wrong with it should leave no folder behind
     folder = RunFolder.create(runs, config, splits.train.name, model_file, readme=README)
     folder.write_json("environment", environment.describe(choice, splits))
     _run(folder, config, splits)

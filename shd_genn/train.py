@@ -21,7 +21,7 @@ from shd_genn.datasets.split import speaker_name
 from shd_genn.errors import ConfigError, DivergedError, PrunedError, ShdGennError
 from shd_genn.files import claimed
 from shd_genn.judge import Tally, evaluate, judge
-from shd_genn.model import build_network, compile_network, find_model
+from shd_genn.model import compile_network, find_model
 from shd_genn.present import Presentation
 from shd_genn.progress import Advance, progress
 from shd_genn.record import RunFolder
@@ -62,7 +62,8 @@ def start(
     splits = load(config)
     config = resolve(replace(config, backend=choice.name), splits)
     model_file = model_file or find_model(config.model.model)
-    build_network(config, model_file)  # errors in it should leave no run folder behind
+    with compile_network(config, model_file, learns=True):
+        pass  # what is wrong with it should leave no run folder behind
     folder = RunFolder.create(runs, config, splits.train.name, model_file, name)
     folder.write_json("environment", environment.describe(choice, splits))
     _run(folder, config, splits, on_epoch)

@@ -163,6 +163,14 @@ def test_batches_on_a_cpu_are_refused():
             compiled.train_batch(events, labels, 1e-3)
 
 
+@pytest.mark.skipif(not ON_CPU, reason="a GPU takes batches")
+def test_a_refused_run_leaves_nothing_behind(data, tmp_path):
+    config = Config(data=DataConfig(dataset=str(data)), backend="genn")
+    with pytest.raises(ConfigError, match=r"but got 32; .*--backend native"):
+        train.start(config, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_training_needs_a_batch_size():
     with (
         get("genn").compile(networks.network(), CompileConfig(networks.N_STEPS)) as compiled,
