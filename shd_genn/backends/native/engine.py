@@ -145,7 +145,8 @@ class NativeEngine:
         adam = self.config.adam
         rates = np.array([rate_of(learning_rate, p.key) for p in self._store.learned])
         self._step += 1
-        rates = (rates / (1 - adam.beta1**self._step)).astype(np.float32)
+        with np.errstate(over="ignore"):  # parameters that are not finite are told of in training
+            rates = (rates / (1 - adam.beta1**self._step)).astype(np.float32)
         self._library.engine_adam(
             self._handle,
             adam.beta1,
