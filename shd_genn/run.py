@@ -13,7 +13,7 @@ from shd_genn import backends, crossval, presets, train
 from shd_genn.cli import command
 from shd_genn.config import Config
 from shd_genn.config_file import load_toml
-from shd_genn.datasets import spoken_digits
+from shd_genn.datasets import NOT_SHD, SPOKEN_DIGITS
 from shd_genn.errors import require
 from shd_genn.record import RunFolder
 
@@ -105,8 +105,8 @@ def report(folder: RunFolder) -> None:
     if summary["spikes_after_trial"] > 0:
         print(f"spikes not seen     {summary['spikes_after_trial']:.2%}, later than --trial-ms")
     print(f"run folder          {folder.path}")
-    if summary["dataset"] == spoken_digits.NAME:
-        print(spoken_digits.NOT_SHD)
+    if summary["dataset"] == SPOKEN_DIGITS:
+        print(NOT_SHD)
 
 
 def report_crossval(folder: RunFolder) -> None:

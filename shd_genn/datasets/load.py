@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.config import DataConfig
-from shd_genn.datasets import official, spoken_digits
+from shd_genn.datasets import SPOKEN_DIGITS, official
 from shd_genn.datasets.hdf5 import read_spikes
 from shd_genn.datasets.spikes import SpikeDataset, Splits
 from shd_genn.datasets.split import split_random, split_speaker
@@ -81,19 +81,22 @@ def find_files(dataset: str, data_dir: str | None = None) -> tuple[str, dict[str
     Raises:
         DataError: if there is no such dataset, or its files are not there.
     """
-    if dataset == spoken_digits.NAME:
+    if dataset == SPOKEN_DIGITS:
+        # only here: what synthesises and encodes takes a second to import
+        from shd_genn.datasets import spoken_digits
+
         return dataset, folder_files(spoken_digits.prepare())
     if dataset in official.DATASETS:
         return dataset, official.find(dataset, data_dir)
     folder = Path(dataset)
     if not folder.is_dir():
-        known = ", ".join((spoken_digits.NAME, *official.DATASETS))
+        known = ", ".join((SPOKEN_DIGITS, *official.DATASETS))
         raise DataError(
             f"dataset must be {known}, or a folder with train.h5 and test.h5, but got {dataset!r}; "
             "correct the name or the path"
         )
     name = folder.resolve().name
-    if name in (spoken_digits.NAME, *official.DATASETS):
+    if name in (SPOKEN_DIGITS, *official.DATASETS):
         name = f"{name}-folder"  # only the real ones bear their names in results
     return name, folder_files(folder)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from shd_genn.datasets import SPOKEN_DIGITS
 from shd_genn.datasets.espeak import Espeak
 from shd_genn.datasets.hdf5 import read_spikes, write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
@@ -27,12 +28,6 @@ from shd_genn.encode.encoder import encode_many
 from shd_genn.events import Events
 from shd_genn.files import cache_dir, locked
 from shd_genn.progress import Advance, progress
-
-NAME = "spoken-digits"
-NOT_SHD = (
-    "spoken-digits is synthesised speech, not SHD. The real SHD: "
-    "python -m shd_genn.datasets shd, then --dataset shd (see the README)"
-)
 
 ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GERMAN = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
@@ -133,9 +128,12 @@ def prepare(recipe: Recipe | None = None) -> Path:
     """
     recipe = recipe or Recipe()
     key = repr((MAKING, recipe, Cochlea(), metadata.version("espeakng-loader")))
-    folder = cache_dir(NAME, hashlib.sha256(key.encode()).hexdigest()[:12])
+    folder = cache_dir(SPOKEN_DIGITS, hashlib.sha256(key.encode()).hexdigest()[:12])
     if not _complete(folder):
-        print(f"making the embedded dataset {NAME} (once, then it is in the cache)", flush=True)
+        print(
+            f"making the embedded dataset {SPOKEN_DIGITS} (once, then it is in the cache)",
+            flush=True,
+        )
         with locked(folder):
             if not _complete(folder):
                 _make(recipe, folder, key)
@@ -184,7 +182,7 @@ def _make(recipe: Recipe, folder: Path, key: str) -> None:
     spoken = speak(recipe)
     parts = folder / "parts"
     _make_matrices(recipe, spoken)
-    with progress(f"Encoding {NAME}", sum(map(len, spoken.values())), "words") as advance:
+    with progress(f"Encoding {SPOKEN_DIGITS}", sum(map(len, spoken.values())), "words") as advance:
         for split, words in spoken.items():
             voices = []
             for speaker, group in groupby(words, lambda word: word.take.speaker):
@@ -193,7 +191,7 @@ def _make(recipe: Recipe, folder: Path, key: str) -> None:
                     advance(len(words_of_it))
                 else:
                     write_spikes(part, _encode(recipe, words_of_it, advance))
-                voices.append(read_spikes(part, NAME))
+                voices.append(read_spikes(part, SPOKEN_DIGITS))
             write_spikes(folder / f"{split}.h5", _join(voices), {"recipe": key})
     shutil.rmtree(parts)
 
@@ -218,7 +216,7 @@ def _encode(recipe: Recipe, words: list[Spoken], advance: Advance) -> SpikeDatas
         samples.append(spikes)
         advance()
     return SpikeDataset(
-        name=NAME,
+        name=SPOKEN_DIGITS,
         events=Events.of(samples),
         labels=np.array([word.take.label for word in words], np.int32),
         speakers=np.array([word.take.speaker for word in words], np.int32),
