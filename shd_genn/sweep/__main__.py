@@ -230,10 +230,11 @@ def open_study(
         )
     except ValueError as error:
         raise ConfigError(f"study {name} cannot be opened: {error}; choose another name") from error
+    trials = patiently(lambda: study.get_trials(deepcopy=False))
     # Optuna's own kind of attribute: it would only be in the way among the user's in the dashboard
     was = patiently(lambda: storage.get_study_system_attrs(study._study_id)).get(REMEMBERED_AS)
     if was is None:
-        if study.get_trials(deepcopy=False):
+        if trials:  # who makes a study here sets the attribute before it asks for a trial
             raise ConfigError(
                 f"study {name} must be one of shd_genn, but something else made it; "
                 "give another --study NAME"

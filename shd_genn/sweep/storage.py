@@ -6,13 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from shd_genn.errors import BusyError, ConfigError
 from shd_genn.files import claimed
@@ -23,6 +29,8 @@ BUSY_TIMEOUT = 60
 """Seconds that SQLite waits for another connection, e.g. a dashboard's, to release the file."""
 PATIENCE = 600.0
 """Seconds that a lost database is waited for."""
+ATTEMPTS = 5
+"""So often a new database is opened while others make its tables."""
 MISSED_HEARTBEATS = 3
 """After so many missed heartbeats a trial's process is taken for dead."""
 
@@ -80,14 +88,10 @@ def _connect(address: URL, heartbeat_s: int) -> RDBStorage:
         address = address.set(drivername="postgresql+psycopg")  # what [distributed] installs
     shown = address.render_as_string()
     try:
-        storage = RDBStorage(
+        storage = _created(
             address.render_as_string(hide_password=False),
-            engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT}}
-            if sqlite
-            else {"pool_pre_ping": True},
-            heartbeat_interval=heartbeat_s,
-            grace_period=MISSED_HEARTBEATS * heartbeat_s,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+            {"connect_args": {"timeout": BUSY_TIMEOUT}} if sqlite else {"pool_pre_ping": True},
+            heartbeat_s,
         )
         if sqlite:  # written into the file: readers do not block the writer, nor it them
             with storage.engine.connect() as connection:
@@ -104,6 +108,25 @@ def _connect(address: URL, heartbeat_s: int) -> RDBStorage:
             "start its server"
         ) from error
     return storage
+
+
+def _created(url: str, engine: dict[str, Any], heartbeat_s: int) -> RDBStorage:
+    """Open a database, and make Optuna's tables if it has none."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return RDBStorage(
+                url,
+                engine_kwargs=engine,
+                heartbeat_interval=heartbeat_s,
+                grace_period=MISSED_HEARTBEATS * heartbeat_s,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+            )
+        except (IntegrityError, ProgrammingError):
+            # another machine is making the tables at this very moment
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(1.0)
+    raise AssertionError("the last attempt has returned or raised")
 
 
 def shown(url: str) -> str:

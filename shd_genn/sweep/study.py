@@ -180,10 +180,13 @@ class Course:
         Raises:
             KeyboardInterrupt: after every running trial is saved and queued for another time.
         """
+        looked, counts = -TICK, Counts()
         try:
             while True:
-                counts = self._fill()
-                self._show(counts, list(self._running.values()))
+                # with all workers busy, once in a while: epochs may be shorter than a look
+                if len(self._running) < len(self.workers) or time.monotonic() - looked >= TICK:
+                    looked, counts = time.monotonic(), self._fill()
+                    self._show(counts, list(self._running.values()))
                 if not self._running:
                     if not counts.elsewhere and not counts.waiting:
                         return
