@@ -25,7 +25,7 @@ from shd_genn.sweep.storage import MISSED_HEARTBEATS, first_heartbeats, patientl
 from shd_genn.sweep.worker import Job
 
 DEATHS = 3
-"""A trial whose worker dies so often without finishing one more epoch has failed."""
+"""A trial that crashes, or whose worker dies, so often without one more epoch has failed."""
 TICK = 0.5
 """Seconds between looks at the clock while workers are silent."""
 WAIT_FOR_OTHERS = 2.0
@@ -237,7 +237,9 @@ class Course:
             return
         running = self._running[i]
         try:
-            if what == "end":
+            if what == "end" and content["state"] == "crashed":
+                self._died(i, content["reason"])
+            elif what == "end":
                 self._end(self._running.pop(i), content)
             elif what == "died":
                 self._died(i, content)

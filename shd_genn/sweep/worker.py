@@ -52,7 +52,7 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
         n_threads: Threads to compute with.
 
     Returns:
-        ``state``: complete, pruned, failed or interrupted; ``reason``, if not complete.
+        ``state``: complete, pruned, failed, crashed or interrupted; ``reason``, if not complete.
     """
     sys.argv = list(job.command)  # a storage's password is none of a run folder's business
     try:
@@ -66,9 +66,9 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
         return {"state": "pruned", "reason": str(error)}
     except ShdGennError as error:
         return {"state": "failed", "reason": str(error)}
-    except Exception as error:  # a bug, or a machine in trouble: the study goes on all the same
+    except Exception as error:  # a bug, or a machine in trouble
         traceback.print_exc()
-        return {"state": "failed", "reason": f"{type(error).__name__}: {error}"}
+        return {"state": "crashed", "reason": f"{type(error).__name__}: {error}"}
     return {"state": "complete"}
 
 
