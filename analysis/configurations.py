@@ -122,4 +122,4 @@ def _value(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return "unset" if pd.isna(value) else f"{value:g}"
-    return str(value)
+    return str(value) or "none"

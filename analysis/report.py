@@ -19,8 +19,9 @@ import pandas as pd
 from analysis import script, style
 from analysis.ablation import told
 from analysis.comparison import accuracy
-from analysis.configurations import datasets, named
+from analysis.configurations import datasets, named, words
 from analysis.load import Results, each
+from analysis.studies import Study
 from shd_genn import environment
 from shd_genn.errors import DataError, ShdGennError
 from shd_genn.files import write_text
@@ -236,10 +237,16 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
     if len(results.runs):
         tables["Runs"] = _cells(_runs(results))
     for study in results.studies:
-        tables[f"Trials of study {study.name}"] = _cells(
-            {str(title): study.trials[title] for title in study.trials}
-        )
+        tables[f"Trials of study {study.name}"] = _cells(_trials(study))
     return tables
+
+
+def _trials(study: Study) -> dict[str, pd.Series]:
+    """What a page has room for; all else that is known of a trial is in the CSV file."""
+    trials = study.trials
+    known = ["number", "state", *study.objectives, "seconds"]
+    shown = {name: trials[name] for name in known if name in trials}
+    return shown | {words(name): trials[f"params_{name}"] for name in study.parameters}
 
 
 def _runs(results: Results) -> dict[str, Any]:
