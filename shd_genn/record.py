@@ -190,10 +190,11 @@ class RunFolder:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write a CSV file whose columns are the keys of the first row."""
+    """Write a CSV file with a column for every key; a run of an older version may lack some."""
     text = io.StringIO(newline="")
     if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        columns = dict.fromkeys(key for row in rows for key in row)
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     write_text(path, text.getvalue())

@@ -147,6 +147,17 @@ def test_checkpoints_of_old_runs_still_load(data, tmp_path):
             np.testing.assert_array_equal(array, arrays[f"parameter_{key}"])
 
 
+def test_a_run_whose_metrics_lack_a_newer_column_goes_on(data, tmp_path):
+    folder = train.start(settings(data, epochs=1), tmp_path)
+    newer = "synaptic_operations"
+    old = [{k: v for k, v in r.items() if k != newer} for r in folder.read_table("metrics")]
+    folder.write_table("metrics", old)
+    config = folder.config
+    train.resume(folder, replace(config, train=replace(config.train, epochs=2)))
+    found = {(r["epoch"], r["split"]): r[newer] for r in folder.read_table("metrics")}
+    assert found["0", "train"] == "" and float(found["1", "train"]) > 0
+
+
 def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
     """kill -9 in the middle of training, three times over, with everything that has a state."""
     epochs = 150
