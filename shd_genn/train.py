@@ -303,7 +303,9 @@ def _finish(
     folder: RunFolder, config: Config, splits: Splits, compiled: Compiled, best: _Best
 ) -> None:
     """Judge the chosen epoch on the test set, once."""
-    rows: list[dict[str, Any]] = list(folder.read_table("metrics"))
+    # a kill just before the end may have left the test set's row, which is written anew
+    known: list[dict[str, Any]] = list(folder.read_table("metrics"))
+    rows = [row for row in known if not row["split"].startswith("test")]
     train = [row for row in rows if row["split"] == "train"]
     chosen = {"train": "training", "valid": "validation"}[chosen_split(config, splits)]
     summary: dict[str, Any] = {

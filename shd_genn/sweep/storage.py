@@ -57,7 +57,8 @@ def opened(url: str, heartbeat_s: int) -> Iterator[RDBStorage]:
             "postgresql://user@host/database"
         ) from error
     if address.get_backend_name() != "sqlite":
-        yield _connect(address, heartbeat_s)
+        with _connected(address, heartbeat_s) as storage:
+            yield storage
         return
     if not address.database or address.database == ":memory:":
         raise ConfigError(f"storage must name a file, but got {url}; write sqlite:///study.db")
@@ -70,8 +71,8 @@ def opened(url: str, heartbeat_s: int) -> Iterator[RDBStorage]:
             f"{lock} cannot be written ({error.strerror}); name a folder that you may write to"
         ) from error
     try:
-        with claimed(lock):
-            yield _connect(address, heartbeat_s)
+        with claimed(lock), _connected(address, heartbeat_s) as storage:
+            yield storage
     except BusyError as error:
         if error.path != lock:
             raise
@@ -80,6 +81,16 @@ def opened(url: str, heartbeat_s: int) -> Iterator[RDBStorage]:
             f"{address.database} must have a single writer, but another sweep is working on it; "
             "stop it and give it more --workers, or use a PostgreSQL --storage",
         ) from error
+
+
+@contextmanager
+def _connected(address: URL, heartbeat_s: int) -> Iterator[RDBStorage]:
+    storage = _connect(address, heartbeat_s)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _connect(address: URL, heartbeat_s: int) -> RDBStorage:

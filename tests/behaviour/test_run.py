@@ -195,6 +195,15 @@ def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
     assert learning_rates[0] < max(learning_rates) == 0.01 > learning_rates[-1]
 
 
+def test_killed_just_before_the_summary_the_test_set_is_in_the_table_once(data, tmp_path):
+    folder = train.start(settings(data, epochs=1), tmp_path)
+    whole = [row["split"] for row in rows(folder.path, "metrics")]
+    folder.write_json("summary", {"state": "running"})
+    train.resume(folder, folder.config)
+    assert [row["split"] for row in rows(folder.path, "metrics")] == whole
+    assert whole == ["train", "valid", "test"]
+
+
 def progress_of(runs):
     """The last epoch that a run has saved, -1 if none."""
     for folder in runs.glob("*") if runs.exists() else ():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import tiny
+from sqlalchemy.pool import NullPool
 
 SPACE = """
 def space(trial):
@@ -57,8 +58,11 @@ def database(space: Path) -> Path:
 
 
 def load(space: Path, url: str | None = None) -> optuna.Study:
-    """The study, in plain Optuna."""
-    return optuna.load_study(study_name=space.stem, storage=url or f"sqlite:///{database(space)}")
+    """The study, in plain Optuna, which would otherwise keep its connections open."""
+    storage = optuna.storages.RDBStorage(
+        url or f"sqlite:///{database(space)}", engine_kwargs={"poolclass": NullPool}
+    )
+    return optuna.load_study(study_name=space.stem, storage=storage)
 
 
 def trials(study: optuna.Study, state: str = "COMPLETE") -> list[optuna.trial.FrozenTrial]:
