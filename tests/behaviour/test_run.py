@@ -1,64 +1,22 @@
-"""`python -m shd_genn.run` as a user meets it: training, records, interruption, resuming."""
+"""`python -m shd_genn.run` as a user meets it: training, records, wrong input."""
 
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny
+from running import command, rows, run, same_weights, settings
 
 from shd_genn import train
 from shd_genn.batches import batches, count_batches
 from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.errors import ConfigError, DivergedError, PrunedError
-from shd_genn.model import compile_network
 from shd_genn.record import RunFolder
-
-
-def settings(data, **train_settings):
-    return Config(
-        data=DataConfig(dataset=str(data), trial_ms=120.0),
-        augment=AugmentConfig(shift_channels=2.0),
-        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2, w_in_sd=0.1),
-        train=TrainConfig(
-            **({"epochs": 4, "batch_size": 16, "learning_rate": 0.01} | train_settings)
-        ),
-    )
-
-
-EVERYTHING = ["--shift-channels", "2", "--blend", "0.5", "--jitter-channels", "1", "--dropout"]
-EVERYTHING += ["0.1", "--dilation", "1.1", "--delay-copies", "1", "--delay-step-ms", "10"]
-EVERYTHING += ["--ease-in", "0.01", "--schedule", "plateau", "--decay-epochs", "10"]
-EVERYTHING += ["--w-in-mean", "-0.05", "--revive-silent", "0.02", "--binarise", "True"]
-EVERYTHING += ["--train-tau", "True", "--tau-distribution", "gamma", "--train-v-thresh", "True"]
-EVERYTHING += ["--train-delays", "input", "--delay-in-ms", "20"]
-EVERYTHING += ["--trial-ms", "20"]  # so short that accuracies vary, and the plateau rule acts
-"""Options of every augmentation, of a schedule, of revival, and of everything that is learned."""
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "shd_genn.run", *map(str, arguments)]
-
-
-def run(*arguments):
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
-
-
-def rows(folder, name):
-    with (folder / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def same_weights(one, other, name="last"):
-    with np.load(one / f"{name}.npz") as a, np.load(other / f"{name}.npz") as b:
-        assert set(a) == set(b)
-        return all(np.array_equal(a[key], b[key]) for key in a)
 
 
 @pytest.fixture(scope="module")
@@ -134,119 +92,6 @@ def test_threads_and_repetition_do_not_change_a_bit(data, tmp_path):
     assert not same_weights(folders[0], other)
 
 
-def test_checkpoints_of_old_runs_still_load(data, tmp_path):
-    """Until other things than weights could be learned, keys began with ``weights_``."""
-    folder = train.start(settings(data), tmp_path)
-    arrays = folder.read_arrays("last")
-    old = {key.replace("parameter_", "weights_"): array for key, array in arrays.items()}
-    assert old.keys() != arrays.keys()
-    folder.write_arrays("last", old)
-    with compile_network(folder.config) as compiled:
-        folder.load_checkpoint("last", compiled)
-        for key, array in compiled.parameters().items():
-            np.testing.assert_array_equal(array, arrays[f"parameter_{key}"])
-
-
-def test_a_run_whose_metrics_lack_a_newer_column_goes_on(data, tmp_path):
-    folder = train.start(settings(data, epochs=1), tmp_path)
-    newer = "synaptic_operations"
-    old = [{k: v for k, v in r.items() if k != newer} for r in folder.read_table("metrics")]
-    folder.write_table("metrics", old)
-    config = folder.config
-    train.resume(folder, replace(config, train=replace(config.train, epochs=2)))
-    found = {(r["epoch"], r["split"]): r[newer] for r in folder.read_table("metrics")}
-    assert found["0", "train"] == "" and float(found["1", "train"]) > 0
-
-
-def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
-    """kill -9 in the middle of training, three times over, with everything that has a state."""
-    epochs = 150
-    options = ["--dataset", data, *tiny.OPTIONS, "--epochs", epochs, *EVERYTHING]
-    whole = run(*options, "--runs", tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
-    arguments = [*options, "--runs", tmp_path / "killed"]
-    for _ in range(3):
-        process = subprocess.Popen(
-            command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        before = progress_of(tmp_path / "killed")
-        wait_until(lambda b=before: progress_of(tmp_path / "killed") > b + 5, process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        (killed,) = (tmp_path / "killed").iterdir()
-        arguments = ["--resume", killed]
-    assert 0 < progress_of(tmp_path / "killed") < epochs - 1
-    assert RunFolder.open(killed).read_json("summary")["state"] == "running"
-    resumed = run("--resume", killed)
-    assert resumed.returncode == 0, resumed.stderr
-    (reference,) = (tmp_path / "whole").iterdir()
-    assert same_weights(reference, killed) and same_weights(reference, killed, "best")
-    forget = {"seconds", "peak_memory_mb"}
-    ours, theirs = (
-        [{k: v for k, v in r.items() if k not in forget} for r in rows(folder, "metrics")]
-        for folder in (killed, reference)
-    )
-    assert ours == theirs
-    assert rows(killed, "predictions") == rows(reference, "predictions")
-    assert not list(killed.glob(".*")) or progress_of(tmp_path / "killed") == epochs - 1
-    training = [r for r in rows(reference, "metrics") if r["split"] == "train"]
-    assert int(training[0]["silent_neurons"]) > int(training[-1]["silent_neurons"])
-    learning_rates = [float(r["learning_rate"]) for r in training]
-    assert learning_rates[0] < max(learning_rates) == 0.01 > learning_rates[-1]
-
-
-def test_killed_just_before_the_summary_the_test_set_is_in_the_table_once(data, tmp_path):
-    folder = train.start(settings(data, epochs=1), tmp_path)
-    whole = [row["split"] for row in rows(folder.path, "metrics")]
-    folder.write_json("summary", {"state": "running"})
-    train.resume(folder, folder.config)
-    assert [row["split"] for row in rows(folder.path, "metrics")] == whole
-    assert whole == ["train", "valid", "test"]
-
-
-def progress_of(runs):
-    """The last epoch that a run has saved, -1 if none."""
-    for folder in runs.glob("*") if runs.exists() else ():
-        try:
-            with np.load(folder / "last.npz") as checkpoint:
-                return int(checkpoint["epoch"])
-        except OSError:
-            return -1
-    return -1
-
-
-def wait_until(true, process, seconds=60):
-    end = time.monotonic() + seconds
-    while not true():
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
-    options = ["--dataset", data, *tiny.OPTIONS, "--epochs", 5000, "--runs", tmp_path]
-    process = subprocess.Popen(
-        command(*options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    wait_until(lambda: progress_of(tmp_path) > 3, process)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    (folder,) = tmp_path.iterdir()
-    assert process.returncode == 130
-    assert f"--resume {folder}" in said and "Traceback" not in said
-    assert json.loads((folder / "summary.json").read_text())["state"] == "interrupted"
-    with pytest.raises(ConfigError, match=r"but these differ: train\.seed was 0, is 1"):
-        before = RunFolder.open(folder).config
-        changed = Config(
-            **{**vars(before), "train": TrainConfig(**vars(before.train) | {"seed": 1})}
-        )
-        train.resume(RunFolder(folder), changed)
-    done = progress_of(tmp_path)
-    result = run("--resume", folder, "--epochs", done + 3)
-    assert result.returncode == 0, result.stderr
-    assert progress_of(tmp_path) == done + 2
-
-
 def test_a_run_tells_of_its_epochs_and_can_be_ended_by_who_listens(data, tmp_path):
     heard = []
 
@@ -264,23 +109,6 @@ def test_a_run_tells_of_its_epochs_and_can_be_ended_by_who_listens(data, tmp_pat
     assert folder.read_json("summary") == {"state": "pruned", "reason": "others do better"}
     train.resume(folder, folder.config, listen)  # what is saved is told again
     assert heard[3:] == [epochs[0] + epochs[1], *epochs[2:]]
-
-
-def test_one_program_at_a_time_works_in_a_run(data, tmp_path):
-    options = ["--dataset", data, *tiny.OPTIONS, "--epochs", 5000, "--runs", tmp_path]
-    process = subprocess.Popen(
-        command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_until(lambda: progress_of(tmp_path) > 1, process)
-        (folder,) = tmp_path.iterdir()
-        result = run("--resume", folder, "--epochs", 9)
-    finally:
-        process.kill()
-        process.wait()
-    assert result.returncode == 2
-    assert "must be free, but another program is working in it" in result.stderr
-    assert RunFolder.open(folder).config.train.epochs == 5000
 
 
 def test_a_complete_run_is_not_resumed_but_can_be_lengthened(finished):

@@ -1,0 +1,69 @@
+"""Runs of the tiny dataset, through the command and without it."""
+
+import csv
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
+
+
+def settings(data, **train_settings):
+    return Config(
+        data=DataConfig(dataset=str(data), trial_ms=120.0),
+        augment=AugmentConfig(shift_channels=2.0),
+        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2, w_in_sd=0.1),
+        train=TrainConfig(
+            **({"epochs": 4, "batch_size": 16, "learning_rate": 0.01} | train_settings)
+        ),
+    )
+
+
+EVERYTHING = ["--shift-channels", "2", "--blend", "0.5", "--jitter-channels", "1", "--dropout"]
+EVERYTHING += ["0.1", "--dilation", "1.1", "--delay-copies", "1", "--delay-step-ms", "10"]
+EVERYTHING += ["--ease-in", "0.01", "--schedule", "plateau", "--decay-epochs", "10"]
+EVERYTHING += ["--w-in-mean", "-0.05", "--revive-silent", "0.02", "--binarise", "True"]
+EVERYTHING += ["--train-tau", "True", "--tau-distribution", "gamma", "--train-v-thresh", "True"]
+EVERYTHING += ["--train-delays", "input", "--delay-in-ms", "20"]
+EVERYTHING += ["--trial-ms", "20"]  # so short that accuracies vary, and the plateau rule acts
+"""Options of every augmentation, of a schedule, of revival, and of everything that is learned."""
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "shd_genn.run", *map(str, arguments)]
+
+
+def run(*arguments):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+
+
+def rows(folder, name):
+    with (folder / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def same_weights(one, other, name="last"):
+    with np.load(one / f"{name}.npz") as a, np.load(other / f"{name}.npz") as b:
+        assert set(a) == set(b)
+        return all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def progress_of(runs):
+    """The last epoch that a run has saved, -1 if none."""
+    for folder in runs.glob("*") if runs.exists() else ():
+        try:
+            with np.load(folder / "last.npz") as checkpoint:
+                return int(checkpoint["epoch"])
+        except OSError:
+            return -1
+    return -1
+
+
+def wait_until(true, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < end
+        time.sleep(0.01)
