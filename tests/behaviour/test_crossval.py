@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import tiny
-from test_run import run, same_weights, wait_until
+from running import run, same_weights, wait_until
 
 from shd_genn import crossval, train
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_run import run
+from running import run
 
 from shd_genn import backends, train
 from shd_genn.datasets.hdf5 import write_spikes
