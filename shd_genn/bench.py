@@ -23,26 +23,32 @@ from typing import Annotated, Literal, cast
 import numpy as np
 import rich.measure
 import tyro
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from shd_genn import environment, train
-from shd_genn.backends import BackendName, CompileConfig, Compiled, get, installation
+from shd_genn.backends import BackendName, CompileConfig, get, installation
 from shd_genn.backends.native.build import assemble, load_library
 from shd_genn.backends.native.render import KERNELS
 from shd_genn.cli import command
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.cores import available_cores
-from shd_genn.events import Events
 from shd_genn.model import build_network
 from shd_genn.progress import progress
 from shd_genn.record import write_table
+from shd_genn.synthetic import (
+    BATCH,
+    N_CHANNELS,
+    N_CLASSES,
+    N_SPIKES,
+    TRIAL_MS,
+    Topology,
+    scale_to_activity,
+    synthetic_batch,
+)
 
-N_CHANNELS, N_CLASSES, N_STEPS, N_SPIKES, BATCH = 700, 20, 1000, 8000, 32
+N_STEPS = TRIAL_MS  # of 1 ms
 SHD_SAMPLES = 8156
-SPIKES_PER_NEURON = 9.0
-Topology = Literal["recurrent", "feedforward"]
 Feature = Literal["plain", "tau", "threshold", "delay", "recurrent-delay"]
 FEATURES: dict[Feature, ModelConfig] = {
     "plain": ModelConfig(),
@@ -174,7 +180,14 @@ def measure(case: Case) -> Measurement:
     events, labels = synthetic_batch(batch)
     gpu_before = gpu_memory_mb() if gpu else math.nan
     with get(case.backend).compile(build_network(Config(model=model)), config) as compiled:
-        scale_to_activity(compiled, events)
+        original = compiled.parameters()
+
+        def activity(scale: float) -> float:
+            scaled = original["input_hidden0"] * np.float32(scale)
+            compiled.set_parameters({**original, "input_hidden0": scaled})
+            return float(compiled.evaluate(events).spike_counts["hidden0"].mean())
+
+        scale_to_activity(activity)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         training = _seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -230,30 +243,6 @@ def gpu_memory_mb() -> float:
         return float(told)
     except (OSError, subprocess.CalledProcessError, ValueError):
         return math.nan
-
-
-def synthetic_batch(n_samples: int) -> tuple[Events, NDArray[np.int32]]:
-    """Random spikes of SHD's density, and labels."""
-    rng = np.random.default_rng(0)
-    samples = [
-        (rng.uniform(0, N_STEPS, N_SPIKES), rng.integers(0, N_CHANNELS, N_SPIKES))
-        for _ in range(n_samples)
-    ]
-    return Events.of(samples), rng.integers(0, N_CLASSES, n_samples).astype(np.int32)
-
-
-def scale_to_activity(compiled: Compiled, events: Events) -> None:
-    """Scale the input weights until hidden neurons spike as often as wanted."""
-    original = compiled.parameters()
-    low, high = 0.2, 2.0
-    for _ in range(10):
-        scale = (low + high) / 2
-        scaled = original["input_hidden0"] * np.float32(scale)
-        compiled.set_parameters({**original, "input_hidden0": scaled})
-        spikes = float(compiled.evaluate(events).spike_counts["hidden0"].mean())
-        if abs(spikes - SPIKES_PER_NEURON) < 0.25:
-            return
-        low, high = (scale, high) if spikes < SPIKES_PER_NEURON else (low, scale)
 
 
 def traffic(case: Case, spikes_per_neuron: float) -> float:
