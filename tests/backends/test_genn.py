@@ -16,6 +16,7 @@ from shd_genn.backends.reference import Reference
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.errors import BuildError, ConfigError
 from shd_genn.events import Events
+from shd_genn.model import compile_network
 from shd_genn.network import (
     Connection,
     Dense,
@@ -238,6 +239,31 @@ def test_two_runs_at_once_in_one_folder(data, tmp_path, monkeypatch):
     assert environment["genn"]["pygenn"] and environment["genn"]["backend"]
     times = one.read_json("summary")["kernel_seconds"]
     assert times["training.neuron_update"] > 0 and times["inference.presynaptic_update"] > 0
+
+
+@pytest.mark.parametrize(("trains", "judges"), [("native", "genn"), ("genn", "native")])
+def test_trained_by_one_it_says_the_same_in_the_other(data, tmp_path, trains, judges):
+    """Of all samples, trained on and new; a spike near the threshold may fall a step later."""
+    config = Config(
+        data=DataConfig(dataset=str(data), trial_ms=120.0, validation="none"),
+        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.5, w_in_sd=0.2),
+        train=TrainConfig(epochs=2, batch_size=1, learning_rate=0.01),
+        backend=trains,
+    )
+    folder = train.start(config, tmp_path)
+    splits = train.load(folder.config)
+    assert splits.test is not None
+    for part in (splits.test, splits.train):
+        said = []
+        for backend in (trains, judges):
+            settings = replace(folder.config, backend=backend)
+            with compile_network(settings, folder.path / "model.py", learns=False) as compiled:
+                folder.load_checkpoint("last", compiled)
+                said.append(compiled.evaluate(part.events))
+        one, other = said
+        assert np.mean(one.predictions == other.predictions) >= 0.995
+        counts, expected = other.spike_counts["hidden0"], one.spike_counts["hidden0"]
+        assert expected.sum() > 100 and np.abs(counts - expected).sum() <= 0.01 * expected.sum()
 
 
 def test_runs_go_from_one_backend_to_the_other(data, tmp_path):

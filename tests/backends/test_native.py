@@ -45,6 +45,25 @@ def test_threads_do_not_change_a_bit(n_threads):
         np.testing.assert_array_equal(one[name], several[name])
 
 
+def test_no_bias_beside_the_reference_in_float32():
+    """Constants are rounded as mlGeNN's are: single voltages differ by rounding, and no more.
+
+    Its errors of 1e-7 cancel in a sum over many voltages, to less than 1e-8; 1 - alpha of an alpha
+    that is not rounded would shift all of them by 6e-7.
+    """
+    # no loops and slow outputs, which few roundings reach
+    network = networks.network(model="feedforward", hidden_sizes=(70,))
+    events = networks.random_events(8)
+    expected = Reference(network, CONFIG, np.float32).record(events)
+    with get("native").compile(network, CONFIG) as compiled:
+        got = compiled.record(events)
+    np.testing.assert_array_equal(
+        got.spikes["hidden0"].times_ms, expected.spikes["hidden0"].times_ms
+    )
+    v, v_expected = (r.voltages.astype(np.float64).ravel() for r in (got, expected))
+    assert abs(v @ v_expected / (v_expected @ v_expected) - 1) < 1e-7
+
+
 def test_any_graph():
     """Shortcuts and loops between layers, beside what models/ has."""
     synapse, drawn = Exponential(5.0), Dense(Normal(0.1, 0.3))
