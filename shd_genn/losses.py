@@ -2,12 +2,18 @@
 
 Every readout of a voltage is learned by the cross-entropy of its softmax,
 
-    L = -log p_y,  p = softmax(readout),  -∂L/∂readout_k = 1[k = y] - p_k,        y the label,
+    L = -log p_y,  p = softmax(readout/θ),  -∂L/∂readout_k = (1[k = y] - p_k)/θ,   y the label,
 
+θ the softmax's temperature (the papers' code has none: 1),
 but for ``var``, whose loss is that cross-entropy in every time step, averaged (mlGeNN's
 ``per_timestep_loss``; on SHD it fails, see analysis/gedanken.py):
 
-    L = (1/T) ∫ -log softmax(V(t))_y dt,  -∂L/∂V_k(t) = (1[k = y] - softmax(V(t))_k) / T.
+    L = (1/T) ∫ -log softmax(V(t)/θ)_y dt,  -∂L/∂V_k(t) = (1[k = y] - softmax(V(t)/θ)_k) / (T θ).
+
+Averages over a trial are small numbers: the output of 256 neurons that spike ten times a second
+through weights of 0.03 is some 0.01, so that with θ = 1 all classes stay equally probable until the
+output weights are a hundred times larger, and all that time hidden neurons move in directions that
+the loss says little about. A lower temperature makes the readout matter from the first batch.
 
 First spikes at t_k (t_k = T if there is none) are learned by
 
@@ -42,7 +48,8 @@ def needs_voltages(readout: Readout) -> bool:
 
 def probabilities(network: Network, config: CompileConfig, readout: Float) -> Float:
     """Softmax over the classes, as the loss takes it: (n_samples, n_classes)."""
-    return softmax(readout / (config.first_spike.tau0_ms if _is_time(network.readout) else 1))
+    by_time = _is_time(network.readout)
+    return softmax(readout / (config.first_spike.tau0_ms if by_time else config.temperature))
 
 
 def loss_and_drive(
@@ -72,10 +79,11 @@ def loss_and_drive(
             network.readout, config.first_spike, -readout, labels, config.trial_ms
         )
     if not needs_voltages(network.readout):
-        return cross_entropy(readout, labels)
+        return cross_entropy(readout, labels, config.temperature)
     assert voltages is not None
     n_samples, n_steps, n_classes = voltages.shape
-    loss, drive = cross_entropy(voltages.reshape(-1, n_classes), np.repeat(labels, n_steps))
+    each_step, each_label = voltages.reshape(-1, n_classes), np.repeat(labels, n_steps)
+    loss, drive = cross_entropy(each_step, each_label, config.temperature)
     return loss.reshape(n_samples, n_steps).mean(axis=1), drive.reshape(voltages.shape)
 
 
@@ -86,24 +94,27 @@ def softmax(readout: Float) -> Float:
     return p
 
 
-def cross_entropy(readout: Float, labels: NDArray[np.integer]) -> tuple[Float, Float]:
+def cross_entropy(
+    readout: Float, labels: NDArray[np.integer], temperature: float = 1.0
+) -> tuple[Float, Float]:
     """Cross-entropy of the softmax over the classes (mlGeNN `SparseCategoricalCrossentropy`).
 
     Args:
         readout: (n_samples, n_classes).
         labels: (n_samples,).
+        temperature: What the softmax divides the readout by, in the readout's unit.
 
     Returns:
         The loss of each sample, (n_samples,), and minus its derivative by the readout,
-        1[class = label] - p, (n_samples, n_classes).
+        (1[class = label] - p) / temperature, (n_samples, n_classes).
     """
     rows = np.arange(len(labels))
-    shifted = readout - readout.max(axis=1, keepdims=True)
+    shifted = (readout - readout.max(axis=1, keepdims=True)) / temperature
     powers = np.exp(shifted)
     total = powers.sum(axis=1)
     drive = -powers / total[:, np.newaxis]
     drive[rows, labels] += 1
-    return np.log(total) - shifted[rows, labels], drive
+    return np.log(total) - shifted[rows, labels], drive / temperature
 
 
 def _is_time(readout: Readout) -> bool:
@@ -123,8 +134,7 @@ def _first_spike_loss(
         late, late_slope = alpha * np.expm1(t / tau1), alpha / tau1 * np.exp(t / tau1)
     else:
         late, late_slope = alpha / (1.01 * trial_ms - t), alpha / (1.01 * trial_ms - t) ** 2
-    loss, drive = cross_entropy(-times / constants.tau0_ms, labels)
-    drive /= constants.tau0_ms
+    loss, drive = cross_entropy(-times, labels, constants.tau0_ms)
     drive[rows, labels] += late_slope
     silent = times > trial_ms * (1 - 1e-6)  # t = T; the last step is earlier by more than rounding
     kick = np.zeros_like(drive)

@@ -89,6 +89,7 @@ def compile_network(
             kernel_times=config.kernel_times,
             adam=Adam(train.beta1, train.beta2, train.epsilon),
             regulariser=Regulariser(strength, strength, train.reg_nu),
+            temperature=train.softmax_temperature,
             first_spike=FirstSpikeLoss(
                 train.first_spike_tau0_ms, train.first_spike_tau1_ms, train.first_spike_alpha
             ),

@@ -116,6 +116,7 @@ _TRAIN = TrainConfig(
     ease_in=0.001,
     ease_in_growth=1.05,
     best_by="training",
+    softmax_temperature=1.0,
     first_spike_tau0_ms=1.0,
     first_spike_tau1_ms=100.0,
     first_spike_alpha=5e-5,

@@ -19,6 +19,7 @@ def space(trial: BaseTrial) -> Mapping[str, Any]:
         "batch_size": trial.suggest_categorical("batch_size", [16, 32, 64, 128]),
         "ease_in": trial.suggest_categorical("ease_in", [0.001, 1.0]),
         "schedule": trial.suggest_categorical("schedule", ["constant", "cosine"]),
+        "softmax_temperature": trial.suggest_float("softmax_temperature", 0.02, 1.0, log=True),
         # how many spikes a neuron should emit, and how strongly it is pulled there
         "reg_lambda": trial.suggest_float("reg_lambda", 1e-11, 1e-8, log=True),
         "reg_nu": trial.suggest_float("reg_nu", 4.0, 28.0),

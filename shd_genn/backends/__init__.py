@@ -142,6 +142,7 @@ class CompileConfig:
         kernel_times: Measure kernels on a GPU too, where every step then waits for the device.
         adam: The optimiser.
         regulariser: Of the hidden spike counts.
+        temperature: Of the softmax over outputs that are read by their voltage, in its unit.
         first_spike: Constants of the loss, if first spikes are read.
     """
 
@@ -153,12 +154,19 @@ class CompileConfig:
     kernel_times: bool = False
     adam: Adam = field(default_factory=Adam)
     regulariser: Regulariser = field(default_factory=Regulariser)
+    temperature: float = 1.0
     first_spike: FirstSpikeLoss = field(default_factory=FirstSpikeLoss)
 
     def __post_init__(self) -> None:
         require(1 <= self.n_steps, "1 <= n_steps", self.n_steps, "lengthen the trial or shorten dt")
         require(0 < self.dt_ms < math.inf, "0 < dt_ms < inf", self.dt_ms, "1 ms is usual")
         require(0 <= self.n_threads, "0 <= n_threads", self.n_threads, "0 means all cores")
+        require(
+            0 < self.temperature < math.inf,
+            "0 < temperature < inf",
+            self.temperature,
+            "1 is the papers' value",
+        )
         require(
             self.batch_size is None or 1 <= self.batch_size,
             "1 <= batch_size",

@@ -14,7 +14,7 @@ from shd_genn.events import Events
 from shd_genn.network import Connection, Dense, Exponential, Normal
 from shd_genn.readouts import READOUTS
 
-CONFIG = CompileConfig(networks.N_STEPS, regulariser=Regulariser(1e-3, 2e-3, 3))
+CONFIG = CompileConfig(networks.N_STEPS, temperature=0.5, regulariser=Regulariser(1e-3, 2e-3, 3))
 
 # float32 against float64, over some hundred steps and spikes: a few units in the last of 24 bits
 TOLERANCE = 1e-4

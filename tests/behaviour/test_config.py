@@ -69,6 +69,7 @@ def test_missing_file_is_named(tmp_path):
         (lambda: TrainConfig(learning_rate=0.0), "0 < learning_rate"),
         (lambda: TrainConfig(reg_lambda=-1.0), "0 <= reg_lambda"),
         (lambda: TrainConfig(first_spike_tau0_ms=0.0), "0 < first_spike_tau0_ms"),
+        (lambda: TrainConfig(softmax_temperature=0.0), "0 < softmax_temperature"),
         (lambda: TrainConfig(first_spike_alpha=-1.0), "0 <= first_spike_alpha"),
         (
             lambda: Config(

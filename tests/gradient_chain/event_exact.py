@@ -44,6 +44,7 @@ class ExactNetwork:
     tau_syn: float = 5.0
     v_thresh: float = 1.0
     readout: str = "avg_var_exp_weight"
+    temperature: float = 1.0
     tau0: float = 1.0
     tau1: float = 100.0
     alpha: float = 5e-5
@@ -226,10 +227,10 @@ def loss(net: ExactNetwork, inputs, label: int) -> tuple[float, int]:
     solution = solve(net, inputs)
     if net.readout == "var":
         t, dt = points_of(solution.segments)
-        p = softmax(voltages(net, solution.segments, t))[:, :, label]
+        p = softmax(voltages(net, solution.segments, t) / net.temperature)[:, :, label]
         return -np.sum(dt * np.log(p)) / net.trial_ms, solution.n_spikes
     if not net.outputs_spike:
-        return -np.log(softmax(solution.readout)[label]), solution.n_spikes
+        return -np.log(softmax(solution.readout / net.temperature)[label]), solution.n_spikes
     t = solution.first_spikes[label]
     cost, kick = penalty(net, t)
     value = cost - np.log(softmax(-solution.first_spikes / net.tau0)[label])
@@ -276,7 +277,8 @@ class _Adjoint:
         self.net, self.now, self.label = net, net.trial_ms, label
         self.lv, self.li = np.zeros(net.n_neurons), np.zeros(net.n_neurons)
         self.segments = list(solution.segments)
-        self.g = (np.arange(net.w_ho.shape[1]) == label) - softmax(solution.readout)
+        p = softmax(solution.readout / net.temperature)
+        self.g = ((np.arange(net.w_ho.shape[1]) == label) - p) / net.temperature
         self.maxima = []  # jumps of the max readout, latest first
         if net.readout == "max_var":
             self.maxima = sorted(
@@ -313,8 +315,9 @@ class _Adjoint:
         net = self.net
         t, dt = points_of([segment])
         if net.readout == "var":
-            drive = -softmax(voltages(net, [segment], t)[0])
+            drive = -softmax(voltages(net, [segment], t)[0] / net.temperature)
             drive[:, self.label] += 1
+            drive /= net.temperature
         else:
             drive = READ_WEIGHTS[net.readout](t[0] / net.trial_ms)[:, np.newaxis] * self.g
         a, b = (np.exp(-(t[0] - segment[0]) / tau) for tau in (net.tau_out, net.tau_syn))

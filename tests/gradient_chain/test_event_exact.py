@@ -31,8 +31,8 @@ CASES = [
     ("first_spike_time", 33.0),
     ("first_spike_time_exp", 20.0),
 ]
-# so that neither the competition nor the penalty of late spikes is too small to be seen
-TAU0, TAU1, ALPHA = 4.0, 30.0, 2.0
+# so that neither temperature nor competition nor the penalty of late spikes is too small to be seen
+TEMPERATURE, TAU0, TAU1, ALPHA = 0.5, 4.0, 30.0, 2.0
 
 
 def random_network(seed, readout="avg_var_exp_weight", tau_out=20.0, w_hh_sd=0.2):
@@ -47,6 +47,7 @@ def random_network(seed, readout="avg_var_exp_weight", tau_out=20.0, w_hh_sd=0.2
         trial_ms=TRIAL_MS,
         tau_out=tau_out,
         readout=readout,
+        temperature=TEMPERATURE,
     )
     if net.outputs_spike:
         net.w_ho += 1.0
@@ -149,7 +150,8 @@ def stepped_gradient(net, inputs, label, dt_ms):
         (source, hidden, output), tuple(Connection(*pair, drawn, synapse) for pair in pairs)
     )
     first_spike = FirstSpikeLoss(net.tau0, net.tau1, net.alpha)
-    config = CompileConfig(round(net.trial_ms / dt_ms), dt_ms, first_spike=first_spike)
+    n_steps = round(net.trial_ms / dt_ms)
+    config = CompileConfig(n_steps, dt_ms, temperature=net.temperature, first_spike=first_spike)
     reference = Reference(network, config)
     reference.set_parameters(net.weights())
     times, channels = (np.array(column) for column in zip(*inputs, strict=True))
