@@ -350,8 +350,8 @@ class Config:
     n_threads: int = 0
     """Threads of the native backend; 0: all cores. Results do not depend on it."""
     kernel_times: bool = False
-    """Keep how long GeNN's kernels take on a GPU, which slows it down; on a CPU they are always
-    kept."""
+    """Keep how long GeNN's kernels take on a GPU, which slows it down; on a CPU, and by the native
+    backend, they are always kept."""
 
     def __post_init__(self) -> None:
         _positive("dt_ms", self.dt_ms, "1 ms is usual")

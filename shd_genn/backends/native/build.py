@@ -22,6 +22,7 @@ FLAGS = (
     "-O3",
     "-march=native",
     "-fno-math-errno",  # lets sqrt and exp be vectorised; changes no result
+    "-fno-trapping-math",  # lets choices between floats be vectorised; changes no result
     "-fPIC",
     "-shared",
     "-pthread",

@@ -30,6 +30,10 @@ from shd_genn.losses import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.network import Network
 from shd_genn.readouts import drive_weights, read_weights
 
+STAGES = ("input", "forward", "adjoint", "gradient", "optimiser")
+"""What the engine's time goes to, in the order of `Stage` of clock.h: putting input spikes on the
+grid, the three passes over a trial, and updating what is learned."""
+
 EVALUATION_BATCH = 256
 """Trials a forward pass takes at a time when nothing is learned from them."""
 
@@ -77,6 +81,7 @@ class NativeEngine:
         self._plan = lower(network, config)
         self._library = _declare(load_library(render(self._plan), "engine"))
         self._step = 0
+        self._n_threads = config.n_threads or available_cores()
         self._store = ParameterStore(network, config.dt_ms)
         self._handle: int | None = self._create()
         self.set_parameters(network.initial_parameters(config.seed))
@@ -84,7 +89,6 @@ class NativeEngine:
     def _create(self) -> int:
         plan, config = self._plan, self.config
         readout = self.network.readout
-        n_threads = config.n_threads or available_cores()
         read = read_weights(readout, config.n_steps).astype(np.float32)
         drive = drive_weights(
             readout, config.n_steps, config.dt_ms, self.network.tau_mem_out
@@ -97,7 +101,7 @@ class NativeEngine:
             config.dt_ms,
             read.ctypes.data,
             drive.ctypes.data,
-            n_threads,
+            self._n_threads,
         )
         return int(handle)
 
@@ -226,8 +230,10 @@ class NativeEngine:
                 array[...] = state.get(f"{prefix}_{name}", 0)
 
     def kernel_times(self) -> dict[str, float]:
-        """Nothing is measured."""
-        return {}
+        """Seconds spent on each of `STAGES` since this was made, summed over threads."""
+        seconds = np.zeros((self._n_threads, len(STAGES)))
+        self._library.engine_times(self._handle, seconds.ctypes.data)
+        return dict(zip(STAGES, seconds.sum(axis=0).tolist(), strict=True))
 
     def _forward(
         self, events: Events, voltages: FloatArray | None = None
@@ -329,6 +335,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "engine_spikes": [pointer, c_int, c_int, pointer, pointer],
         "engine_backward": [pointer, c_int, pointer, pointer],
         "engine_adam": [pointer] + [c_float] * 3 + [pointer, c_float],
+        "engine_times": [pointer, pointer],
     }
     for name, argument_types in signatures.items():
         function = getattr(library, name)

@@ -13,7 +13,8 @@ from shd_genn.readouts import Form
 KERNELS = Path(__file__).parent / "kernels"
 
 # What each form of readout does with the output after a step, forward, and what it then drives the
-# output's adjoint with; first spikes are no drive but jumps.
+# output's adjoint with; where all steps have their fixed weight, drive differs by nothing else, and
+# first spikes are no drive but jumps.
 READ: dict[Form, str] = {
     "weighted": "read_weighted(pop[OUTPUT], state[OUTPUT], read_weight[step], trial.readout);",
     "each_step": "read_weighted(pop[OUTPUT], state[OUTPUT], read_weight[step], trial.readout);",
@@ -29,7 +30,6 @@ KEEP: dict[Form, str] = {
     "first_spike": "keep_sensitivity<false>(pop[OUTPUT], state[OUTPUT], 0, 1, trial.readout);",
 }
 DRIVE: dict[Form, str] = {
-    "weighted": "drive[j] * drive_weight[step]",
     "each_step": "drive[step * pop[OUTPUT].size + j] * drive_weight[step]",
     "max": "step == trial.readout.step[j] ? drive[j] * drive_weight[step] : 0",
 }
@@ -52,6 +52,8 @@ def render(plan: Plan) -> str:
         title=f"{edges}; readout {plan.form}",
         n_populations=len(plan.populations),
         n_connections=len(plan.connections),
+        sources=", ".join(str(c.source) for c in plan.connections),
+        targets=", ".join(str(c.target) for c in plan.connections),
         input=plan.input,
         output=plan.output,
         output_spikes="true" if plan.output in plan.spiking else "false",
@@ -162,10 +164,11 @@ def _kick(plan: Plan) -> str:
     """What happens to the output before the backward pass."""
     o = plan.output
     if o not in plan.spiking:
-        if plan.form != "weighted" or not plan.populations[o].learned:
+        if plan.form != "weighted":
             return ""
         start = "std::copy_n(drive, pop[OUTPUT].size, output_drive.get());"
-        return _block([start, *_li_learn(plan, "0")], 8)
+        learn = _li_learn(plan, "0") if plan.populations[o].learned else []
+        return _block([start, *learn], 8)
     return _block(
         [
             f"kick_silent({_neurons(plan, o)}, state[{o}], drive, n_steps, trial.readout,",
@@ -191,30 +194,36 @@ def _feedback(plan: Plan) -> str:
             f"feedback[{p}].clear();  // {plan.populations[p].name}",
             f"for (int k = tape[{p}].begin[step]; k < tape[{p}].begin[step + 1]; k++) {{",
             f"    const int neuron = tape[{p}].neuron[k];",
-            "    float caused = 0;",
+            "    Vector caused[VECTORS] = {};",
         ]
         for c in plan.outputs_of(p):
             t = plan.connections[c].target
             lines.append(
-                f"    caused += late_feedback(con[{c}], pop[{t}], differences[{t}], neuron, step, "
-                "n_steps);"
+                f"    add_late_feedback(con[{c}], pop[{t}], differences[{t}], neuron, step, "
+                "n_steps, caused);"
                 if plan.connections[c].delayed
-                else f"    caused += spike_feedback(con[{c}], pop[{t}], state[{t}], neuron);"
+                else f"    add_feedback(con[{c}], pop[{t}], state[{t}], neuron, caused);"
             )
+        kick = ""
         if p == plan.output:
-            lines.append("    if (trial.readout.step[neuron] == step) caused += drive[neuron];")
-        lines += [f"    feedback[{p}].push_back(caused);", "}"]
+            kick = " + (trial.readout.step[neuron] == step ? drive[neuron] : 0)"
+        lines += [f"    feedback[{p}].push_back(sum(caused){kick});", "}"]
     return _block(lines, 12)
 
 
 def _adjoint(plan: Plan) -> str:
     o, lines = plan.output, []
     if o not in plan.spiking:
+        weight = "drive_weight[step]"
+        if plan.form != "weighted":
+            weight = "1"
+            lines += [
+                "for (int j = 0; j < pop[OUTPUT].size; j++)",
+                f"    output_drive.get()[j] = {DRIVE[plan.form]};",
+            ]
         lines += [
-            "for (int j = 0; j < pop[OUTPUT].size; j++)",
-            f"    output_drive.get()[j] = {DRIVE[plan.form]};",
-            f"li_adjoint({_neurons(plan, o)}, state[{o}], output_drive.get(), step, n_steps, "
-            f"history[{o}].get());",
+            f"li_adjoint({_neurons(plan, o)}, state[{o}], output_drive.get(), {weight}, step,",
+            f"           n_steps, history[{o}].get());",
         ]
         if plan.populations[o].learned and plan.form != "weighted":
             lines += _li_learn(plan, "step")
@@ -236,20 +245,24 @@ def _jumps(plan: Plan) -> str:
 
 
 def _gradients(plan: Plan) -> str:
+    place = {p.key: i for i, p in enumerate(plan.learned)}
     lines = []
     for i, c in enumerate(plan.connections):
-        s, t = c.source, c.target
+        s, t, weights = c.source, c.target, f"learned[{place[c.name]}].gradient"
+        lines.append(f"case {i}:  // {c.name}")
         if c.delayed:
-            learns, place = c.learned_delay is not None, c.learned_delay
+            learns, delays = c.learned_delay is not None, c.learned_delay
             lines += [
-                f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
-                f"    con[{i}], trial.tape[{s}], pop[{s}], pop[{t}], history[{t}],",
-                f"    differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}].get(),",
-                f"    {f'gradient[{place}].get()' if learns else 'nullptr'}, first);",
+                f"    add_late_gradient<{str(learns).lower()}>(",
+                f"        con[{i}], trial.tape[{s}], pop[{s}], pop[{t}], patch.offset,",
+                f"        history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread],",
+                f"        {weights}, {f'learned[{delays}].gradient' if learns else 'nullptr'},",
+                "        first);",
             ]
-            continue
-        lines += [
-            f"add_gradient(trial.tape[{s}], pop[{s}], pop[{t}], history[{t}].get(),  // {c.name}",
-            f"             n_steps, gradient[{i}].get(), con[{i}].stride, first);",
-        ]
+        else:
+            lines += [
+                f"    add_gradient(trial.tape[{s}], patch, history[{t}], n_steps, {weights},",
+                f"                 con[{i}].stride, first);",
+            ]
+        lines.append("    break;")
     return _block(lines, 8)

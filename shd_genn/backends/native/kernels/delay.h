@@ -92,28 +92,26 @@ inline void remember(const Population& p, const State& state, int step, Array& d
                 differences.get() + int64_t(step) * p.padded);
 }
 
-// sum_j w_ij (lambda_V_j - lambda_I_j), each at its arrival.
-inline float late_feedback(const Connection& c, const Population& target, const Array& differences,
-                           int neuron, int step, int n_steps) {
+// As add_feedback, of each target at its arrival.
+inline void add_late_feedback(const Connection& c, const Population& target,
+                              const Array& differences, int neuron, int step, int n_steps,
+                              Vector (&caused)[VECTORS]) {
     const float* const w = c.weights + neuron * c.stride;
     const float* const rows = differences.get();
-    Vector total[VECTORS] = {};
     for (int offset = 0; offset < target.padded; offset += STRIP) {
         alignas(64) int32_t place[STRIP];
         arrival_places(c.steps + neuron * c.stride, offset, target, step, n_steps, place);
         alignas(64) float difference[STRIP];
         for (int j = 0; j < STRIP; j++) difference[j] = rows[place[j]];
-        for (int i = 0; i < VECTORS; i++) total[i] += at(w + offset, i) * at(difference, i);
+        for (int i = 0; i < VECTORS; i++) caused[i] += at(w + offset, i) * at(difference, i);
     }
-    for (int i = 1; i < VECTORS; i++) total[0] += total[i];
-    return sum(total[0]);
 }
 
-// As add_gradient, each synapse reading the history at its own arrival; and, if delays are learned,
+// As add_gradient of a strip, each synapse reading the history at its own arrival; and, if delays are learned,
 // delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there.
 template <bool LEARNS_DELAY>
 inline void add_late_gradient(const Connection& c, const Tape& tape, const Population& source,
-                              const Population& target, const Array& history,
+                              const Population& target, int strip, const Array& history,
                               const Array& differences, int n_steps, float dt_ms,
                               std::vector<float>& scratch, float* gradient, float* delay_gradient,
                               bool first) {
@@ -121,8 +119,7 @@ inline void add_late_gradient(const Connection& c, const Tape& tape, const Popul
     const int n = n_steps + 1;
     if (int(scratch.size()) < 2 * BLOCK * n) scratch.resize(2 * BLOCK * n);
     Pair* const pairs = reinterpret_cast<Pair*>(scratch.data());
-    for (int offset = 0; offset < target.size; offset += BLOCK) {
-        const int strip = offset / STRIP * STRIP;
+    for (int offset = strip; offset < std::min(strip + STRIP, target.size); offset += BLOCK) {
         for (int step = 0; step < n; step++) {
             const float* const a = history_at(history.get(), strip, step, n_steps) + offset - strip;
             const float* const b = differences.get() + int64_t(step) * target.padded + offset;

@@ -47,32 +47,35 @@ inline void lif_step(const K& k, State& state, const Arrivals (&in)[N], int step
 // -tau_syn lambda_I goes to the history: a spike that arrives in this step adds it to the gradient.
 template <class K>
 inline void lif_adjoint(const K& k, State& state, int step, int n_steps, float* history) {
-    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+    float* const lambda_v = state.lambda_v.get();
+    float* const lambda_i = state.lambda_i.get();
+    float* const difference = state.difference.get();
+    for (int offset = 0, n = k.p.padded; offset < n; offset += STRIP) {
         const auto c = k.strip(offset);
         float* const record = history_at(history, offset, step, n_steps);
+        fetch_to_write(record - 4 * STRIP);
         for (int i = 0; i < VECTORS; i++) {
-            Vector& lambda_v = at(state.lambda_v.get() + offset, i);
-            Vector& lambda_i = at(state.lambda_i.get() + offset, i);
-            const Vector new_i = c.adjoint_gain(i) * lambda_v + c.beta(i) * lambda_i;
-            const Vector new_v = c.alpha(i) * lambda_v;
-            lambda_i = new_i;
-            lambda_v = new_v;
-            at(state.difference.get() + offset, i) = new_v - new_i;
+            const Vector v = at(lambda_v + offset, i), x = at(lambda_i + offset, i);
+            const Vector new_i = c.adjoint_gain(i) * v + c.beta(i) * x;
+            const Vector new_v = c.alpha(i) * v;
+            at(lambda_i + offset, i) = new_i;
+            at(lambda_v + offset, i) = new_v;
+            at(difference + offset, i) = new_v - new_i;
             at(record, i) = -c.tau_syn(i) * new_i;
         }
     }
 }
 
-// sum_j w_ij (lambda_V_j - lambda_I_j): what the spike of neuron i caused in one target population.
-inline float spike_feedback(const Connection& c, const Population& target, const State& state,
-                            int neuron) {
-    const float* row = c.weights + neuron * c.stride;
-    Vector total[VECTORS] = {};
-    for (int offset = 0; offset < target.padded; offset += STRIP)
-        for (int i = 0; i < VECTORS; i++)
-            total[i] += at(row + offset, i) * at(state.difference.get() + offset, i);
-    for (int i = 1; i < VECTORS; i++) total[0] += total[i];
-    return sum(total[0]);
+// caused += w_ij (lambda_V_j - lambda_I_j), spread over lanes: what the spike of neuron i did to one
+// target population.
+inline void add_feedback(const Connection& c, const Population& target, const State& state,
+                         int neuron, Vector (&caused)[VECTORS]) {
+    const float* const row = c.weights + neuron * c.stride;
+    const float* const difference = state.difference.get();
+    const int n = in_vectors(target.size), whole = n / STRIP * STRIP;
+    for (int j = 0; j < whole; j += STRIP)
+        for (int i = 0; i < VECTORS; i++) caused[i] += at(row + j, i) * at(difference + j, i);
+    for (int j = whole; j < n; j += LANES) caused[0] += at(row + j, 0) * at(difference + j, 0);
 }
 
 // The jump at each spike of a step: lambda_V += (threshold lambda_V + feedback) / slope - regulariser.

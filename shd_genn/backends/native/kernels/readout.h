@@ -21,26 +21,25 @@ struct Readout {
 };
 
 // x += arrivals;  V = alpha V + (1 - alpha) S x;  x *= beta
+// Outputs are few: only as many vectors as they fill are walked.
 template <class K, int N>
 inline void li_step(const K& k, State& state, const Arrivals (&in)[N]) {
-    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+    for (int j = 0, n = in_vectors(k.p.size); j < n; j += LANES) {
+        const int offset = j / STRIP * STRIP, i = (j - offset) / LANES;
         const auto c = k.strip(offset);
-        float* const sensitivity = state.sensitivity.get() + 3 * offset;
-        Vector x[VECTORS];
-        for (int i = 0; i < VECTORS; i++) x[i] = at(state.x.get() + offset, i);
-        add_arrivals(in, offset, x);
-        for (int i = 0; i < VECTORS; i++) {
-            Vector& v = at(state.v.get() + offset, i);
-            const Vector new_v = c.alpha(i) * v + c.gain(i) * x[i];
-            sensitivity_step<K>(c, sensitivity, i, v, new_v, x[i]);
-            v = new_v;
-            at(state.x.get() + offset, i) = c.beta(i) * x[i];
-        }
+        Vector& v = at(state.v.get() + j, 0);
+        Vector x = at(state.x.get() + j, 0);
+        for (const Arrivals& a : in)
+            for (int s = 0; s < a.count; s++) x += at(a.weights + a.source[s] * a.stride + j, 0);
+        const Vector new_v = c.alpha(i) * v + c.gain(i) * x;
+        sensitivity_step<K>(c, state.sensitivity.get() + 3 * offset, i, v, new_v, x);
+        v = new_v;
+        at(state.x.get() + j, 0) = c.beta(i) * x;
     }
 }
 
 inline void read_weighted(const Population& p, const State& state, float weight, Readout& readout) {
-    for (int j = 0; j < p.padded; j++) readout.value[j] += weight * state.v.get()[j];
+    for (int j = 0, n = in_vectors(p.size); j < n; j++) readout.value[j] += weight * state.v.get()[j];
 }
 
 inline void read_max(const Population& p, const State& state, int step, Readout& readout) {
@@ -111,25 +110,25 @@ inline void kick_silent(const K& k, State& state, const float* drive, int n_step
     }
 }
 
-// Towards the drive d, which is held for the step:
+// Towards d = weight drive, which is held for the step:
 // lambda_I = d + beta (lambda_I - d) + A (alpha - beta)(lambda_V - d)
 // lambda_V = d + alpha (lambda_V - d)
 template <class K>
-inline void li_adjoint(const K& k, State& state, const float* drive, int step, int n_steps,
-                       float* history) {
-    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+inline void li_adjoint(const K& k, State& state, const float* drive, float weight, int step,
+                       int n_steps, float* history) {
+    float* const lambda_v = state.lambda_v.get();
+    float* const lambda_i = state.lambda_i.get();
+    float* const difference = state.difference.get();
+    for (int j = 0, n = in_vectors(k.p.size); j < n; j += LANES) {
+        const int offset = j / STRIP * STRIP, i = (j - offset) / LANES;
         const auto c = k.strip(offset);
-        float* const record = history_at(history, offset, step, n_steps);
-        for (int i = 0; i < VECTORS; i++) {
-            const Vector d = at(drive + offset, i);
-            Vector& lambda_v = at(state.lambda_v.get() + offset, i);
-            Vector& lambda_i = at(state.lambda_i.get() + offset, i);
-            const Vector new_i = d + c.beta(i) * (lambda_i - d) + c.adjoint_gain(i) * (lambda_v - d);
-            const Vector new_v = d + c.alpha(i) * (lambda_v - d);
-            lambda_i = new_i;
-            lambda_v = new_v;
-            at(state.difference.get() + offset, i) = new_v - new_i;
-            at(record, i) = -c.tau_syn(i) * new_i;
-        }
+        const Vector d = weight * at(drive + j, 0);
+        const Vector v = at(lambda_v + j, 0) - d, x = at(lambda_i + j, 0) - d;
+        const Vector new_i = d + c.beta(i) * x + c.adjoint_gain(i) * v;
+        const Vector new_v = d + c.alpha(i) * v;
+        at(lambda_i + j, 0) = new_i;
+        at(lambda_v + j, 0) = new_v;
+        at(difference + j, 0) = new_v - new_i;
+        at(history_at(history, offset, step, n_steps), i) = -c.tau_syn(i) * new_i;
     }
 }
