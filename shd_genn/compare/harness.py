@@ -1,0 +1,171 @@
+"""All peers of a setting take turns, batch by batch, each in a process of its own.
+
+What slows the machine down for a while so slows all of them. What a peer cannot do within its
+limits of time and memory is a result, too.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TypeVar
+
+import numpy as np
+
+from shd_genn.compare.case import Setting
+from shd_genn.compare.peers import PeerName
+from shd_genn.compare.worker import OUT_OF_MEMORY, Failure, Ready, Trained, serve
+
+Said = TypeVar("Said")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What each peer may take of each setting.
+
+    Attributes:
+        repetitions: Batches that are timed.
+        seconds: For everything: import, compiling, warming up, and all repetitions; where time
+            runs out during repetitions, those that are done count.
+        memory_gb: Memory of the process.
+    """
+
+    repetitions: int
+    seconds: float
+    memory_gb: float
+
+
+@dataclass
+class Measured:
+    """What is known of a peer in a setting.
+
+    Attributes:
+        peer: Its name.
+        result: ``measured``, or why it was not.
+        ready: Set-up, warm-up and activity, if it came so far.
+        batches: Each batch that was timed.
+    """
+
+    peer: PeerName
+    result: str = "measured"
+    ready: Ready | None = None
+    batches: list[Trained] = field(default_factory=list)
+
+    @property
+    def ms_per_sample(self) -> tuple[float, float]:
+        """The fastest batch and the median; nan if there is none."""
+        if not self.batches or self.ready is None:
+            return float("nan"), float("nan")
+        ms = 1000 * np.array([batch.seconds for batch in self.batches]) / self.ready.batch_size
+        return float(ms.min()), float(np.median(ms))
+
+
+def measure(
+    setting: Setting,
+    peers: Sequence[PeerName],
+    limits: Limits,
+    advance: Callable[..., None] = lambda steps=1, note="": None,
+) -> list[Measured]:
+    """Measure peers in a setting.
+
+    Args:
+        setting: The work.
+        peers: Which; each is told to train a batch in turn.
+        limits: Of each.
+        advance: Told of each batch that is done, or will not be; and of each peer made ready.
+
+    Returns:
+        One result a peer, in order.
+    """
+    running = [_Running(Measured(name), setting, limits) for name in peers]
+    try:
+        for each in running:
+            advance(0, f"{each.measured.peer}: compiling and warming up")
+            each.start()
+            advance(1)
+        for _ in range(limits.repetitions):
+            for each in running:
+                each.train()
+                advance(1, each.measured.peer)
+    finally:
+        for each in running:
+            each.end()
+    return [each.measured for each in running]
+
+
+class _Running:
+    """A peer's process, and the time that it has used."""
+
+    def __init__(self, measured: Measured, setting: Setting, limits: Limits) -> None:
+        self.measured = measured
+        self._setting, self._limits = setting, limits
+        self._used = 0.0
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def start(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        arguments = (theirs, self.measured.peer, self._setting, self._limits.memory_gb)
+        self._process = spawn.Process(target=serve, args=arguments, daemon=False)
+        self._process.start()
+        theirs.close()
+        self.measured.ready = self._hear(Ready)
+
+    def train(self) -> None:
+        """One more batch, if there is time for it."""
+        batches = self.measured.batches
+        no_time = batches and self._used + batches[-1].seconds > self._limits.seconds
+        if self._pipe is None or no_time:
+            return
+        self._pipe.send("train")
+        if (trained := self._hear(Trained)) is not None:
+            batches.append(trained)
+
+    def end(self) -> None:
+        """End the process; there is nothing in it to be kept."""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._process = None
+
+    def _hear(self, kind: type[Said]) -> Said | None:
+        """What the process says next; None if it fails, dies or is out of time, which ends it."""
+        assert self._pipe is not None and self._process is not None
+        start = time.monotonic()
+        left = max(0.0, self._limits.seconds - self._used)
+        in_time = bool(wait([self._pipe, self._process.sentinel], left))
+        self._used += time.monotonic() - start
+        said = None
+        with suppress(EOFError):  # it died
+            said = self._pipe.recv() if self._pipe.poll() else None
+        if isinstance(said, kind):
+            return said
+        if isinstance(said, Failure):
+            self.measured.result = said.why
+        elif in_time:
+            self._process.join()
+            self.measured.result = self._death(self._process.exitcode or 0)
+        elif not self.measured.batches:
+            self.measured.result = f"over {self._limits.seconds:g} s"
+        if self.measured.result != "measured":
+            self.measured.batches.clear()
+        self.end()
+        return None
+
+    def _death(self, code: int) -> str:
+        if code == OUT_OF_MEMORY:
+            return f"out of memory (over {self._limits.memory_gb:g} GB)"
+        if code == -signal.SIGKILL:
+            return "out of memory (killed by the system)"
+        return f"failed: its process ended with exit code {code}"
