@@ -27,7 +27,7 @@ PEERS = [
     for name, library in LIBRARIES.items()
 ]
 SAME_NEURONS = {"native", "genn", "jax", "torch", "spikingjelly"}
-"""Exact integration, reset to zero in the step of the spike, currents that arrive one step later."""
+"""Exact integration, reset to zero in the step of the spike, arrival one step later."""
 
 
 def made(name, **settings):
