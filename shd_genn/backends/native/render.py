@@ -61,6 +61,7 @@ def render(plan: Plan) -> str:
         drives="n_steps * pop[OUTPUT].size" if plan.form == "each_step" else "pop[OUTPUT].size",
         n_learned=len(plan.learned),
         n_synaptic=sum(len(p.shape) == 2 for p in plan.learned),
+        prepare=_prepare(plan),
         send_inputs=_send_inputs(plan),
         forward=_forward(plan),
         kick=_kick(plan),
@@ -94,28 +95,44 @@ def _forward(plan: Plan) -> str:
             lines.append(f"    {READ[plan.form]}")
             if plan.populations[p].learned:
                 lines.append(f"    {KEEP[plan.form]}")
-        for i in plan.outputs_of(p):
-            c = plan.connections[i]
-            if c.delayed:
-                ends = f"con[{i}], tape[{p}], pop[{c.target}]"
-                lines.append(f"    send({ends}, step, n_steps, under_way[{i}]);")
+        lines += [
+            f"    under_way[{i}].clear_row(step);"
+            for i in plan.inputs_of(p)
+            if plan.connections[i].delayed and plan.connections[i].source != plan.input
+        ]
+        lines += [
+            f"    send(con[{i}], delays[{i}], tape[{p}], step, under_way[{i}]);"
+            for i in plan.outputs_of(p)
+            if plan.connections[i].delayed
+        ]
         lines.append("}")
     return _block(lines, 12)
+
+
+def _prepare(plan: Plan) -> str:
+    lines = [
+        f"delays[{i}].prepare(con[{i}], pop[{c.source}], pop[{c.target}]);"
+        for i, c in enumerate(plan.connections)
+        if c.delayed
+    ]
+    return _block(lines, 8)
 
 
 def _send_inputs(plan: Plan) -> str:
     """What is under way at the start: all spikes of the input, and none of the others."""
     lines = []
     for i, c in enumerate(plan.connections):
-        if not c.delayed:
-            continue
-        lines += [
-            f"if (!under_way[{i}]) under_way[{i}] = make_history(pop[{c.target}], n_steps);",
-            f"send_inputs(con[{i}], tape[INPUT], pop[INPUT], pop[{c.target}], n_steps,"
-            f" scratches[thread], under_way[{i}]);"
-            if c.source == plan.input
-            else f"clear(under_way[{i}], int64_t(pop[{c.target}].padded) * n_steps);",
-        ]
+        if c.delayed and c.source == plan.input:
+            lines += [
+                f"under_way[{i}].make(n_steps, pop[{c.target}]);",
+                f"send_inputs(con[{i}], delays[{i}], tape[INPUT], pop[INPUT], pop[{c.target}],",
+                f"            n_steps, scratches[thread], under_way[{i}]);",
+            ]
+        elif c.delayed:
+            lines += [
+                f"under_way[{i}].make(delays[{i}].longest + 2, pop[{c.target}]);",
+                f"under_way[{i}].clear_rows();",
+            ]
     return _block(lines, 8)
 
 
@@ -180,7 +197,7 @@ def _kick(plan: Plan) -> str:
 
 def _arrivals(plan: Plan, population: int) -> str:
     return ", ".join(
-        f"late_arrivals(under_way[{c}], pop[{population}], step)"
+        f"late_arrivals(under_way[{c}], step)"
         if plan.connections[c].delayed
         else f"arrivals(con[{c}], tape[{plan.connections[c].source}], step)"
         for c in plan.inputs_of(population)
@@ -199,8 +216,8 @@ def _feedback(plan: Plan) -> str:
         for c in plan.outputs_of(p):
             t = plan.connections[c].target
             lines.append(
-                f"    add_late_feedback(con[{c}], pop[{t}], differences[{t}], neuron, step, "
-                "n_steps, caused);"
+                f"    add_late_feedback(con[{c}], delays[{c}], pop[{t}], differences[{t}], neuron, "
+                "step, n_steps, caused);"
                 if plan.connections[c].delayed
                 else f"    add_feedback(con[{c}], pop[{t}], state[{t}], neuron, caused);"
             )
@@ -254,7 +271,7 @@ def _gradients(plan: Plan) -> str:
             learns, delays = c.learned_delay is not None, c.learned_delay
             lines += [
                 f"    add_late_gradient<{str(learns).lower()}>(",
-                f"        con[{i}], trial.tape[{s}], pop[{s}], pop[{t}], patch.offset,",
+                f"        con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}], patch.offset,",
                 f"        history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread],",
                 f"        {weights}, {f'learned[{delays}].gradient' if learns else 'nullptr'},",
                 "        first);",

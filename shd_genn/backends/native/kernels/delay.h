@@ -1,87 +1,114 @@
 #pragma once
 // Connections whose synapses have delays of their own: a spike of step n arrives in step n + 1 + d.
 //
-// Forward, what is under way is kept as a row of target neurons for each step to come, so that a
-// step adds one row. Each element is written at an address of its own; to keep those in the innermost
-// cache, input spikes (known beforehand) are sent off BLOCK target neurons at a time, and gradients
-// are read in the same way.
+// Every synapse writes and reads at an address of its own: a spike costs a store and two loads for
+// each target neuron, where one without delays costs a sixteenth of that. What can be done is to keep
+// those in the innermost cache. Input spikes are known beforehand, so that a block of target neurons
+// at a time takes all of them, and gradients are read in the same way; what other spikes send off is
+// kept for as many steps as delays are long.
 
 #include "population.h"
 
-constexpr int BLOCK = 8;
+// may_alias: the same memory is also read as single floats
+typedef float Two __attribute__((vector_size(8), may_alias));
+typedef float Four __attribute__((vector_size(16), may_alias));
+
+inline Four& four(float* p) { return reinterpret_cast<Four&>(*p); }
+inline const Four& four(const float* p) { return reinterpret_cast<const Four&>(*p); }
+
+// What is worked out of a connection's delays whenever they may have changed.
+struct Delays {
+    int longest = 0;
+    std::vector<int32_t> places;  // [source][target]: where, among rows of targets, d rows on is
+
+    void prepare(const Connection& c, const Population& source, const Population& target) {
+        const int64_t n = source.size * c.stride;
+        longest = 0;
+        for (int64_t k = 0; k < n; k++) longest = std::max(longest, c.steps[k]);
+        places.resize(n);
+        for (int64_t row = 0; row < n; row += c.stride)
+            for (int j = 0; j < target.padded; j++)
+                places[row + j] = c.steps[row + j] * target.padded + j;
+    }
+};
+
+// What is under way: a row of target neurons for each step to come. Of the input's spikes, rows for
+// all steps of a trial; of others', as many as delays are long, used in turn.
+struct UnderWay {
+    Array rows;
+    int n_rows = 0, width = 0;
+
+    void make(int n, const Population& target) {
+        if (n == n_rows) return;
+        n_rows = n;
+        width = target.padded;
+        rows = make_array(int64_t(n_rows) * width);
+    }
+    float* row(int step) const { return rows.get() + int64_t(step % n_rows) * width; }
+    void clear_rows() { clear(rows, int64_t(n_rows) * width); }
+    void clear_row(int step) { std::fill_n(row(step), width, 0.0f); }  // it has arrived
+};
 
 // What arrives in a step.
-inline Arrivals late_arrivals(const Array& under_way, const Population& target, int step) {
+inline Arrivals late_arrivals(const UnderWay& under_way, int step) {
     static constexpr int32_t FIRST_ROW = 0;
-    return {&FIRST_ROW, 1, under_way.get() + int64_t(step) * target.padded, 0};
+    return {&FIRST_ROW, 1, under_way.row(step), 0};
 }
 
-// body(b, value) for every spike of one source neuron and every target b of a block. The spikes arrive
-// (without delay) in the steps from begin to end, ascending, and d[b] steps later at target b, whose
-// value for a step is rows[b n + step]. What would arrive after the trial is moved to step n - 1.
-template <class Value, class Body>
-inline void for_arrivals(const int32_t* begin, const int32_t* end, const int32_t* d, Value* rows,
-                         int n, const Body& body) {
-    Value* row[BLOCK];
-    int longest = 0;
-    for (int b = 0; b < BLOCK; b++) {
-        row[b] = rows + b * n + d[b];
-        longest = std::max(longest, d[b]);
-    }
-    const int32_t* sure = end;  // from here on each delay must be looked at
-    while (sure > begin && sure[-1] + longest >= n) sure--;
-    for (; begin < sure; begin++) {
-        const int64_t t = *begin;
+// body(b, value) for every spike of one source neuron and every target b of a block: the value is of
+// the step in which the spike arrives there. The spikes arrive (without delay) in the steps from
+// begin to end, and d[b] steps later at target b. Values: [step][b], of as many steps as the longest
+// delay may need, so that no arrival has to be looked at.
+template <int BLOCK, class Value, class Body>
+inline void for_arrivals(const int32_t* begin, const int32_t* end, const int32_t* d, Value* values,
+                         const Body& body) {
+    Value* late[BLOCK];
+    for (int b = 0; b < BLOCK; b++) late[b] = values + int64_t(d[b]) * BLOCK + b;
+    for (; begin < end; begin++) {
+        const int64_t at_once = int64_t(*begin) * BLOCK;
 #pragma GCC unroll 8
-        for (int b = 0; b < BLOCK; b++) body(b, row[b][t]);
+        for (int b = 0; b < BLOCK; b++) body(b, late[b][at_once]);
     }
-    for (; begin < end; begin++)
-        for (int b = 0; b < BLOCK; b++) body(b, rows[b * n + std::min(*begin + d[b], n - 1)]);
 }
 
 // Send off all input spikes of a trial: row by row of the result, which need not be cleared.
-inline void send_inputs(const Connection& c, const Tape& tape, const Population& source,
-                        const Population& target, int n_steps, std::vector<float>& scratch,
-                        Array& under_way) {
-    const int n = n_steps + 1;
-    if (int(scratch.size()) < BLOCK * n) scratch.resize(BLOCK * n);
+inline void send_inputs(const Connection& c, const Delays& delays, const Tape& tape,
+                        const Population& source, const Population& target, int n_steps,
+                        std::vector<float>& scratch, const UnderWay& under_way) {
+    constexpr int BLOCK = 8;  // 32 KB for 1000 steps
     for (int offset = 0; offset < target.size; offset += BLOCK) {
-        std::fill_n(scratch.begin(), BLOCK * n, 0.0f);
+        scratch.assign(BLOCK * (n_steps + 1 + delays.longest), 0.0f);
         for (int i = 0; i < source.size; i++) {
-            const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
-            if (begin == end) continue;
-            const float* const w_row = c.weights + i * c.stride + offset;
+            const int64_t at = i * c.stride + offset;
             float w[BLOCK];
-            for (int b = 0; b < BLOCK; b++) w[b] = w_row[b];
-            for_arrivals(tape.arrival.data() + begin, tape.arrival.data() + end,
-                         c.steps + i * c.stride + offset, scratch.data(), n,
-                         [&](int b, float& x) { x += w[b]; });
+            std::copy_n(c.weights + at, BLOCK, w);
+            for_arrivals<BLOCK>(tape.arrival.data() + tape.begin_of[i],
+                                tape.arrival.data() + tape.begin_of[i + 1], c.steps + at,
+                                scratch.data(), [&](int b, float& x) { x += w[b]; });
         }
-        for (int step = 0; step < n_steps; step++) {
-            float* const to = under_way.get() + int64_t(step) * target.padded + offset;
-            for (int b = 0; b < BLOCK; b++) to[b] = scratch[b * n + step];
-        }
+        float* to = under_way.row(0) + offset;
+        for (int step = 0; step < n_steps; step++, to += under_way.width)
+            std::copy_n(scratch.data() + step * BLOCK, BLOCK, to);
     }
 }
 
-// Where, in rows of target neurons by step, the spike of a step arrives at a strip of them.
-inline void arrival_places(const int32_t* d, int offset, const Population& target, int step,
-                           int n_steps, int32_t (&place)[STRIP]) {
-    for (int j = 0; j < STRIP; j++)
-        place[j] = std::min(step + 1 + d[offset + j], n_steps) * target.padded + offset + j;
-}
-
 // Send off the spikes of one step.
-inline void send(const Connection& c, const Tape& tape, const Population& target, int step,
-                 int n_steps, Array& under_way) {
-    float* const rows = under_way.get();
+inline void send(const Connection& c, const Delays& delays, const Tape& tape, int step,
+                 const UnderWay& under_way) {
+    float* const rows = under_way.rows.get();
+    const uint32_t all = under_way.n_rows * under_way.width;
+    const uint32_t next = uint32_t(under_way.row(step + 1) - rows);
     for (int k = tape.begin[step]; k < tape.begin[step + 1]; k++) {
-        const float* const w = c.weights + tape.neuron[k] * c.stride;
-        const int32_t* const d = c.steps + tape.neuron[k] * c.stride;
-        for (int offset = 0; offset < target.padded; offset += STRIP) {
-            alignas(64) int32_t place[STRIP];
-            arrival_places(d, offset, target, step, n_steps, place);
-            for (int j = 0; j < STRIP; j++) rows[place[j]] += w[offset + j];
+        const int64_t row = tape.neuron[k] * c.stride;
+        for (int offset = 0; offset < under_way.width; offset += STRIP) {
+            const float* const w = c.weights + row + offset;
+            uint32_t place[STRIP];
+            for (int j = 0; j < STRIP; j++) {
+                const uint32_t straight = next + delays.places[row + offset + j];
+                place[j] = std::min(straight, straight - all);  // below 0 is above all
+            }
+#pragma GCC unroll 16
+            for (int j = 0; j < STRIP; j++) rows[place[j]] += w[j];
         }
     }
 }
@@ -93,50 +120,60 @@ inline void remember(const Population& p, const State& state, int step, Array& d
 }
 
 // As add_feedback, of each target at its arrival.
-inline void add_late_feedback(const Connection& c, const Population& target,
+inline void add_late_feedback(const Connection& c, const Delays& delays, const Population& target,
                               const Array& differences, int neuron, int step, int n_steps,
                               Vector (&caused)[VECTORS]) {
-    const float* const w = c.weights + neuron * c.stride;
     const float* const rows = differences.get();
+    const int next = (step + 1) * target.padded, after = n_steps * target.padded;
     for (int offset = 0; offset < target.padded; offset += STRIP) {
-        alignas(64) int32_t place[STRIP];
-        arrival_places(c.steps + neuron * c.stride, offset, target, step, n_steps, place);
+        const int64_t at_strip = neuron * c.stride + offset;
+        int32_t place[STRIP];
+        for (int j = 0; j < STRIP; j++)
+            place[j] = std::min(next + delays.places[at_strip + j], after);
         alignas(64) float difference[STRIP];
+#pragma GCC unroll 16
         for (int j = 0; j < STRIP; j++) difference[j] = rows[place[j]];
-        for (int i = 0; i < VECTORS; i++) caused[i] += at(w + offset, i) * at(difference, i);
+        for (int i = 0; i < VECTORS; i++)
+            caused[i] += at(c.weights + at_strip, i) * at(difference, i);
     }
 }
 
-// As add_gradient of a strip, each synapse reading the history at its own arrival; and, if delays are learned,
-// delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there.
+// As add_gradient of a strip, each synapse reading the history at its own arrival; and, if delays are
+// learned, delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there. What the two need of a
+// neuron and step lies side by side, so that one load reads both.
 template <bool LEARNS_DELAY>
-inline void add_late_gradient(const Connection& c, const Tape& tape, const Population& source,
-                              const Population& target, int strip, const Array& history,
-                              const Array& differences, int n_steps, float dt_ms,
-                              std::vector<float>& scratch, float* gradient, float* delay_gradient,
-                              bool first) {
-    typedef float Pair __attribute__((vector_size(8), may_alias));  // of both histories
-    const int n = n_steps + 1;
-    if (int(scratch.size()) < 2 * BLOCK * n) scratch.resize(2 * BLOCK * n);
-    Pair* const pairs = reinterpret_cast<Pair*>(scratch.data());
+inline void add_late_gradient(const Connection& c, const Delays& delays, const Tape& tape,
+                              const Population& source, const Population& target, int strip,
+                              const Array& history, const Array& differences, int n_steps,
+                              float dt_ms, std::vector<float>& scratch, float* gradient,
+                              float* delay_gradient, bool first) {
+    constexpr int BLOCK = 4;  // 32 KB for 1000 steps
+    scratch.assign(2 * BLOCK * (n_steps + 1 + delays.longest), 0.0f);  // 0 after the trial
+    Two* const both = reinterpret_cast<Two*>(scratch.data());
     for (int offset = strip; offset < std::min(strip + STRIP, target.size); offset += BLOCK) {
-        for (int step = 0; step < n; step++) {
-            const float* const a = history_at(history.get(), strip, step, n_steps) + offset - strip;
-            const float* const b = differences.get() + int64_t(step) * target.padded + offset;
-            for (int j = 0; j < BLOCK; j++) pairs[j * n + step] = Pair{a[j], b[j]};
+        const float* a = history_at(history.get(), strip, 0, n_steps) + offset - strip;
+        const float* b = differences.get() + offset;
+        Four* to = reinterpret_cast<Four*>(both);
+        for (int step = 0; step < n_steps; step++, a += STRIP, b += target.padded) {
+            const Four x = four(a), y = four(b);
+            *to++ = Four{x[0], y[0], x[1], y[1]};
+            *to++ = Four{x[2], y[2], x[3], y[3]};
         }
         for (int i = 0; i < source.size; i++) {
             const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
             if (begin == end && !first) continue;
             const int64_t at = i * c.stride + offset;
-            Pair total[BLOCK] = {};
-            for_arrivals(tape.arrival.data() + begin, tape.arrival.data() + end, c.steps + at,
-                         pairs, n, [&](int b, Pair& x) { total[b] += x; });
-            for (int b = 0; b < BLOCK; b++) {
-                gradient[at + b] = (first ? 0 : gradient[at + b]) + total[b][0];
-                if constexpr (LEARNS_DELAY)
-                    delay_gradient[at + b] = (first ? 0 : delay_gradient[at + b]) +
-                                             dt_ms * c.weights[at + b] * total[b][1];
+            Two total[BLOCK] = {};
+            for_arrivals<BLOCK>(tape.arrival.data() + begin, tape.arrival.data() + end, c.steps + at,
+                                both, [&](int b, Two& x) { total[b] += x; });
+            const Four by_weight = {total[0][0], total[1][0], total[2][0], total[3][0]};
+            const Four by_delay = {total[0][1], total[1][1], total[2][1], total[3][1]};
+            Four& g = four(gradient + at);
+            g = first ? by_weight : g + by_weight;
+            if constexpr (LEARNS_DELAY) {
+                Four& h = four(delay_gradient + at);
+                const Four more = dt_ms * four(c.weights + at) * by_delay;
+                h = first ? more : h + more;
             }
         }
     }
