@@ -44,6 +44,7 @@ class Results:
         epochs: One row for each epoch and split of each run, as in ``metrics.csv``.
         studies: Optuna studies.
         bench: Rows of benchmark tables (`python -m shd_genn.bench -o`).
+        peers: Rows of comparisons with other libraries (`python -m shd_genn.compare -o`).
         sounds: Recordings.
         problems: What could not be used, and why.
     """
@@ -53,6 +54,7 @@ class Results:
     epochs: pd.DataFrame
     studies: list[Study] = field(default_factory=list)
     bench: pd.DataFrame = field(default_factory=pd.DataFrame)
+    peers: pd.DataFrame = field(default_factory=pd.DataFrame)
     sounds: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -171,10 +173,14 @@ def read(paths: Sequence[Path]) -> Results:
                 benches.append(_read_bench(item, results))
             else:
                 results.note(f"{item} is neither run, study, benchmark table nor recording")
-    if benches := [table for table in benches if not table.empty]:
-        results.bench = pd.concat(benches, ignore_index=True)
+    benches = [table for table in benches if not table.empty]
+    if own := [table for table in benches if "peer" not in table]:
+        results.bench = pd.concat(own, ignore_index=True)
+    if compared := [table for table in benches if "peer" in table]:
+        results.peers = pd.concat(compared, ignore_index=True)
     _add_runs(results, list(runs))
-    if results.runs.empty and not results.studies and results.bench.empty and not results.sounds:
+    tables = results.runs, results.bench, results.peers
+    if all(table.empty for table in tables) and not results.studies and not results.sounds:
         problems = "; ".join(results.problems) or "nothing was named"
         raise DataError(
             f"run folders or studies must be given, but {problems}; "
@@ -227,11 +233,12 @@ def _add_study(results: Results, path: Path) -> None:
 def _read_bench(path: Path, results: Results) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
-        if missing := {"hidden", "topology", "shd_epoch_s"} - set(table):
+        measured = {"train_ms", "n_steps"} if "peer" in table else {"shd_epoch_s"}
+        if missing := {"hidden", "topology", *measured} - set(table):
             raise ValueError(f"columns {', '.join(sorted(missing))} are missing")
         return table
     except (OSError, ValueError) as error:
-        results.note(f"{path} is no table of python -m shd_genn.bench: {_short(error)}")
+        results.note(f"{path} is no table of python -m shd_genn.bench or .compare: {_short(error)}")
         return pd.DataFrame()
 
 

@@ -38,6 +38,7 @@ FIGURES = (
     "silent_neurons",
     "epoch_time",
     "memory",
+    "peers",
     "confusion",
     "speakers",
     "raster",

@@ -22,6 +22,7 @@ from analysis import (
     learning_curves,
     memory,
     parameters,
+    peers,
     script,
     silent_neurons,
     speakers,
@@ -203,6 +204,34 @@ def test_silent_neurons_are_parts_of_all(grid, results):
         told = mine.loc[epoch]
         assert told["mean"] == pytest.approx(statistics.mean(silent))
         assert (told["min"], told["max"], told["n"]) == (min(silent), max(silent), 3)
+
+
+def test_a_comparison_is_drawn_as_measured_and_names_what_was_not(tmp_path):
+    compared = tmp_path / "compare.csv"
+    compared.write_text(
+        "peer,topology,hidden,n_steps,threads,train_ms,memory_growth_mb,spikes_per_neuron,cpu,result\n"
+        "native,recurrent,256,1000,2,0.5,9,9.1,Some CPU,measured\n"
+        "native,recurrent,256,1000,2,0.3,8,9.0,Some CPU,measured\n"  # measured again
+        "jax,recurrent,256,1000,2,15,900,9.2,Some CPU,measured\n"
+        "jax,recurrent,1024,1000,2,,,,Some CPU,over 60 s\n"
+    )
+    results = read([compared])
+    assert results.bench.empty
+    figure = peers.plot(peers.load(results, PLAIN))
+    times, memory_used = figure.axes
+    drawn = {name: list(line.get_ydata()) for name, line in lines(times).items()}
+    assert drawn == {"native": [0.3], "jax": [15]}
+    assert [line.get_ydata()[0] for line in memory_used.get_lines()] == [8, 900]
+    note = " ".join(figure._supxlabel.get_text().split())
+    assert "jax, 1000 steps, 1024 hidden: over 60 s" in note and "9.0 to 9.2 hidden" in note
+    with pytest.raises(DataError, match=r"a table of python -m shd_genn\.compare must be given"):
+        peers.load(epoch_time_only(tmp_path), PLAIN)
+
+
+def epoch_time_only(folder):
+    bench = folder / "bench.csv"
+    bench.write_text("hidden,topology,shd_epoch_s\n256,recurrent,5\n")
+    return read([bench])
 
 
 def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):
