@@ -76,6 +76,8 @@ def test_command(command, place, monkeypatch):
         command += " --epochs 1 --trials 1 --seeds 1"
     if "shd_genn.bench" in command:
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
+    if "shd_genn.compare" in command:  # the others are not installed everywhere
+        command += " --peers native --hidden-sizes 64 --topologies recurrent --repetitions 1"
     monkeypatch.setenv("PYTHONPATH", str(place / "stand_ins"))
     monkeypatch.setenv("SHD_GENN_DATA", str(place / "official"))
     result = subprocess.run(

@@ -88,11 +88,13 @@ def measure(
         for each in running:
             advance(0, f"{each.measured.peer}: compiling and warming up")
             each.start()
-            advance(1)
+            advance(1, f"{each.measured.peer}: ready")
         for _ in range(limits.repetitions):
             for each in running:
                 each.train()
                 advance(1, each.measured.peer)
+        for each in running:
+            each.end(patience_s=10)  # what it has begun itself it may clear away
     finally:
         for each in running:
             each.end()
@@ -128,12 +130,13 @@ class _Running:
         if (trained := self._hear(Trained)) is not None:
             batches.append(trained)
 
-    def end(self) -> None:
+    def end(self, patience_s: float = 0) -> None:
         """End the process; there is nothing in it to be kept."""
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
         if self._process is not None:
+            self._process.join(patience_s)
             self._process.kill()
             self._process.join()
             self._process.close()
