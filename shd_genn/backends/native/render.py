@@ -271,8 +271,9 @@ def _gradients(plan: Plan) -> str:
             learns, delays = c.learned_delay is not None, c.learned_delay
             lines += [
                 f"    add_late_gradient<{str(learns).lower()}>(",
-                f"        con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}], patch.offset,",
-                f"        history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread],",
+                f"        con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}],",
+                f"        patch.offset, history[{t}], differences[{t}], n_steps, dt_ms,",
+                "        scratches[thread],",
                 f"        {weights}, {f'learned[{delays}].gradient' if learns else 'nullptr'},",
                 "        first);",
             ]
