@@ -30,9 +30,9 @@ from shd_genn.losses import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.network import Network
 from shd_genn.readouts import drive_weights, read_weights
 
-STAGES = ("input", "forward", "adjoint", "gradient", "optimiser")
+STAGES = ("input", "forward", "adjoint", "gradient", "sum", "optimiser")
 """What the engine's time goes to, in the order of `Stage` of clock.h: putting input spikes on the
-grid, the three passes over a trial, and updating what is learned."""
+grid, the three passes over a trial, summing gradients over trials, and updating what is learned."""
 
 EVALUATION_BATCH = 256
 """Trials a forward pass takes at a time when nothing is learned from them."""

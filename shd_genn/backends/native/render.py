@@ -52,8 +52,6 @@ def render(plan: Plan) -> str:
         title=f"{edges}; readout {plan.form}",
         n_populations=len(plan.populations),
         n_connections=len(plan.connections),
-        sources=", ".join(str(c.source) for c in plan.connections),
-        targets=", ".join(str(c.target) for c in plan.connections),
         input=plan.input,
         output=plan.output,
         output_spikes="true" if plan.output in plan.spiking else "false",
@@ -262,25 +260,20 @@ def _jumps(plan: Plan) -> str:
 
 
 def _gradients(plan: Plan) -> str:
-    place = {p.key: i for i, p in enumerate(plan.learned)}
     lines = []
     for i, c in enumerate(plan.connections):
-        s, t, weights = c.source, c.target, f"learned[{place[c.name]}].gradient"
-        lines.append(f"case {i}:  // {c.name}")
+        s, t = c.source, c.target
         if c.delayed:
-            learns, delays = c.learned_delay is not None, c.learned_delay
+            learns, place = c.learned_delay is not None, c.learned_delay
             lines += [
-                f"    add_late_gradient<{str(learns).lower()}>(",
-                f"        con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}],",
-                f"        patch.offset, history[{t}], differences[{t}], n_steps, dt_ms,",
-                "        scratches[thread],",
-                f"        {weights}, {f'learned[{delays}].gradient' if learns else 'nullptr'},",
-                "        first);",
+                f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
+                f"    con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}], history[{t}],",
+                f"    differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}].get(),",
+                f"    {f'gradient[{place}].get()' if learns else 'nullptr'}, first);",
             ]
-        else:
-            lines += [
-                f"    add_gradient(trial.tape[{s}], patch, history[{t}], n_steps, {weights},",
-                f"                 con[{i}].stride, first);",
-            ]
-        lines.append("    break;")
+            continue
+        lines += [
+            f"add_gradient(trial.tape[{s}], pop[{s}], pop[{t}], history[{t}].get(),  // {c.name}",
+            f"             n_steps, gradient[{i}].get(), con[{i}].stride, first);",
+        ]
     return _block(lines, 8)

@@ -138,19 +138,20 @@ inline void add_late_feedback(const Connection& c, const Delays& delays, const P
     }
 }
 
-// As add_gradient of a strip, each synapse reading the history at its own arrival; and, if delays are
-// learned, delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there. What the two need of a
+// As add_gradient, each synapse reading the history at its own arrival; and, if delays are learned,
+// delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there. What the two need of a
 // neuron and step lies side by side, so that one load reads both.
 template <bool LEARNS_DELAY>
 inline void add_late_gradient(const Connection& c, const Delays& delays, const Tape& tape,
-                              const Population& source, const Population& target, int strip,
+                              const Population& source, const Population& target,
                               const Array& history, const Array& differences, int n_steps,
                               float dt_ms, std::vector<float>& scratch, float* gradient,
                               float* delay_gradient, bool first) {
     constexpr int BLOCK = 4;  // 32 KB for 1000 steps
     scratch.assign(2 * BLOCK * (n_steps + 1 + delays.longest), 0.0f);  // 0 after the trial
     Two* const both = reinterpret_cast<Two*>(scratch.data());
-    for (int offset = strip; offset < std::min(strip + STRIP, target.size); offset += BLOCK) {
+    for (int offset = 0; offset < target.size; offset += BLOCK) {
+        const int strip = offset / STRIP * STRIP;
         const float* a = history_at(history.get(), strip, 0, n_steps) + offset - strip;
         const float* b = differences.get() + offset;
         Four* to = reinterpret_cast<Four*>(both);

@@ -5,31 +5,36 @@
 
 #include "population.h"
 
-// A part of a connection's gradient that one thread computes: a strip of target neurons, so that its
-// history and its gradients stay in the cache, and some or all source neurons.
-struct Patch {
-    int connection;
-    int offset;      // of the strip
-    int begin, end;  // source neurons
-};
-
 // gradient[i][j] += sum over the spikes of neuron i of j's history at their arrival.
-// What is there is not read if the trial is the first of its batch.
-inline void add_gradient(const Tape& tape, const Patch& patch, const Array& history, int n_steps,
-                         float* gradient, int64_t stride, bool first) {
-    const float* const strip = history_at(history.get(), patch.offset, 0, n_steps);
-    for (int i = patch.begin; i < patch.end; i++) {
-        const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
-        if (begin == end && !first) continue;
-        float* const row = gradient + i * stride + patch.offset;
-        Vector g[VECTORS] = {};
-        if (!first)
-            for (int v = 0; v < VECTORS; v++) g[v] = at(row, v);
-        for (int k = begin; k < end; k++) {
-            const float* const record = strip + int64_t(tape.arrival[k]) * STRIP;
-            for (int v = 0; v < VECTORS; v++) g[v] += at(record, v);
+// One strip of target neurons at a time, so that its history and its gradients stay in the cache.
+// The first trial of a part does not read what is there.
+inline void add_gradient(const Tape& tape, const Population& source, const Population& target,
+                         const float* history, int n_steps, float* gradient, int64_t stride,
+                         bool first) {
+    for (int offset = 0; offset < target.padded; offset += STRIP) {
+        const float* const strip = history_at(history, offset, 0, n_steps);
+        for (int i = 0; i < source.size; i++) {
+            const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
+            if (begin == end && !first) continue;
+            float* const row = gradient + i * stride + offset;
+            Vector g[VECTORS] = {};
+            if (!first)
+                for (int v = 0; v < VECTORS; v++) g[v] = at(row, v);
+            for (int k = begin; k < end; k++) {
+                const float* const record = strip + int64_t(tape.arrival[k]) * STRIP;
+                for (int v = 0; v < VECTORS; v++) g[v] += at(record, v);
+            }
+            for (int v = 0; v < VECTORS; v++) at(row, v) = g[v];
         }
-        for (int v = 0; v < VECTORS; v++) at(row, v) = g[v];
+    }
+}
+
+inline void sum_parts(float* __restrict total, const float* const* parts, int n_parts,
+                      int64_t begin, int64_t end) {
+    std::copy(parts[0] + begin, parts[0] + end, total + begin);
+    for (int part = 1; part < n_parts; part++) {
+        const float* __restrict from = parts[part];
+        for (int64_t i = begin; i < end; i++) total[i] += from[i];
     }
 }
 
