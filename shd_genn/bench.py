@@ -7,13 +7,11 @@ that hidden neurons spike 9 times a trial. With ``--train-on`` each network then
 
 from __future__ import annotations
 
-import ctypes
 import math
 import multiprocessing
 import resource
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -21,29 +19,26 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
-import rich.measure
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from shd_genn import environment, train
 from shd_genn.backends import BackendName, CompileConfig, get, installation
-from shd_genn.backends.native.build import assemble, load_library
-from shd_genn.backends.native.render import KERNELS
-from shd_genn.cli import command
+from shd_genn.cli import command, print_table
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.cores import available_cores
+from shd_genn.machine import read_limit, seconds
 from shd_genn.model import build_network
 from shd_genn.progress import progress
 from shd_genn.record import write_table
+from shd_genn.roofline import work
 from shd_genn.synthetic import (
     BATCH,
     N_CHANNELS,
     N_CLASSES,
-    N_SPIKES,
     TRIAL_MS,
     Topology,
-    scale_to_activity,
+    activate,
     synthetic_batch,
 )
 
@@ -180,21 +175,14 @@ def measure(case: Case) -> Measurement:
     events, labels = synthetic_batch(batch)
     gpu_before = gpu_memory_mb() if gpu else math.nan
     with get(case.backend).compile(build_network(Config(model=model)), config) as compiled:
-        original = compiled.parameters()
-
-        def activity(scale: float) -> float:
-            scaled = original["input_hidden0"] * np.float32(scale)
-            compiled.set_parameters({**original, "input_hidden0": scaled})
-            return float(compiled.evaluate(events).spike_counts["hidden0"].mean())
-
-        scale_to_activity(activity)
+        spikes = activate(compiled, events)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        training = _seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
+        training = seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         gpu_growth = (gpu_memory_mb() if gpu else math.nan) - gpu_before
-        inference = _seconds(lambda: compiled.evaluate(events), case.repetitions)
-        spikes = float(compiled.evaluate(events).spike_counts["hidden0"].mean())
+        inference = seconds(lambda: compiled.evaluate(events), case.repetitions)
     fastest = min(training) / batch
+    read = sum(w.read_bytes for w in work(case.topology, case.hidden, spikes).values())
     accuracy, epoch_s = learned(case, batch) if case.train_on else (math.nan, math.nan)
     return Measurement(
         backend=case.backend,
@@ -211,8 +199,8 @@ def measure(case: Case) -> Measurement:
         spikes_per_neuron=spikes,
         memory_growth_mb=(after - before) / 1024,
         gpu_memory_mb=gpu_growth,
-        bandwidth_gb_s=math.nan if gpu else traffic(case, spikes) / fastest / 1e9,
-        limit_gb_s=math.nan if gpu else bandwidth_limit(case.hidden, case.threads),
+        bandwidth_gb_s=math.nan if gpu else read / fastest / 1e9,
+        limit_gb_s=math.nan if gpu else read_limit(N_CHANNELS, case.hidden, case.threads),
         accuracy=accuracy,
         epoch_s=epoch_s,
     )
@@ -245,49 +233,6 @@ def gpu_memory_mb() -> float:
         return math.nan
 
 
-def traffic(case: Case, spikes_per_neuron: float) -> float:
-    """Bytes that training on one sample reads of weights and adjoint history.
-
-    Forward: a row for each spike; adjoint: a row for each hidden spike; gradient: a row of the
-    history for each spike.
-    """
-    hidden_spikes = spikes_per_neuron * case.hidden
-    row = 4 * case.hidden
-    recurrent = row * hidden_spikes if case.topology == "recurrent" else 0.0
-    forward = gradient = row * N_SPIKES + recurrent + 4 * N_CLASSES * hidden_spikes
-    adjoint = recurrent + 4 * N_CLASSES * hidden_spikes
-    return forward + adjoint + gradient
-
-
-def bandwidth_limit(width: int, n_threads: int) -> float:
-    """GB/s at which all threads together read random rows of a matrix of the input's size."""
-    library = load_library(
-        assemble((KERNELS / "bandwidth.cpp").read_text(encoding="utf-8"), KERNELS), "bandwidth"
-    )
-    library.read_rows.restype = ctypes.c_float
-    rng = np.random.default_rng(0)
-    padded = -(-width // 64) * 64
-    matrix = np.zeros((N_CHANNELS + 1) * padded, np.float32)
-    start = -matrix.ctypes.data % 64 // 4
-    n_rows = max(20_000, 400_000_000 // (4 * padded))  # some 0.1 s
-    rows = rng.integers(0, N_CHANNELS, n_rows).astype(np.int32)
-    address = ctypes.c_void_p(matrix[start:].ctypes.data)
-    arguments = (address, ctypes.c_void_p(rows.ctypes.data), n_rows, padded, n_threads)
-    fastest = min(_seconds(lambda: library.read_rows(*arguments), 3))
-    return n_threads * n_rows * 4 * padded / fastest / 1e9
-
-
-def _seconds(work: Callable[[], object], repetitions: int) -> list[float]:
-    """Seconds that each repetition takes, after one to warm up."""
-    work()
-    times = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return times
-
-
 def _print(rows: list[Measurement]) -> None:
     table = Table(title=f"{environment.cpu_name()}, commit {environment.commit()}")
     columns: dict[str, Callable[[Measurement], str]] = {
@@ -316,10 +261,7 @@ def _print(rows: list[Measurement]) -> None:
         table.add_column(column, justify="left" if words else "right")
     for told in zip(*shown.values(), strict=True):
         table.add_row(*("" if cell == "nan" else cell for cell in told))
-    console = Console()
-    needed = rich.measure.Measurement.get(console, console.options.update(width=500), table)
-    console.width = max(console.width, needed.maximum)  # rather broken lines than broken words
-    console.print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

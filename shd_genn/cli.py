@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+import rich.measure
+from rich.console import Console
+from rich.table import Table
+
 from shd_genn.errors import ShdGennError
 
 
@@ -21,3 +25,11 @@ def command(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as it needs: rather broken lines than broken words."""
+    console = Console()
+    needed = rich.measure.Measurement.get(console, console.options.update(width=500), table)
+    console.width = max(console.width, needed.maximum)
+    console.print(table)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.backends import Compiled
 from shd_genn.events import Events
 
 N_CHANNELS, N_CLASSES, TRIAL_MS, N_SPIKES, BATCH = 700, 20, 1000, 8000, 32
@@ -16,11 +17,11 @@ SPIKES_PER_NEURON = 9.0
 Topology = Literal["recurrent", "feedforward"]
 
 
-def synthetic_batch(n_samples: int) -> tuple[Events, NDArray[np.int32]]:
-    """Random spikes of SHD's density, and labels."""
+def synthetic_batch(n_samples: int, n_spikes: int = N_SPIKES) -> tuple[Events, NDArray[np.int32]]:
+    """Random spikes, as dense as SHD's unless told otherwise, and labels."""
     rng = np.random.default_rng(0)
     samples = [
-        (rng.uniform(0, TRIAL_MS, N_SPIKES), rng.integers(0, N_CHANNELS, N_SPIKES))
+        (rng.uniform(0, TRIAL_MS, n_spikes), rng.integers(0, N_CHANNELS, n_spikes))
         for _ in range(n_samples)
     ]
     return Events.of(samples), rng.integers(0, N_CLASSES, n_samples).astype(np.int32)
@@ -47,3 +48,19 @@ def scale_to_activity(
             break
         low, high = (scale, high) if spikes < wanted else (low, scale)
     return scale
+
+
+def activate(compiled: Compiled, events: Events, wanted: float = SPIKES_PER_NEURON) -> float:
+    """Scale a network's input weights until its hidden neurons spike as often as wanted.
+
+    Returns:
+        Spikes per hidden neuron and sample in the end.
+    """
+    original = compiled.parameters()
+
+    def activity(scale: float) -> float:
+        scaled = original["input_hidden0"] * np.float32(scale)
+        compiled.set_parameters({**original, "input_hidden0": scaled})
+        return float(compiled.evaluate(events).spike_counts["hidden0"].mean())
+
+    return activity(scale_to_activity(activity, wanted))

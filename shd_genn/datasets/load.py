@@ -82,7 +82,7 @@ def find_files(dataset: str, data_dir: str | None = None) -> tuple[str, dict[str
         DataError: if there is no such dataset, or its files are not there.
     """
     if dataset == SPOKEN_DIGITS:
-        # only here: what synthesises and encodes takes a second to import
+        # only here: what synthesises and encodes takes a while to import
         from shd_genn.datasets import spoken_digits
 
         return dataset, folder_files(spoken_digits.prepare())

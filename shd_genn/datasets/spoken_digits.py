@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from shd_genn.datasets import SPOKEN_DIGITS
 from shd_genn.datasets.espeak import Espeak
@@ -234,6 +233,8 @@ def _n_samples(recipe: Recipe, word: Spoken) -> int:
 
 def _record(recipe: Recipe, word: Spoken, seed: int) -> NDArray[np.float64]:
     """What a microphone makes of a word: margins, level, noise, 48 kHz."""
+    from scipy.signal import resample_poly  # takes a second, and most runs find the dataset made
+
     rng = np.random.default_rng(seed)
     sound = word.speech / np.abs(word.speech).max() * rng.uniform(*recipe.level)
     sound = np.pad(sound, round(recipe.margin_ms / 1000 * word.rate))

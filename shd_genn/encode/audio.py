@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from shd_genn.errors import DataError
 
@@ -108,6 +107,8 @@ def read_audio(path: Path, rate: int) -> NDArray[np.float64]:
         raise DataError(f"{path} must not be silent, but all its samples are 0; leave it out")
     if own_rate == rate:
         return mono
+    from scipy.signal import resample_poly  # takes a second
+
     common = gcd(own_rate, rate)
     resampled: NDArray[np.float64] = resample_poly(mono, rate // common, own_rate // common)
     return resampled

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import scipy.fft
+import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
 
 from shd_genn.backends.native.build import assemble, load_library
