@@ -64,7 +64,7 @@ def _lines(ax: Axes, part: pd.DataFrame, column: str) -> None:
                 group[column],
                 color=style.COLOURS[i % len(style.COLOURS)],
                 marker=style.MARKERS[(i + i // len(style.MARKERS)) % len(style.MARKERS)],
-                ls=DASHES[topology],
+                ls=DASHES[str(topology)],
                 lw=2.4 if name == "native" else 1.1,
                 alpha=1.0 if threads == part["threads"].max() else 0.5,
                 mec="white",

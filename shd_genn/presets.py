@@ -318,8 +318,8 @@ def _mlgenn() -> list[Preset]:
 def _own() -> Preset:
     return Preset(
         "shd-genn-30",
-        "recurrent, 256 hidden neurons with wide input weights and slow synapses, a softmax that is "
-        "sharp from the first batch, shift, 2 ms",
+        "recurrent, 256 hidden neurons with wide input weights and slow synapses, a softmax that "
+        "is sharp from the first batch, shift, 2 ms",
         OWN,
         "none on SHD",
         Config(
