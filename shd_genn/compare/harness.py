@@ -116,7 +116,12 @@ class _Running:
         self._pipe, theirs = spawn.Pipe()
         arguments = (theirs, self.measured.peer, self._setting, self._limits.memory_gb)
         self._process = spawn.Process(target=serve, args=arguments, daemon=False)
-        self._process.start()
+        # Ctrl-C is this process's alone, which ends that one: it inherits that it is not told
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.measured.ready = self._hear(Ready)
 

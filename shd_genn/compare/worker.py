@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import sys
 import threading
 import time
@@ -70,7 +69,6 @@ def serve(pipe: Connection, name: PeerName, setting: Setting, limit_gb: float) -
         setting: The work.
         limit_gb: Memory that the process may take.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this process
     _use_cores(setting.threads)
     _watch_memory(limit_gb)
     try:
