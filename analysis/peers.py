@@ -1,8 +1,8 @@
-"""Time and memory of training beside other libraries, against hidden size.
+"""Time and memory of training beside other libraries.
 
 Of tables of python -m shd_genn.compare: milliseconds per sample of the fastest batch, forward,
-backward and a step of Adam; memory that network and training take beyond library and input. What a
-library could not do within its limits is named below.
+backward and a step of Adam, and how many times the native engine's they are; memory that network and
+training take beyond library and input. What a library could not do within its limits is named below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from shd_genn.compare.peers import LIBRARIES
 from shd_genn.errors import DataError
 
 SHOWN = {"train_ms": "ms per sample", "memory_growth_mb": "memory (MB)"}
-DASHES = {"recurrent": "-", "feedforward": "--"}
 
 
 def load(results: Results, options: script.Options) -> pd.DataFrame:
@@ -33,56 +32,69 @@ def load(results: Results, options: script.Options) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame) -> Figure:
-    """A column for each number of steps; time above, memory below; a line a library."""
+    """A line a library, a colour a hidden size; for each number of steps time and memory."""
     steps = sorted(rows["n_steps"].unique(), reverse=True)
-    measured = rows[rows["train_ms"].notna()]
-    figure = style.figure(5.2)
-    panels = figure.subplots(len(SHOWN), len(steps), squeeze=False, sharey="row", sharex=True)
-    for line, (column, label) in enumerate(SHOWN.items()):
-        for ax, n_steps in zip(panels[line], steps, strict=True):
-            part = measured[measured["n_steps"] == n_steps]
-            _lines(ax, part, column)
-            style.size_axis(ax, rows["hidden"])
-            if line == 0:
-                ax.set_title(f"{n_steps} steps")
-                ax.set_xlabel("")
-        panels[line, 0].set_ylabel(label)
-        panels[line, 0].set_yscale("log")
-        style.log_axis(panels[line, 0].yaxis)
+    names = [name for name in LIBRARIES if name in set(rows["peer"])]
+    figure = style.figure(0.9 + len(steps) * (0.5 + 0.19 * len(names)))
+    panels = figure.subplots(len(steps), len(SHOWN), squeeze=False, sharey=True, sharex="col")
+    for n_steps, axes in zip(steps, panels, strict=True):
+        part = rows[rows["n_steps"] == n_steps]
+        for ax, column in zip(axes, SHOWN, strict=True):
+            _dots(ax, part, column, names, sorted(rows["hidden"].unique()))
+            ax.set_title(f"{n_steps} steps")
+    for ax, (column, label) in zip(panels[-1], SHOWN.items(), strict=True):
+        ax.set_xscale("log")
+        low, high = rows[column].min(), rows[column].max()
+        ax.set_xlim(low / 1.6, high * (3 if column == "train_ms" else 1.6))  # room for words
+        style.log_axis(ax.xaxis)
+        ax.set_xlabel(label)
+    panels[0, 0].set_yticks(range(len(names)), names)
+    panels[0, 0].set_ylim(len(names) - 0.4, -0.6)
     style.legend(figure, columns=5)
     style.note(figure, *_notes(rows))
     return figure
 
 
-def _lines(ax: Axes, part: pd.DataFrame, column: str) -> None:
-    for i, name in enumerate(LIBRARIES):
-        own = part[part["peer"] == name]
-        for (topology, threads), group in own.groupby(["topology", "threads"]):
-            group = group.sort_values("hidden")
-            ax.plot(
-                group["hidden"],
-                group[column],
-                color=style.COLOURS[i % len(style.COLOURS)],
-                marker=style.MARKERS[(i + i // len(style.MARKERS)) % len(style.MARKERS)],
-                ls=DASHES[str(topology)],
-                lw=2.4 if name == "native" else 1.1,
-                alpha=1.0 if threads == part["threads"].max() else 0.5,
-                mec="white",
-                mew=0.4,
-                label=name,
+def _dots(ax: Axes, part: pd.DataFrame, column: str, names: list[str], sizes: list[int]) -> None:
+    most = part["threads"].max()
+    for i, size in enumerate(sizes):
+        colour = style.COLOURS[i % len(style.COLOURS)]
+        for topology, marker in (("recurrent", "o"), ("feedforward", "D")):
+            own = part[(part["hidden"] == size) & (part["topology"] == topology)]
+            if own.empty:
+                continue
+            lines = own["peer"].map(names.index)
+            faces = [colour if threads == most else "white" for threads in own["threads"]]
+            label = f"{size} hidden" + (", feed-forward" if topology == "feedforward" else "")
+            ax.scatter(
+                own[column], lines, 22, faces, marker, edgecolors=colour, label=label, zorder=2
+            )
+            if column == "train_ms":
+                _say_times(ax, own, lines)
+
+
+def _say_times(ax: Axes, own: pd.DataFrame, lines: pd.Series) -> None:
+    for row, line in zip(each(own), lines, strict=True):
+        if row.peer != "native" and row.times_native > 0:
+            times = (
+                f"{row.times_native:.3g}" if row.times_native < 100 else f"{row.times_native:.0f}"
+            )
+            ax.annotate(
+                f"{times}×",
+                (row.train_ms, line),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=5.5,
+                color="#555555",
             )
 
 
 def _notes(rows: pd.DataFrame) -> list[str]:
     threads = sorted(rows["threads"].unique(), reverse=True)
-    notes = [
-        f"{', '.join(rows['cpu'].unique())}, {' and '.join(map(str, threads))} cores"
-        + (" (fewer are paler)" if len(threads) > 1 else ""),
-        "fastest batch",
-    ]
-    if rows["topology"].nunique() > 1:
-        notes.append("recurrent solid, feed-forward dashed")
-    else:
+    cores = f"{threads[0]} cores" + (f"; hollow: {min(threads)}" if len(threads) > 1 else "")
+    notes = [f"{', '.join(rows['cpu'].unique())}, {cores}", "fastest batch, times native"]
+    if rows["topology"].nunique() == 1:
         notes.append(f"{rows['topology'].iloc[0]} networks")
     spikes = rows["spikes_per_neuron"].dropna()
     if len(spikes):

@@ -208,20 +208,23 @@ def test_silent_neurons_are_parts_of_all(grid, results):
 
 def test_a_comparison_is_drawn_as_measured_and_names_what_was_not(tmp_path):
     compared = tmp_path / "compare.csv"
+    titles = "train_ms,times_native,memory_growth_mb,spikes_per_neuron,cpu,result"
     compared.write_text(
-        "peer,topology,hidden,n_steps,threads,train_ms,memory_growth_mb,spikes_per_neuron,cpu,result\n"
-        "native,recurrent,256,1000,2,0.5,9,9.1,Some CPU,measured\n"
-        "native,recurrent,256,1000,2,0.3,8,9.0,Some CPU,measured\n"  # measured again
-        "jax,recurrent,256,1000,2,15,900,9.2,Some CPU,measured\n"
-        "jax,recurrent,1024,1000,2,,,,Some CPU,over 60 s\n"
+        f"peer,topology,hidden,n_steps,threads,{titles}\n"
+        "native,recurrent,256,1000,2,0.5,1,9,9.1,Some CPU,measured\n"
+        "native,recurrent,256,1000,2,0.3,1,8,9.0,Some CPU,measured\n"  # measured again
+        "jax,recurrent,256,1000,2,15,50,900,9.2,Some CPU,measured\n"
+        "jax,recurrent,1024,1000,2,,,,,Some CPU,over 60 s\n"
     )
     results = read([compared])
     assert results.bench.empty
     figure = peers.plot(peers.load(results, PLAIN))
     times, memory_used = figure.axes
-    drawn = {name: list(line.get_ydata()) for name, line in lines(times).items()}
-    assert drawn == {"native": [0.3], "jax": [15]}
-    assert [line.get_ydata()[0] for line in memory_used.get_lines()] == [8, 900]
+    assert [label.get_text() for label in times.get_yticklabels()] == ["native", "jax"]
+    drawn = {dots.get_label(): dots.get_offsets() for dots in times.collections}
+    np.testing.assert_allclose(drawn["256 hidden"], [[0.3, 0], [15, 1]])
+    assert [text.get_text() for text in times.texts] == ["50×"]
+    np.testing.assert_allclose(memory_used.collections[0].get_offsets(), [[8, 0], [900, 1]])
     note = " ".join(figure._supxlabel.get_text().split())
     assert "jax, 1000 steps, 1024 hidden: over 60 s" in note and "9.0 to 9.2 hidden" in note
     with pytest.raises(DataError, match=r"a table of python -m shd_genn\.compare must be given"):
