@@ -1,8 +1,9 @@
 """Time and memory of training beside other libraries.
 
 Of tables of python -m shd_genn.compare: milliseconds per sample of the fastest batch, forward,
-backward and a step of Adam, and how many times the native engine's they are; memory that network and
-training take beyond library and input. What a library could not do within its limits is named below.
+backward and a step of Adam, and how many times the native engine's they are; memory that network
+and training take beyond library and input. What a library could not do within its limits is named
+below.
 """
 
 from __future__ import annotations
@@ -64,10 +65,15 @@ def _dots(ax: Axes, part: pd.DataFrame, column: str, names: list[str], sizes: li
             if own.empty:
                 continue
             lines = own["peer"].map(names.index)
-            faces = [colour if threads == most else "white" for threads in own["threads"]]
-            label = f"{size} hidden" + (", feed-forward" if topology == "feedforward" else "")
             ax.scatter(
-                own[column], lines, 22, faces, marker, edgecolors=colour, label=label, zorder=2
+                own[column],
+                lines,
+                22,
+                marker=marker,
+                facecolors=[colour if n == most else "white" for n in own["threads"]],
+                edgecolors=colour,
+                label=f"{size} hidden" + (", feed-forward" if marker == "D" else ""),
+                zorder=2,
             )
             if column == "train_ms":
                 _say_times(ax, own, lines)
@@ -76,9 +82,7 @@ def _dots(ax: Axes, part: pd.DataFrame, column: str, names: list[str], sizes: li
 def _say_times(ax: Axes, own: pd.DataFrame, lines: pd.Series) -> None:
     for row, line in zip(each(own), lines, strict=True):
         if row.peer != "native" and row.times_native > 0:
-            times = (
-                f"{row.times_native:.3g}" if row.times_native < 100 else f"{row.times_native:.0f}"
-            )
+            times = f"{row.times_native:.{0 if row.times_native >= 10 else 1}f}"
             ax.annotate(
                 f"{times}×",
                 (row.train_ms, line),
