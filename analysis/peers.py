@@ -35,7 +35,7 @@ def load(results: Results, options: script.Options) -> pd.DataFrame:
 def plot(rows: pd.DataFrame) -> Figure:
     """A line a library, a colour a hidden size; for each number of steps time and memory."""
     steps = sorted(rows["n_steps"].unique(), reverse=True)
-    names = [name for name in LIBRARIES if name in set(rows["peer"])]
+    names: list[str] = [name for name in LIBRARIES if name in set(rows["peer"])]
     figure = style.figure(0.9 + len(steps) * (0.5 + 0.19 * len(names)))
     panels = figure.subplots(len(steps), len(SHOWN), squeeze=False, sharey=True, sharex="col")
     for n_steps, axes in zip(steps, panels, strict=True):
