@@ -109,7 +109,7 @@ def _forward(plan: Plan) -> str:
 
 def _prepare(plan: Plan) -> str:
     lines = [
-        f"delays[{i}].prepare(con[{i}], pop[{c.source}], pop[{c.target}]);"
+        f"delays[{i}].prepare(con[{i}], pop[{c.source}], pop[{c.target}], {c.source} == INPUT);"
         for i, c in enumerate(plan.connections)
         if c.delayed
     ]

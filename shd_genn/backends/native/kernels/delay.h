@@ -19,12 +19,15 @@ inline const Four& four(const float* p) { return reinterpret_cast<const Four&>(*
 // What is worked out of a connection's delays whenever they may have changed.
 struct Delays {
     int longest = 0;
-    std::vector<int32_t> places;  // [source][target]: where, among rows of targets, d rows on is
+    // [source][target]: where, among rows of targets, d rows on is; the input has no use for it
+    std::vector<int32_t> places;
 
-    void prepare(const Connection& c, const Population& source, const Population& target) {
+    void prepare(const Connection& c, const Population& source, const Population& target,
+                 bool from_input) {
         const int64_t n = source.size * c.stride;
         longest = 0;
         for (int64_t k = 0; k < n; k++) longest = std::max(longest, c.steps[k]);
+        if (from_input) return;
         places.resize(n);
         for (int64_t row = 0; row < n; row += c.stride)
             for (int j = 0; j < target.padded; j++)
