@@ -173,3 +173,16 @@ def study(path: Path, n_objectives: int = 1, n_trials: int = 20) -> Path:
             made.tell(trial, [value, int(size) * (3 + value)][:n_objectives])
     made.ask()  # one that is still running
     return path
+
+
+def comparison(path):
+    """Write a table of python -m shd_genn.compare: native measured twice, one size too large."""
+    titles = "train_ms,times_native,memory_growth_mb,spikes_per_neuron,cpu,result"
+    path.write_text(
+        f"peer,topology,hidden,n_steps,threads,{titles}\n"
+        "native,recurrent,256,1000,2,0.5,1,9,9.1,Some CPU,measured\n"
+        "native,recurrent,256,1000,2,0.3,1,8,9.0,Some CPU,measured\n"
+        "jax,recurrent,256,1000,2,15,50,900,9.2,Some CPU,measured\n"
+        "jax,recurrent,1024,1000,2,,,,,Some CPU,over 60 s\n"
+    )
+    return path

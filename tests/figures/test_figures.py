@@ -207,15 +207,7 @@ def test_silent_neurons_are_parts_of_all(grid, results):
 
 
 def test_a_comparison_is_drawn_as_measured_and_names_what_was_not(tmp_path):
-    compared = tmp_path / "compare.csv"
-    titles = "train_ms,times_native,memory_growth_mb,spikes_per_neuron,cpu,result"
-    compared.write_text(
-        f"peer,topology,hidden,n_steps,threads,{titles}\n"
-        "native,recurrent,256,1000,2,0.5,1,9,9.1,Some CPU,measured\n"
-        "native,recurrent,256,1000,2,0.3,1,8,9.0,Some CPU,measured\n"  # measured again
-        "jax,recurrent,256,1000,2,15,50,900,9.2,Some CPU,measured\n"
-        "jax,recurrent,1024,1000,2,,,,,Some CPU,over 60 s\n"
-    )
+    compared = fakes.comparison(tmp_path / "compare.csv")
     results = read([compared])
     assert results.bench.empty
     figure = peers.plot(peers.load(results, PLAIN))

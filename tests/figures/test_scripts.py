@@ -47,7 +47,8 @@ def everything(grid, trained, tmp_path_factory):
     sound = np.sin(np.arange(4800) / 10) * np.hanning(4800)
     soundfile.write(place / "beep.wav", sound, 48_000)
     # the really trained run has the better validation accuracy: figures of one run show it
-    return [grid, trained, place / "one.db", place / "two.db", place / "beep.wav"]
+    compared = fakes.comparison(place / "compare.csv")
+    return [grid, trained, place / "one.db", place / "two.db", compared, place / "beep.wav"]
 
 
 def call(monkeypatch, name, *arguments):
@@ -59,8 +60,9 @@ def call(monkeypatch, name, *arguments):
 
 @pytest.mark.parametrize("name", report.FIGURES)
 def test_a_script_draws(name, everything, trained, tmp_path, monkeypatch):
-    grid, trained, one, two, sound = everything
-    given = {"raster": [trained], "parameters": [trained], "cochleagram": [sound]}.get(name, [grid])
+    grid, trained, one, two, compared, sound = everything
+    own = {"raster": trained, "parameters": trained, "cochleagram": sound, "peers": compared}
+    given = [own.get(name, grid)]
     if name in OF_STUDIES:
         given = [two if name == "study_pareto" else one]
     output = tmp_path / f"{name}.png"
