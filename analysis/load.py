@@ -23,6 +23,14 @@ from shd_genn.config import Config
 from shd_genn.errors import ConfigError, DataError
 from shd_genn.record import RunFolder
 
+MEASURED = {
+    "bench": {"hidden", "topology", "shd_epoch_s"},
+    "peers": {"hidden", "topology", "peer", "train_ms", "n_steps"},
+    "roofline": {"hidden", "topology", "stage", "gflop_s"},
+    "scaling": {"quantity", "value", "batch_ms", "law_ms"},
+}
+"""Tables of measurements, and columns by which each is known."""
+COMMANDS = ("bench", "compare", "roofline", "scaling")
 RUN_FILES = ("config.toml", "summary.json", "metrics.csv", "environment.json")
 SOUNDS = (".wav", ".flac")
 REPETITION = ("seed", "validation_speaker")
@@ -45,6 +53,7 @@ class Results:
         studies: Optuna studies.
         bench: Rows of benchmark tables (`python -m shd_genn.bench -o`).
         peers: Rows of comparisons with other libraries (`python -m shd_genn.compare -o`).
+        roofline, scaling: Rows of `python -m shd_genn.roofline -o` and `shd_genn.scaling -o`.
         sounds: Recordings.
         problems: What could not be used, and why.
     """
@@ -55,6 +64,8 @@ class Results:
     studies: list[Study] = field(default_factory=list)
     bench: pd.DataFrame = field(default_factory=pd.DataFrame)
     peers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    roofline: pd.DataFrame = field(default_factory=pd.DataFrame)
+    scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
     sounds: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -156,7 +167,7 @@ def read(paths: Sequence[Path]) -> Results:
     """
     runs: dict[Path, None] = {}
     results = Results(pd.DataFrame(), [], pd.DataFrame())
-    benches = []
+    tables: dict[str, list[pd.DataFrame]] = {}
     for path in paths:
         found = list(_find(path))
         if not found:
@@ -170,17 +181,14 @@ def read(paths: Sequence[Path]) -> Results:
             elif is_study(item):
                 _add_study(results, item)
             elif item.suffix == ".csv":
-                benches.append(_read_bench(item, results))
+                for kind, table in _read_measured(item, results):
+                    tables.setdefault(kind, []).append(table)
             else:
                 results.note(f"{item} is neither run, study, benchmark table nor recording")
-    benches = [table for table in benches if not table.empty]
-    if own := [table for table in benches if "peer" not in table]:
-        results.bench = pd.concat(own, ignore_index=True)
-    if compared := [table for table in benches if "peer" in table]:
-        results.peers = pd.concat(compared, ignore_index=True)
+    for kind, found_tables in tables.items():
+        setattr(results, kind, pd.concat(found_tables, ignore_index=True))
     _add_runs(results, list(runs))
-    tables = results.runs, results.bench, results.peers
-    if all(table.empty for table in tables) and not results.studies and not results.sounds:
+    if results.runs.empty and not tables and not results.studies and not results.sounds:
         problems = "; ".join(results.problems) or "nothing was named"
         raise DataError(
             f"run folders or studies must be given, but {problems}; "
@@ -230,16 +238,17 @@ def _add_study(results: Results, path: Path) -> None:
         results.note(str(error))
 
 
-def _read_bench(path: Path, results: Results) -> pd.DataFrame:
+def _read_measured(path: Path, results: Results) -> list[tuple[str, pd.DataFrame]]:
+    """A table of measurements and its kind, if it is one and has rows."""
     try:
         table = pd.read_csv(path)
-        measured = {"train_ms", "n_steps"} if "peer" in table else {"shd_epoch_s"}
-        if missing := {"hidden", "topology", *measured} - set(table):
-            raise ValueError(f"columns {', '.join(sorted(missing))} are missing")
-        return table
     except (OSError, ValueError) as error:
-        results.note(f"{path} is no table of python -m shd_genn.bench or .compare: {_short(error)}")
-        return pd.DataFrame()
+        results.note(f"{path} cannot be read: {_short(error)}")
+        return []
+    kinds = [kind for kind, columns in MEASURED.items() if columns <= set(table)]
+    if not kinds:
+        results.note(f"{path} is no table of python -m shd_genn.{', .'.join(COMMANDS)}")
+    return [(kind, table) for kind in kinds if len(table)]
 
 
 def _add_runs(results: Results, folders: list[Path]) -> None:

@@ -39,6 +39,8 @@ FIGURES = (
     "epoch_time",
     "memory",
     "peers",
+    "roofline",
+    "scaling",
     "confusion",
     "speakers",
     "raster",

@@ -74,6 +74,10 @@ def test_command(command, place, monkeypatch):
         command += " --epochs 1"  # the last one given counts
     if "shd_genn.sweep" in command:
         command += " --epochs 1 --trials 1 --seeds 1"
+    if "shd_genn.roofline" in command:
+        command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
+    if "shd_genn.scaling" in command:
+        command += " --quantities threads --repetitions 1"
     if "shd_genn.bench" in command:
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
     if "shd_genn.compare" in command:  # the others are not installed everywhere

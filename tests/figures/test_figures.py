@@ -23,6 +23,8 @@ from analysis import (
     memory,
     parameters,
     peers,
+    roofline,
+    scaling,
     script,
     silent_neurons,
     speakers,
@@ -227,6 +229,31 @@ def epoch_time_only(folder):
     bench = folder / "bench.csv"
     bench.write_text("hidden,topology,shd_epoch_s\n256,recurrent,5\n")
     return read([bench])
+
+
+def test_roofline_and_scaling(tmp_path):
+    (tmp_path / "roofline.csv").write_text(
+        "topology,hidden,threads,stage,ms,mb,mflop,gb_s,limit_gb_s,gflop_s,peak_gflop_s,share,cpu\n"
+        "recurrent,64,2,forward,0.1,10,5,100,200,50,60,0.83,Some CPU\n"
+        "recurrent,64,2,adjoint,0.1,10,5,100,110,50,90,0.91,Some CPU\n"
+    )
+    (tmp_path / "scaling.csv").write_text(
+        "quantity,value,batch_ms,law_ms,law,spikes_per_neuron,cpu\n"
+        "samples,1,2.0,2.1,a + b x,9,Some CPU\n"
+        "samples,2,4.0,3.9,a + b x,9,Some CPU\n"
+    )
+    results = read([tmp_path / "roofline.csv", tmp_path / "scaling.csv"])
+    rows = roofline.load(results, PLAIN)
+    assert rows["intensity"].tolist() == [0.5, 0.5]
+    assert rows["roof"].tolist() == [60, 55]  # the vector units', the cache's
+    labels = lines(roofline.plot(rows).axes[0])
+    assert {"forward", "adjoint", "64 hidden", "peak of vector units"} <= set(labels)
+    drawn = lines(scaling.plot(scaling.load(results, PLAIN)).axes[0])
+    assert drawn["measured"].get_xydata().tolist() == [[1, 2], [2, 4]]
+    assert drawn["law"].get_xydata().tolist() == [[1, 2.1], [2, 3.9]]
+    for figure in (roofline, scaling):
+        with pytest.raises(DataError, match="must be given"):
+            figure.load(epoch_time_only(tmp_path), PLAIN)
 
 
 def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):

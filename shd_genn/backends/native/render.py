@@ -83,7 +83,8 @@ def _forward(plan: Plan) -> str:
         lines.append(f"{{  // {plan.populations[p].name}")
         if p in plan.spiking:
             # before the arrivals, which point into the tape if the population feeds itself
-            lines.append(f"    tape[{p}].reserve(pop[{p}].padded);")
+            learns = str(bool(plan.populations[p].learned)).lower()
+            lines.append(f"    tape[{p}].reserve(pop[{p}].padded, {learns});")
         lines.append(f"    const Arrivals in[] = {{{_arrivals(plan, p)}}};")
         if p in plan.spiking:
             lines.append(f"    lif_step({_neurons(plan, p)}, state[{p}], in, step, tape[{p}]);")
@@ -157,7 +158,7 @@ def _neurons(plan: Plan, population: int) -> str:
 
 def _own_gradient(plan: Plan, population: int) -> str:
     places = [plan.populations[population].learned.get(kind) for kind in NEURON_KINDS]
-    pointers = ["nullptr" if i is None else f"gradient[{i}].get()" for i in places]
+    pointers = ["nullptr" if i is None else f"gradient[{i}]" for i in places]
     return f"OwnGradient{{{', '.join(pointers)}}}"
 
 
@@ -268,12 +269,12 @@ def _gradients(plan: Plan) -> str:
             lines += [
                 f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
                 f"    con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}], history[{t}],",
-                f"    differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}].get(),",
-                f"    {f'gradient[{place}].get()' if learns else 'nullptr'}, first);",
+                f"    differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}],",
+                f"    {f'gradient[{place}]' if learns else 'nullptr'}, first);",
             ]
             continue
         lines += [
             f"add_gradient(trial.tape[{s}], pop[{s}], pop[{t}], history[{t}].get(),  // {c.name}",
-            f"             n_steps, gradient[{i}].get(), con[{i}].stride, first);",
+            f"             n_steps, gradient[{i}], con[{i}].stride, first);",
         ]
     return _block(lines, 8)

@@ -22,11 +22,13 @@ struct Tape {
         count = 0;
     }
 
-    void reserve(int more) {  // there is no spike too many
-        if (int(neuron.size()) < count + more) {
-            neuron.resize(2 * (count + more));
-            for (auto* array : {&slope, &by_mem, &by_syn}) array->resize(neuron.size());
-        }
+    void reserve(int more, bool learns) {  // there is no spike too many
+        if (int(neuron.size()) >= count + more) return;
+        neuron.resize(2 * (count + more));
+        slope.resize(neuron.size());
+        if (!learns) return;
+        by_mem.resize(neuron.size());
+        by_syn.resize(neuron.size());
     }
 
     void sort_by_neuron(int n_neurons, int n_steps) {

@@ -1,0 +1,85 @@
+"""What benchmarks count and fit, by hand; times are measured, and never tested."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from shd_genn.machine import read_limit, vector_peak
+from shd_genn.roofline import work
+from shd_genn.scaling import LAWS, setting_of, values_of
+
+
+def test_work_of_a_feedforward_network():
+    """100 hidden neurons that spike twice: 8000 rows of 100 weights, 200 rows of 20."""
+    todo = work("feedforward", 100, 2.0)
+    assert todo["forward"].bytes == 4 * (8000 * 100 + 200 * 20)
+    assert todo["forward"].flops == 8000 * 100 + 200 * 20 + 5 * 1000 * 120
+    assert todo["adjoint"].read_bytes == 4 * 200 * 20
+    assert todo["adjoint"].stream_bytes == 4 * 1000 * 120
+    assert todo["gradient"].stream_bytes == 8 * 100 * (700 + 20)
+    assert todo["optimiser"].bytes == pytest.approx(7 * 4 * 100 * 720 / 32)
+
+
+def test_recurrent_spikes_are_more_work():
+    """200 spikes more to 100 neurons, in each pass; a matrix of 100 × 100 more to update."""
+    plain, recurrent = work("feedforward", 100, 2.0), work("recurrent", 100, 2.0)
+    for stage in ("forward", "adjoint", "gradient"):
+        assert recurrent[stage].read_bytes - plain[stage].read_bytes == 4 * 200 * 100
+    assert recurrent["optimiser"].bytes > plain["optimiser"].bytes
+
+
+@pytest.mark.parametrize("quantity", LAWS)
+def test_laws_find_their_own_constants(quantity):
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+    terms = LAWS[quantity].terms(values)
+    times = sum((i + 1) * term for i, term in enumerate(terms))
+    # the least squares of exact numbers miss them by rounding
+    np.testing.assert_allclose(LAWS[quantity].fit(values, times), times, rtol=1e-9)
+
+
+@pytest.mark.parametrize("quantity", LAWS)
+def test_each_quantity_changes_one_thing(quantity):
+    settings = [setting_of(quantity, value) for value in values_of(quantity)]
+    changed = {
+        name
+        for name in vars(settings[0])
+        if len({getattr(setting, name) for setting in settings}) > 1
+    }
+    assert changed <= {quantity.partition(",")[0]}
+    assert len(set(settings)) == len(settings)
+
+
+def test_limits_are_numbers():
+    assert 0 < read_limit(100, 64, 1) < np.inf and 0 < vector_peak(1) < np.inf
+
+
+def measured(module, path, *arguments):
+    command = [sys.executable, "-m", f"shd_genn.{module}", "-o", str(path), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    text = path.read_text() if path.exists() else ""
+    return result, list(csv.DictReader(text.splitlines()))
+
+
+def test_roofline_measures_every_stage(tmp_path):
+    few = ("--hidden-sizes", "64", "--topologies", "feedforward", "--repetitions", "1")
+    result, rows = measured("roofline", tmp_path / "a.csv", *few)
+    assert result.returncode == 0, result.stderr
+    assert [row["stage"] for row in rows] == ["forward", "adjoint", "gradient", "optimiser"]
+    for row in rows:
+        ratio = max(
+            float(row["gb_s"]) / float(row["limit_gb_s"]),
+            float(row["gflop_s"]) / float(row["peak_gflop_s"]),
+        )
+        assert float(row["share"]) == pytest.approx(ratio)
+
+
+def test_scaling_measures_what_it_is_told(tmp_path):
+    told = ("--quantities", "threads", "--repetitions", "1")
+    result, rows = measured("scaling", tmp_path / "a.csv", *told)
+    assert result.returncode == 0, result.stderr
+    assert [float(row["value"]) for row in rows] == list(values_of("threads"))
+    result, rows = measured("scaling", tmp_path / "b.csv", "--quantities", "weather")
+    assert result.returncode == 2 and "but got 'weather'" in result.stderr and not rows
