@@ -16,6 +16,7 @@ from typing import Annotated
 
 import tyro
 
+from shd_genn import environment
 from shd_genn.cli import command
 from shd_genn.compare import table
 from shd_genn.compare.case import Setting
@@ -93,7 +94,7 @@ def main() -> None:
 
                 started = datetime.now()
                 measured = measure(setting, peers, limits, tell)
-                rows = [row for row in rows if row.setting != plain(setting)]
+                rows = [row for row in rows if row.setting != setting]
                 rows += table.rows_of(setting, measured, started)
                 if options.output is not None:
                     table.write(options.output, rows)
@@ -126,7 +127,15 @@ def _so_far(options: Options) -> list[table.Row]:
     if options.resume:
         if options.output is None:
             raise ConfigError("output must be given with resume, but was not; name the CSV file")
-        return table.read(options.output) if options.output.exists() else []
+        rows = table.read(options.output) if options.output.exists() else []
+        for row in rows:
+            require(
+                row.cpu == environment.cpu_name(),
+                f"a table of this machine, {environment.cpu_name()},",
+                f"one of {row.cpu}",
+                "name another file",
+            )
+        return rows
     if options.output is not None and options.output.exists():
         raise ConfigError(
             f"output must be a new file, but {options.output} is there; "
@@ -135,14 +144,9 @@ def _so_far(options: Options) -> list[table.Row]:
     return []
 
 
-def plain(setting: Setting) -> Setting:
-    """A setting as a row of the table names it."""
-    return Setting(setting.topology, setting.hidden, setting.n_steps, setting.threads)
-
-
 def _is_done(setting: Setting, peers: list[PeerName], rows: list[table.Row]) -> bool:
     """Whether all peers were measured in it, beside each other."""
-    have = {row.peer for row in rows if row.setting == plain(setting)}
+    have = {row.peer for row in rows if row.setting == setting}
     return set(peers) <= have
 
 

@@ -20,7 +20,7 @@ from shd_genn.compare.harness import Measured
 from shd_genn.compare.peers import LIBRARIES
 from shd_genn.errors import DataError
 from shd_genn.record import write_table
-from shd_genn.synthetic import Topology
+from shd_genn.synthetic import SPIKES_PER_NEURON, Topology
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Row:
         hidden: Neurons.
         n_steps: Steps of the trial's second.
         threads: Cores.
+        spikes_wanted: Hidden spikes per neuron and sample that were wanted.
         batch: Samples of a batch.
         repetitions: Batches that were timed.
         train_ms: Milliseconds per sample, fastest batch.
@@ -56,6 +57,7 @@ class Row:
     hidden: int
     n_steps: int
     threads: int
+    spikes_wanted: float
     batch: int
     repetitions: int
     train_ms: float
@@ -74,7 +76,13 @@ class Row:
     @property
     def setting(self) -> Setting:
         """The work that was done."""
-        return Setting(cast(Topology, self.topology), self.hidden, self.n_steps, self.threads)
+        return Setting(
+            cast(Topology, self.topology),
+            self.hidden,
+            self.n_steps,
+            self.threads,
+            spikes_per_neuron=self.spikes_wanted,
+        )
 
 
 def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -> list[Row]:
@@ -94,6 +102,7 @@ def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -
                 hidden=setting.hidden,
                 n_steps=setting.n_steps,
                 threads=setting.threads,
+                spikes_wanted=setting.spikes_per_neuron,
                 batch=ready.batch_size if ready else 0,
                 repetitions=len(each.batches),
                 train_ms=fastest,
@@ -203,7 +212,9 @@ def by_setting(rows: Sequence[Row]) -> Mapping[Setting, list[Row]]:
 def named(setting: Setting) -> str:
     """``1000 steps, 256 hidden, recurrent, 2 cores``."""
     cores = f"{setting.threads} core{'s' if setting.threads > 1 else ''}"
-    return f"{setting.n_steps} steps, {setting.hidden} hidden, {setting.topology}, {cores}"
+    spikes = setting.spikes_per_neuron
+    others = "" if spikes == SPIKES_PER_NEURON else f", {number(spikes)} spikes per neuron"
+    return f"{setting.n_steps} steps, {setting.hidden} hidden, {setting.topology}, {cores}{others}"
 
 
 def number(value: Any) -> str:

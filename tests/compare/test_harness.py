@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -117,6 +119,9 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     table.write(tmp_path / "compare.csv", rows)
     assert table.read(tmp_path / "compare.csv") == rows
     assert rows[0].times_native == 1 and rows[0].setting == TINY
+    other = replace(TINY, spikes_per_neuron=5.0)
+    assert replace(rows[0], spikes_wanted=5.0).setting == other != TINY
+    assert table.named(other).endswith("1 core, 5 spikes per neuron")
     (tmp_path / "other.csv").write_text("peer,hidden\nnative,64\n")
     with pytest.raises(DataError, match=r"must be a table of python -m shd_genn\.compare"):
         table.read(tmp_path / "other.csv")
@@ -170,6 +175,10 @@ def test_the_command_writes_goes_on_and_says_what_it_is_given(tmp_path):
     assert "output must be a new file" in refused.communicate(timeout=60)[1]
     assert refused.returncode == 2
     before = table.read(output)
+    elsewhere = tmp_path / "elsewhere.csv"
+    table.write(elsewhere, [replace(before[0], cpu="Some CPU")])
+    refused = compare(*SMALL, "-o", elsewhere, "--resume")
+    assert "but got one of Some CPU" in refused.communicate(timeout=60)[1]
     process = compare(*common, "--hidden-sizes", 16, 32, "--resume", "--markdown")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -212,6 +221,4 @@ def test_wrong_options_are_refused(option, value, said):
 
 
 def started():
-    from datetime import datetime
-
     return datetime(2026, 1, 2, 3, 4, 5)
