@@ -45,7 +45,7 @@ class Options:
     spikes_per_neuron: float = SPIKES_PER_NEURON
     """Hidden spikes per neuron and sample that input weights are scaled for."""
     repetitions: int = 5
-    """Batches that are timed, after one to warm up."""
+    """Turns that are timed, each a quarter of a second or a batch, after one batch to warm up."""
     limit_s: float = 120.0
     """Seconds that a peer may take in a setting, compiling included."""
     limit_gb: float = 8.0
@@ -83,9 +83,9 @@ def main() -> None:
     ]
     todo = [setting for setting in settings if not _is_done(setting, peers, rows)]
     limits = Limits(options.repetitions, options.limit_s, options.limit_gb)
-    batches = len(todo) * len(peers) * (1 + options.repetitions)
+    turns = len(todo) * len(peers) * (1 + options.repetitions)
     try:
-        with progress("Comparing", batches, "batches") as advance:
+        with progress("Comparing", turns, "turns") as advance:
             for setting in todo:
                 where = table.named(setting)
 

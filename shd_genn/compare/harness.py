@@ -30,7 +30,7 @@ class Limits:
     """What each peer may take of each setting.
 
     Attributes:
-        repetitions: Batches that are timed.
+        repetitions: Turns of a quarter of a second, or a batch, that are timed.
         seconds: For everything: import, compiling, warming up, and all repetitions; where time
             runs out during repetitions, those that are done count.
         memory_gb: Memory of the process.
@@ -49,20 +49,20 @@ class Measured:
         peer: Its name.
         result: ``measured``, or why it was not.
         ready: Set-up, warm-up and activity, if it came so far.
-        batches: Each batch that was timed.
+        turns: What was timed.
     """
 
     peer: PeerName
     result: str = "measured"
     ready: Ready | None = None
-    batches: list[Trained] = field(default_factory=list)
+    turns: list[Trained] = field(default_factory=list)
 
     @property
     def ms_per_sample(self) -> tuple[float, float]:
         """The fastest batch and the median; nan if there is none."""
-        if not self.batches or self.ready is None:
+        if not self.turns or self.ready is None:
             return float("nan"), float("nan")
-        ms = 1000 * np.array([batch.seconds for batch in self.batches]) / self.ready.batch_size
+        ms = 1000 * np.concatenate([turn.seconds for turn in self.turns]) / self.ready.batch_size
         return float(ms.min()), float(np.median(ms))
 
 
@@ -76,9 +76,9 @@ def measure(
 
     Args:
         setting: The work.
-        peers: Which; each is told to train a batch in turn.
+        peers: Which; each is told to train in turn.
         limits: Of each.
-        advance: Told of each batch that is done, or will not be; and of each peer made ready.
+        advance: Told of each turn that is done, or will not be; and of each peer made ready.
 
     Returns:
         One result a peer, in order.
@@ -126,14 +126,14 @@ class _Running:
         self.measured.ready = self._hear(Ready)
 
     def train(self) -> None:
-        """One more batch, if there is time for it."""
-        batches = self.measured.batches
-        no_time = batches and self._used + batches[-1].seconds > self._limits.seconds
+        """One more turn, if there is time for it."""
+        turns = self.measured.turns
+        no_time = turns and self._used + sum(turns[-1].seconds) > self._limits.seconds
         if self._pipe is None or no_time:
             return
         self._pipe.send("train")
         if (trained := self._hear(Trained)) is not None:
-            batches.append(trained)
+            turns.append(trained)
 
     def end(self, patience_s: float = 0) -> None:
         """End the process; there is nothing in it to be kept."""
@@ -164,10 +164,10 @@ class _Running:
         elif in_time:
             self._process.join()
             self.measured.result = self._death(self._process.exitcode or 0)
-        elif not self.measured.batches:
+        elif not self.measured.turns:
             self.measured.result = f"over {self._limits.seconds:g} s"
         if self.measured.result != "measured":
-            self.measured.batches.clear()
+            self.measured.turns.clear()
         self.end()
         return None
 

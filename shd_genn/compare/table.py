@@ -10,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-import rich.measure
-from rich.console import Console
 from rich.table import Table
 
 from shd_genn import environment
+from shd_genn.cli import print_table
 from shd_genn.compare.case import Setting
 from shd_genn.compare.harness import Measured
 from shd_genn.compare.peers import LIBRARIES
@@ -104,14 +103,14 @@ def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -
                 threads=setting.threads,
                 spikes_wanted=setting.spikes_per_neuron,
                 batch=ready.batch_size if ready else 0,
-                repetitions=len(each.batches),
+                repetitions=sum(len(turn.seconds) for turn in each.turns),
                 train_ms=fastest,
                 train_median_ms=median,
                 times_native=fastest / native,
                 setup_s=ready.setup_s if ready else math.nan,
                 warm_up_s=ready.warm_up_s if ready else math.nan,
                 spikes_per_neuron=ready.spikes_per_neuron if ready else math.nan,
-                memory_growth_mb=max((b.memory_growth_mb for b in each.batches), default=math.nan),
+                memory_growth_mb=max((t.memory_growth_mb for t in each.turns), default=math.nan),
                 result=each.result,
                 versions=library.versions,
                 cpu=cpu,
@@ -149,7 +148,6 @@ def read(path: Path) -> list[Row]:
 
 def show(rows: Sequence[Row]) -> None:
     """Print a table of each setting."""
-    console = Console()
     for setting, part in by_setting(rows).items():
         table = Table(title=f"{named(setting)}; {part[0].cpu}, commit {part[0].commit}")
         for column in ("peer", "method"):
@@ -172,9 +170,7 @@ def show(rows: Sequence[Row]) -> None:
                 str(row.repetitions),
                 row.result,
             )
-        needed = rich.measure.Measurement.get(console, console.options.update(width=500), table)
-        console.width = max(console.width, needed.maximum)  # rather broken lines than broken words
-        console.print(table)
+        print_table(table)
 
 
 def markdown(rows: Sequence[Row]) -> str:

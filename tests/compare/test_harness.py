@@ -83,10 +83,10 @@ def test_peers_take_turns_and_are_measured(fake):
     assert sum(steps for steps, _ in told) == 2 * (1 + LIMITS.repetitions)
     fastest, median = second.ms_per_sample
     assert 10 / 4 <= fastest <= median  # ms: what it slept; the batch has 4 samples
-    assert first.ready.batch_size == 32 and len(first.batches) == 2
+    assert first.ready.batch_size == 32 and len(first.turns) == 2
     # what was asked for, to within what the search allows
     assert abs(second.ready.spikes_per_neuron - 9) < 0.25
-    assert first.batches[0].memory_growth_mb > 0
+    assert first.turns[0].memory_growth_mb > 0
 
 
 def test_what_a_peer_cannot_do_is_a_result(fake):
@@ -111,7 +111,7 @@ def test_what_a_peer_cannot_do_is_a_result(fake):
 def test_time_that_runs_out_keeps_the_batches_that_are_done(fake):
     fake("spyx", "time.sleep(0.4)")
     (each,) = measure(TINY, ["spyx"], Limits(repetitions=50, seconds=3, memory_gb=4))
-    assert each.result == "measured" and 1 <= len(each.batches) < 50
+    assert each.result == "measured" and 1 <= len(each.turns) < 50
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
