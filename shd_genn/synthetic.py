@@ -1,15 +1,25 @@
-"""What is measured on: random spikes of SHD's density, and networks as active as trained ones."""
+"""What is measured on: random spikes of SHD's density, and networks as active as trained ones.
+
+``python -m shd_genn.synthetic FOLDER`` writes a dataset of them, as large as SHD, to measure whole
+epochs of ``python -m shd_genn.run``. There is nothing in it to be learned.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import tyro
 from numpy.typing import NDArray
 
 from shd_genn.backends import Compiled
+from shd_genn.cli import command
+from shd_genn.datasets.hdf5 import write_spikes
+from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.events import Events
 
 N_CHANNELS, N_CLASSES, TRIAL_MS, N_SPIKES, BATCH = 700, 20, 1000, 8000, 32
@@ -64,3 +74,37 @@ def activate(compiled: Compiled, events: Events, wanted: float = SPIKES_PER_NEUR
         return float(compiled.evaluate(events).spike_counts["hidden0"].mean())
 
     return activity(scale_to_activity(activity, wanted))
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write random spikes, as many samples as SHD has, in SHD's layout."""
+
+    folder: tyro.conf.Positional[Path]
+    """Gets train.h5 and test.h5; its name is the dataset's."""
+    train: int = 8156
+    """Training samples."""
+    test: int = 2264
+    """Test samples."""
+
+
+def main() -> None:
+    """Write the dataset."""
+    options = tyro.cli(Options, prog="python -m shd_genn.synthetic")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    events, labels = synthetic_batch(options.train + options.test)
+    both = SpikeDataset(
+        name=options.folder.name,
+        events=events,
+        labels=labels,
+        speakers=np.full(len(labels), -1, np.int32),
+        n_channels=N_CHANNELS,
+        class_names=tuple(f"noise{i}" for i in range(N_CLASSES)),
+    )
+    parts = np.split(np.arange(len(labels)), [options.train])
+    for split, mine in zip(("train", "test"), parts, strict=True):
+        write_spikes(options.folder / f"{split}.h5", both.subset(mine))
+
+
+if __name__ == "__main__":
+    command(main)

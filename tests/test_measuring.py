@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from shd_genn.datasets.load import load_split
 from shd_genn.machine import read_limit, vector_peak
 from shd_genn.roofline import work
 from shd_genn.scaling import LAWS, setting_of, values_of
@@ -83,3 +84,13 @@ def test_scaling_measures_what_it_is_told(tmp_path):
     assert [float(row["value"]) for row in rows] == list(values_of("threads"))
     result, rows = measured("scaling", tmp_path / "b.csv", "--quantities", "weather")
     assert result.returncode == 2 and "but got 'weather'" in result.stderr and not rows
+
+
+def test_a_dataset_of_noise(tmp_path):
+    command = [sys.executable, "-m", "shd_genn.synthetic", str(tmp_path / "noise")]
+    subprocess.run([*command, "--train", "5", "--test", "3"], check=True)
+    train, test = (load_split(str(tmp_path / "noise"), split) for split in ("train", "test"))
+    assert (len(train), len(test), train.name) == (5, 3, "noise")
+    assert train.events.counts.tolist() == [8000] * 5  # SHD's mean
+    assert (train.n_channels, train.n_classes) == (700, 20)
+    assert 0 <= train.events.times_ms.min() and train.events.times_ms.max() <= 1000

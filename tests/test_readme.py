@@ -78,6 +78,8 @@ def test_command(command, place, monkeypatch):
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
     if "shd_genn.scaling" in command:
         command += " --quantities threads --repetitions 1"
+    if "shd_genn.synthetic" in command:
+        command += " --train 400 --test 40"
     if "shd_genn.bench" in command:
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
     if "shd_genn.compare" in command:  # the others are not installed everywhere
