@@ -29,13 +29,8 @@ inline void add_gradient(const Tape& tape, const Population& source, const Popul
     }
 }
 
-// total holds the first part already
-inline void sum_parts(float* __restrict total, const float* const* parts, int n_parts,
-                      int64_t begin, int64_t end) {
-    for (int part = 1; part < n_parts; part++) {
-        const float* __restrict from = parts[part];
-        for (int64_t i = begin; i < end; i++) total[i] += from[i];
-    }
+inline void add(float* __restrict total, const float* __restrict part, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) total[i] += part[i];
 }
 
 // An array of parameters that are learned, padded, and its optimiser's state.
