@@ -18,6 +18,7 @@ from shd_genn.compare import peers, table
 from shd_genn.compare.__main__ import chosen
 from shd_genn.compare.case import Batch, Setting
 from shd_genn.compare.harness import Limits, measure
+from shd_genn.compare.peers import Library
 from shd_genn.errors import ConfigError, DataError
 
 TINY = Setting("recurrent", hidden=16, n_steps=50, threads=1)
@@ -57,6 +58,8 @@ class Peer:
 def fake(tmp_path, monkeypatch):
     """Put a peer of our own in the place of another: ``fake("spyx", "time.sleep(60)")``."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    # whether or not the library is installed
+    monkeypatch.setattr(Library, "versions", property(lambda self: "fake 1"))
 
     def put(name: str, train: str) -> None:
         code = FAKES.format(train=train)

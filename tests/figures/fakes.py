@@ -186,3 +186,23 @@ def comparison(path):
         "jax,recurrent,1024,1000,2,,,,,Some CPU,over 60 s\n"
     )
     return path
+
+
+def roofline(path):
+    """Write a table of python -m shd_genn.roofline: two kernels with different limits."""
+    path.write_text(
+        "topology,hidden,threads,stage,ms,mb,mflop,gb_s,limit_gb_s,gflop_s,peak_gflop_s,share,cpu\n"
+        "recurrent,64,2,forward,0.1,10,5,100,200,50,60,0.83,Some CPU\n"
+        "recurrent,64,2,adjoint,0.1,10,5,100,110,50,90,0.91,Some CPU\n"
+    )
+    return path
+
+
+def scaling(path):
+    """Write a table of python -m shd_genn.scaling."""
+    path.write_text(
+        "quantity,value,batch_ms,law_ms,law,spikes_per_neuron,cpu\n"
+        "samples,1,2.0,2.1,a + b x,9,Some CPU\n"
+        "samples,2,4.0,3.9,a + b x,9,Some CPU\n"
+    )
+    return path

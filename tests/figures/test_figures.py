@@ -232,17 +232,8 @@ def epoch_time_only(folder):
 
 
 def test_roofline_and_scaling(tmp_path):
-    (tmp_path / "roofline.csv").write_text(
-        "topology,hidden,threads,stage,ms,mb,mflop,gb_s,limit_gb_s,gflop_s,peak_gflop_s,share,cpu\n"
-        "recurrent,64,2,forward,0.1,10,5,100,200,50,60,0.83,Some CPU\n"
-        "recurrent,64,2,adjoint,0.1,10,5,100,110,50,90,0.91,Some CPU\n"
-    )
-    (tmp_path / "scaling.csv").write_text(
-        "quantity,value,batch_ms,law_ms,law,spikes_per_neuron,cpu\n"
-        "samples,1,2.0,2.1,a + b x,9,Some CPU\n"
-        "samples,2,4.0,3.9,a + b x,9,Some CPU\n"
-    )
-    results = read([tmp_path / "roofline.csv", tmp_path / "scaling.csv"])
+    tables = fakes.roofline(tmp_path / "a.csv"), fakes.scaling(tmp_path / "b.csv")
+    results = read(tables)
     rows = roofline.load(results, PLAIN)
     assert rows["intensity"].tolist() == [0.5, 0.5]
     assert rows["roof"].tolist() == [60, 55]  # the vector units', the cache's

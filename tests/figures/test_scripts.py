@@ -47,8 +47,12 @@ def everything(grid, trained, tmp_path_factory):
     sound = np.sin(np.arange(4800) / 10) * np.hanning(4800)
     soundfile.write(place / "beep.wav", sound, 48_000)
     # the really trained run has the better validation accuracy: figures of one run show it
-    compared = fakes.comparison(place / "compare.csv")
-    return [grid, trained, place / "one.db", place / "two.db", compared, place / "beep.wav"]
+    tables = [
+        fakes.comparison(place / "compare.csv"),
+        fakes.roofline(place / "roofline.csv"),
+        fakes.scaling(place / "scaling.csv"),
+    ]
+    return [grid, trained, place / "one.db", place / "two.db", place / "beep.wav", *tables]
 
 
 def call(monkeypatch, name, *arguments):
@@ -60,8 +64,9 @@ def call(monkeypatch, name, *arguments):
 
 @pytest.mark.parametrize("name", report.FIGURES)
 def test_a_script_draws(name, everything, trained, tmp_path, monkeypatch):
-    grid, trained, one, two, compared, sound = everything
-    own = {"raster": trained, "parameters": trained, "cochleagram": sound, "peers": compared}
+    grid, trained, one, two, sound, *tables = everything
+    own = {"raster": trained, "parameters": trained, "cochleagram": sound}
+    own |= dict(zip(("peers", "roofline", "scaling"), tables, strict=True))
     given = [own.get(name, grid)]
     if name in OF_STUDIES:
         given = [two if name == "study_pareto" else one]
@@ -80,7 +85,7 @@ def test_cochlea_check_draws(tmp_path, monkeypatch, everything):
     tiny.write(tmp_path / "tiny")
     output = tmp_path / "check.svg"
     samples = ["--samples", tmp_path / "tiny" / "test.h5"]
-    call(monkeypatch, "cochlea_check", everything[-1], *samples, "-o", output)
+    call(monkeypatch, "cochlea_check", everything[4], *samples, "-o", output)
     assert "<svg" in output.read_text()
 
 

@@ -61,10 +61,8 @@ def test_two_processes_share_a_study_and_take_over_from_each_other(space, data, 
     """The second notices by heartbeat that the first was killed, and goes on with its trial."""
     options = ["--epochs", 100, "--pruner", "none", "--storage", server, "--heartbeat-s", 1]
     first, second = (sweeping.start(space, data, *options, "--trials", 4) for _ in range(2))
-    begun = sweeping.wait_until(
-        lambda: [f for f in run_folders(space) if (f / "last.npz").exists()][1:], first
-    )
-    assert begun
+    # two that are not finished: one of each process
+    assert sweeping.wait_until(lambda: unfinished(space)[1:], first)
     first.kill()
     first.communicate()
     said, errors = second.communicate(timeout=240)
@@ -105,6 +103,12 @@ def test_lost_connections_lose_nothing(space, data, server):
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
     folders = {folder for trial in study.trials for folder in trial.user_attrs["run_folders"]}
     assert len(folders) == len(list(runs.glob("*/config.toml"))) == 4
+
+
+def unfinished(space) -> list[Path]:
+    """Runs with a checkpoint and no results."""
+    begun = [folder for folder in run_folders(space) if (folder / "last.npz").exists()]
+    return [folder for folder in begun if not (folder / "predictions.csv").exists()]
 
 
 def epochs(runs) -> int:
