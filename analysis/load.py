@@ -18,19 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.measured import read_measured
 from analysis.studies import Study, is_study, read_study
 from shd_genn.config import Config
 from shd_genn.errors import ConfigError, DataError
 from shd_genn.record import RunFolder
 
-MEASURED = {
-    "bench": {"hidden", "topology", "shd_epoch_s"},
-    "peers": {"hidden", "topology", "peer", "train_ms", "n_steps"},
-    "roofline": {"hidden", "topology", "stage", "gflop_s"},
-    "scaling": {"quantity", "value", "batch_ms", "law_ms"},
-}
-"""Tables of measurements, and columns by which each is known."""
-COMMANDS = ("bench", "compare", "roofline", "scaling")
 RUN_FILES = ("config.toml", "summary.json", "metrics.csv", "environment.json")
 SOUNDS = (".wav", ".flac")
 REPETITION = ("seed", "validation_speaker")
@@ -181,8 +174,7 @@ def read(paths: Sequence[Path]) -> Results:
             elif is_study(item):
                 _add_study(results, item)
             elif item.suffix == ".csv":
-                for kind, table in _read_measured(item, results):
-                    tables.setdefault(kind, []).append(table)
+                _add_measured(tables, item, results)
             else:
                 results.note(f"{item} is neither run, study, benchmark table nor recording")
     for kind, found_tables in tables.items():
@@ -238,17 +230,12 @@ def _add_study(results: Results, path: Path) -> None:
         results.note(str(error))
 
 
-def _read_measured(path: Path, results: Results) -> list[tuple[str, pd.DataFrame]]:
-    """A table of measurements and its kind, if it is one and has rows."""
+def _add_measured(tables: dict[str, list[pd.DataFrame]], path: Path, results: Results) -> None:
     try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        results.note(f"{path} cannot be read: {_short(error)}")
-        return []
-    kinds = [kind for kind, columns in MEASURED.items() if columns <= set(table)]
-    if not kinds:
-        results.note(f"{path} is no table of python -m shd_genn.{', .'.join(COMMANDS)}")
-    return [(kind, table) for kind in kinds if len(table)]
+        for kind, table in read_measured(path):
+            tables.setdefault(kind, []).append(table)
+    except DataError as error:
+        results.note(str(error))
 
 
 def _add_runs(results: Results, folders: list[Path]) -> None:

@@ -9,19 +9,18 @@ Its neurons have no gain, so weights are multiplied by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import nn
 
-from shd_genn.compare.peers.torch_common import TorchPeer, compiled_in_chunks
+from shd_genn.compare.peers.torch_common import LinearPeer, compiled_in_chunks
 from shd_genn.synthetic import N_CHANNELS, N_CLASSES
 
 
-class Peer(TorchPeer):
-    """See `TorchPeer`."""
+class Peer(LinearPeer):
+    """See `LinearPeer`."""
 
     @property
     def weight_scale(self) -> float:
@@ -56,24 +55,3 @@ class Peer(TorchPeer):
 
         self._layer = compiled_in_chunks(step)
         self._output = compiled_in_chunks(output_step)
-
-    def parameters(self) -> Mapping[str, torch.Tensor]:
-        """The weights."""
-        held = {"input_hidden0": self._in.weight.T, "hidden0_output": self._out.weight.T}
-        if self._recurrent:
-            held["hidden0_hidden0"] = self._rec.weight.T
-        return held
-
-    def learned(self) -> list[torch.Tensor]:
-        """The weights themselves, not their transposes."""
-        layers = (self._in, self._rec, self._out) if self._recurrent else (self._in, self._out)
-        return [layer.weight for layer in layers]
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Readout and hidden spikes."""
-        current = self._in(x)
-        rest = torch.zeros_like(current[0])
-        spikes = self._layer(current, rest, rest, rest, self._rec.weight)
-        current = self._out(spikes)
-        rest = torch.zeros_like(current[0])
-        return self._output(current, rest, rest).mean(0), spikes

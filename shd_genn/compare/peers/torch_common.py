@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from shd_genn.compare.case import Batch, Setting, Weights
 from shd_genn.synthetic import BATCH
@@ -86,6 +87,38 @@ class TorchPeer(ABC):
 
     def close(self) -> None:  # noqa: B027 - no library has anything to give back
         """Nothing to do."""
+
+
+class LinearPeer(TorchPeer):
+    """Linear layers whose library has steps of neurons; `build` sets what is declared here."""
+
+    _recurrent: bool
+    _in: nn.Linear
+    _rec: nn.Linear
+    _out: nn.Linear
+    _layer: Callable[..., Any]
+    _output: Callable[..., Any]
+
+    def parameters(self) -> Mapping[str, torch.Tensor]:
+        """The weights."""
+        held = {"input_hidden0": self._in.weight.T, "hidden0_output": self._out.weight.T}
+        if self._recurrent:
+            held["hidden0_hidden0"] = self._rec.weight.T
+        return held
+
+    def learned(self) -> list[torch.Tensor]:
+        """The weights themselves, not their transposes."""
+        layers = (self._in, self._rec, self._out) if self._recurrent else (self._in, self._out)
+        return [layer.weight for layer in layers]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Readout and hidden spikes."""
+        current = self._in(x)
+        rest = torch.zeros_like(current[0])
+        spikes = self._layer(current, rest, rest, rest, self._rec.weight)
+        current = self._out(spikes)
+        rest = torch.zeros_like(current[0])
+        return self._output(current, rest, rest).mean(0), spikes
 
 
 def compiled_in_chunks(step: Callable[..., Any]) -> Callable[..., Any]:
