@@ -254,8 +254,9 @@ def _jumps(plan: Plan) -> str:
     lines = []
     for p in plan.spiking:
         lines += [
-            f"lif_jumps({_neurons(plan, p)}, state[{p}], tape[{p}], step, feedback[{p}],",
-            f"          regulariser[{p}], {_own_gradient(plan, p)});",
+            f"lif_jumps({_neurons(plan, p)}, state[{p}], tape[{p}], step, n_steps,",
+            f"          history[{p}].get(), feedback[{p}], regulariser[{p}],",
+            f"          {_own_gradient(plan, p)});",
         ]
     return _block(lines, 12)
 
@@ -268,13 +269,13 @@ def _gradients(plan: Plan) -> str:
             learns, place = c.learned_delay is not None, c.learned_delay
             lines += [
                 f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
-                f"    con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}], history[{t}],",
-                f"    differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}],",
+                f"    {_neurons(plan, t)}, con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}],",
+                f"    history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}],",
                 f"    {f'gradient[{place}]' if learns else 'nullptr'}, first);",
             ]
             continue
         lines += [
-            f"add_gradient(trial.tape[{s}], pop[{s}], pop[{t}], history[{t}].get(),  // {c.name}",
-            f"             n_steps, gradient[{i}], con[{i}].stride, first);",
+            f"add_gradient({_neurons(plan, t)}, trial.tape[{s}], pop[{s}],  // {c.name}",
+            f"             history[{t}].get(), n_steps, gradient[{i}], con[{i}].stride, first);",
         ]
     return _block(lines, 8)

@@ -144,8 +144,8 @@ inline void add_late_feedback(const Connection& c, const Delays& delays, const P
 // As add_gradient, each synapse reading the history at its own arrival; and, if delays are learned,
 // delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there. What the two need of a
 // neuron and step lies side by side, so that one load reads both.
-template <bool LEARNS_DELAY>
-inline void add_late_gradient(const Connection& c, const Delays& delays, const Tape& tape,
+template <bool LEARNS_DELAY, class K>
+inline void add_late_gradient(const K& k, const Connection& c, const Delays& delays, const Tape& tape,
                               const Population& source, const Population& target,
                               const Array& history, const Array& differences, int n_steps,
                               float dt_ms, std::vector<float>& scratch, float* gradient,
@@ -155,6 +155,8 @@ inline void add_late_gradient(const Connection& c, const Delays& delays, const T
     Two* const both = reinterpret_cast<Two*>(scratch.data());
     for (int offset = 0; offset < target.size; offset += BLOCK) {
         const int strip = offset / STRIP * STRIP;
+        const Four tau_syn = {k.tau_syn(offset), k.tau_syn(offset + 1), k.tau_syn(offset + 2),
+                              k.tau_syn(offset + 3)};
         const float* a = history_at(history.get(), strip, 0, n_steps) + offset - strip;
         const float* b = differences.get() + offset;
         Four* to = reinterpret_cast<Four*>(both);
@@ -170,7 +172,8 @@ inline void add_late_gradient(const Connection& c, const Delays& delays, const T
             Two total[BLOCK] = {};
             for_arrivals<BLOCK>(tape.arrival.data() + begin, tape.arrival.data() + end, c.steps + at,
                                 both, [&](int b, Two& x) { total[b] += x; });
-            const Four by_weight = {total[0][0], total[1][0], total[2][0], total[3][0]};
+            const Four lambda_i = {total[0][0], total[1][0], total[2][0], total[3][0]};
+            const Four by_weight = -tau_syn * lambda_i;
             const Four by_delay = {total[0][1], total[1][1], total[2][1], total[3][1]};
             Four& g = four(gradient + at);
             g = first ? by_weight : g + by_weight;

@@ -5,26 +5,28 @@
 
 #include "population.h"
 
-// gradient[i][j] += sum over the spikes of neuron i of j's history at their arrival.
+// gradient[i][j] -= tau_syn of j times the sum of j's lambda_I over the arrivals of i's spikes.
 // One strip of target neurons at a time, so that its history and its gradients stay in the cache.
 // The first trial of a part does not read what is there.
-inline void add_gradient(const Tape& tape, const Population& source, const Population& target,
+template <class K>
+inline void add_gradient(const K& k, const Tape& tape, const Population& source,
                          const float* history, int n_steps, float* gradient, int64_t stride,
                          bool first) {
-    for (int offset = 0; offset < target.padded; offset += STRIP) {
+    for (int offset = 0; offset < k.p.padded; offset += STRIP) {
+        const auto c = k.strip(offset);
         const float* const strip = history_at(history, offset, 0, n_steps);
         for (int i = 0; i < source.size; i++) {
             const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
             if (begin == end && !first) continue;
             float* const row = gradient + i * stride + offset;
-            Vector g[VECTORS] = {};
+            Vector g[VECTORS] = {}, total[VECTORS] = {};
             if (!first)
                 for (int v = 0; v < VECTORS; v++) g[v] = at(row, v);
-            for (int k = begin; k < end; k++) {
-                const float* const record = strip + int64_t(tape.arrival[k]) * STRIP;
-                for (int v = 0; v < VECTORS; v++) g[v] += at(record, v);
+            for (int s = begin; s < end; s++) {
+                const float* const lambda_i = strip + int64_t(tape.arrival[s]) * STRIP;
+                for (int v = 0; v < VECTORS; v++) total[v] += at(lambda_i, v);
             }
-            for (int v = 0; v < VECTORS; v++) at(row, v) = g[v];
+            for (int v = 0; v < VECTORS; v++) at(row, v) = g[v] - c.tau_syn(v) * total[v];
         }
     }
 }

@@ -44,24 +44,18 @@ inline void lif_step(const K& k, State& state, const Arrivals (&in)[N], int step
 }
 
 // lambda_I = A (alpha - beta) lambda_V + beta lambda_I;  lambda_V = alpha lambda_V
-// -tau_syn lambda_I goes to the history: a spike that arrives in this step adds it to the gradient.
 template <class K>
 inline void lif_adjoint(const K& k, State& state, int step, int n_steps, float* history) {
-    float* const lambda_v = state.lambda_v.get();
-    float* const lambda_i = state.lambda_i.get();
-    float* const difference = state.difference.get();
     for (int offset = 0, n = k.p.padded; offset < n; offset += STRIP) {
         const auto c = k.strip(offset);
-        float* const record = history_at(history, offset, step, n_steps);
-        fetch_to_write(record - 4 * STRIP);
+        float* const difference = state.difference.get() + offset;
+        float* const lambda_i = history_at(history, offset, step, n_steps);
+        fetch_to_write(lambda_i - 4 * STRIP);
         for (int i = 0; i < VECTORS; i++) {
-            const Vector v = at(lambda_v + offset, i), x = at(lambda_i + offset, i);
+            const Vector x = at(lambda_i + STRIP, i), v = at(difference, i) + x;
             const Vector new_i = c.adjoint_gain(i) * v + c.beta(i) * x;
-            const Vector new_v = c.alpha(i) * v;
-            at(lambda_i + offset, i) = new_i;
-            at(lambda_v + offset, i) = new_v;
-            at(difference + offset, i) = new_v - new_i;
-            at(record, i) = -c.tau_syn(i) * new_i;
+            at(lambda_i, i) = new_i;
+            at(difference, i) = c.alpha(i) * v - new_i;
         }
     }
 }
@@ -82,15 +76,17 @@ inline void add_feedback(const Connection& c, const Population& target, const St
 // Then -tau_mem lambda_V is the derivative of the loss by V at the spike, which what is learned of
 // the neuron had changed (sensitivities.py).
 template <class K>
-inline void lif_jumps(const K& k, State& state, const Tape& tape, int step,
-                      const std::vector<float>& feedback, const float* regulariser,
-                      const OwnGradient& gradient) {
+inline void lif_jumps(const K& k, State& state, const Tape& tape, int step, int n_steps,
+                      const float* history, const std::vector<float>& feedback,
+                      const float* regulariser, const OwnGradient& gradient) {
     const int from = tape.begin[step];
     for (int s = from; s < tape.begin[step + 1]; s++) {
         const int j = tape.neuron[s];
-        float& lambda_v = state.lambda_v.get()[j];
+        const float lambda_i = history_at(history, j / STRIP * STRIP, step, n_steps)[j % STRIP];
+        float& difference = state.difference.get()[j];
+        float lambda_v = difference + lambda_i;
         lambda_v += (k.v_thresh(j) * lambda_v + feedback[s - from]) / tape.slope[s] - regulariser[j];
-        state.difference.get()[j] = lambda_v - state.lambda_i.get()[j];
+        difference = lambda_v - lambda_i;
         if constexpr (LEARNS<K>)
             learn_from(k, j, -k.tau_mem(j) * lambda_v, tape.by_mem[s], tape.by_syn[s], gradient);
     }

@@ -38,6 +38,7 @@ struct Alike {
         return {p.alpha, p.beta, p.gain, p.adjoint_gain, p.tau_syn, p.v_thresh};
     }
     float v_thresh(int) const { return p.v_thresh; }
+    float tau_syn(int) const { return p.tau_syn; }
 };
 
 // ... or each neuron has its own, of which some are learned.
@@ -65,6 +66,7 @@ struct Own {
     float of(int neuron, int constant) const {
         return strip(neuron / STRIP * STRIP).constants[constant * STRIP + neuron % STRIP];
     }
+    float tau_syn(int neuron) const { return of(neuron, 4); }
     float v_thresh(int neuron) const { return of(neuron, 5); }
     float tau_mem(int neuron) const { return of(neuron, 7); }
     float by_mem_unit(int neuron) const { return of(neuron, 8); }
@@ -90,7 +92,7 @@ inline Array make_array(int64_t n) {
     return array;
 }
 
-// The adjoint's history of a population: [strip][step][neuron of the strip]. There is one step more
+// lambda_I of a population in all steps: [strip][step][neuron of the strip]. There is one step more
 // than a trial has, and it stays zero: what arrives after the trial has no effect.
 template <class Float>
 inline Float* history_at(Float* history, int offset, int step, int n_steps) {
@@ -105,16 +107,16 @@ inline void clear(const Array& array, int64_t n) {
     std::memset(array.get(), 0, n * sizeof(float));
 }
 
-// What a population carries from step to step, forward (V, x) or backward (the adjoint variables).
+// What a population carries from step to step, forward (V, x) or backward. There it is lambda_V -
+// lambda_I, which spikes are fed back by: lambda_I stands in the history, and lambda_V is their sum, so
+// that a step stores two numbers a neuron and not four.
 struct State {
     Array v, x;
-    Array lambda_v, lambda_i;
-    Array difference;   // lambda_v - lambda_i
+    Array difference;   // lambda_V - lambda_I
     Array sensitivity;  // [strip][V by tau_mem, V by tau_syn, x by tau_syn][neuron of the strip]
 
     explicit State(const Population& p)
-        : v(make_array(p.padded)), x(make_array(p.padded)), lambda_v(make_array(p.padded)),
-          lambda_i(make_array(p.padded)), difference(make_array(p.padded)),
+        : v(make_array(p.padded)), x(make_array(p.padded)), difference(make_array(p.padded)),
           sensitivity(make_array(3 * p.padded)) {}
 
     void rest(const Population& p) {

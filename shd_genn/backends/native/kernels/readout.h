@@ -102,7 +102,7 @@ inline void kick_silent(const K& k, State& state, const float* drive, int n_step
                         const Readout& readout, const OwnGradient& gradient) {
     for (int j = 0; j < k.p.size; j++) {
         if (readout.step[j] != n_steps) continue;
-        state.lambda_v.get()[j] = drive[j];
+        state.difference.get()[j] = drive[j];
         if constexpr (LEARNS<K>) {
             const float* e = sensitivity_row(k.p, readout, 0) + j;
             learn_from(k, j, -k.tau_mem(j) * drive[j], e[0], e[in_vectors(k.p.size)], gradient);
@@ -116,19 +116,17 @@ inline void kick_silent(const K& k, State& state, const float* drive, int n_step
 template <class K>
 inline void li_adjoint(const K& k, State& state, const float* drive, float weight, int step,
                        int n_steps, float* history) {
-    float* const lambda_v = state.lambda_v.get();
-    float* const lambda_i = state.lambda_i.get();
     float* const difference = state.difference.get();
     for (int j = 0, n = in_vectors(k.p.size); j < n; j += LANES) {
         const int offset = j / STRIP * STRIP, i = (j - offset) / LANES;
         const auto c = k.strip(offset);
         const Vector d = weight * at(drive + j, 0);
-        const Vector v = at(lambda_v + j, 0) - d, x = at(lambda_i + j, 0) - d;
+        float* const lambda_i = history_at(history, offset, step, n_steps);
+        const Vector before = at(lambda_i + STRIP, i);
+        const Vector v = at(difference + j, 0) + before - d, x = before - d;
         const Vector new_i = d + c.beta(i) * x + c.adjoint_gain(i) * v;
         const Vector new_v = d + c.alpha(i) * v;
-        at(lambda_i + j, 0) = new_i;
-        at(lambda_v + j, 0) = new_v;
+        at(lambda_i, i) = new_i;
         at(difference + j, 0) = new_v - new_i;
-        at(history_at(history, offset, step, n_steps), i) = -c.tau_syn(i) * new_i;
     }
 }
