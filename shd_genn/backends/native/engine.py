@@ -248,7 +248,10 @@ class NativeEngine:
         )
         plan = self._plan
         readout = np.empty((n, self.network.output.size), np.float32)
-        counts = [np.empty((n, p.size), np.int32) for p in plan.populations]
+        counts = [
+            np.empty(n if i == plan.input else (n, p.size), np.int32)
+            for i, p in enumerate(plan.populations)
+        ]
         times_ms = np.ascontiguousarray(events.times_ms, np.float32)
         channels = np.ascontiguousarray(events.channels, np.uint16)
         offsets = np.ascontiguousarray(events.offsets, np.int64)
@@ -302,8 +305,7 @@ class NativeEngine:
         self, readout: FloatArray, loss: FloatArray, counts: dict[str, NDArray[np.int32]]
     ) -> BatchResult:
         hidden = {p.name: counts[p.name] for p in self.network.hidden}
-        input_spikes = counts[self.network.input.name].sum(axis=1, dtype=np.int32)
-        return BatchResult(readout, loss, hidden, input_spikes)
+        return BatchResult(readout, loss, hidden, counts[self.network.input.name])
 
     def _spikes(
         self, trial: int, population: int, count: int

@@ -53,35 +53,38 @@ inline int32_t step_at(float time_ms, float dt_ms, float end_ms, int n_steps) {
 }
 
 // Input spikes on the grid, by step and by neuron. A neuron emits at most one a step; the others
-// queue up behind it.
+// queue up behind it. Two stable counting sorts, by channel and then by step: so a channel's spikes
+// queue one after the other, and channels ascend within a step.
 inline void tape_input(const float* times_ms, const uint16_t* channels, int n_events,
                        int n_channels, int n_steps, float dt_ms, Tape& tape) {
     const float end_ms = n_steps * dt_ms;
-    std::vector<int32_t> steps(n_events), free_from(n_channels, 0);
+    std::vector<int32_t> steps(n_events), by_channel(n_events);
     for (int k = 0; k < n_events; k++) steps[k] = step_at(times_ms[k], dt_ms, end_ms, n_steps);
+    std::vector<int32_t> end(n_channels + 1, 0);  // first where a channel's events go, then where they end
+    for (int k = 0; k < n_events; k++) end[channels[k] + 1]++;
+    for (int i = 0; i < n_channels; i++) end[i + 1] += end[i];
+    for (int k = 0; k < n_events; k++) by_channel[end[channels[k]]++] = steps[k];
+
     tape.start(n_steps);
-    tape.begin.push_back(0);  // what would come after the trial is counted, and forgotten
     tape.begin_of.assign(n_channels + 1, 0);
-    for (int k = 0; k < n_events; k++) {
-        int32_t& free = free_from[channels[k]];
-        const int32_t step = std::min(std::max(steps[k], free), n_steps);
-        steps[k] = step;
-        free = step + 1;
-        tape.begin_of[channels[k] + 1] += step < n_steps;
-        tape.begin[step + 1]++;
+    tape.arrival.resize(n_events);
+    int count = 0;
+    for (int i = 0, k = 0; i < n_channels; i++) {
+        for (int free = 0; k < end[i]; k++) {
+            const int step = std::max(by_channel[k], free);
+            if (step >= n_steps) continue;  // after the trial: forgotten
+            free = step + 1;
+            tape.arrival[count++] = free;
+            tape.begin[free]++;
+        }
+        tape.begin_of[i + 1] = count;
     }
-    tape.begin.pop_back();
-    // two stable counting sorts, by channel and then by step: channels ascend within a step
-    for (int i = 0; i < n_channels; i++) tape.begin_of[i + 1] += tape.begin_of[i];
+    tape.arrival.resize(count);
+    tape.count = count;
     for (int n = 0; n < n_steps; n++) tape.begin[n + 1] += tape.begin[n];
-    tape.count = tape.begin[n_steps];
-    tape.arrival.resize(tape.count);
-    std::vector<int32_t> end(tape.begin_of.begin(), tape.begin_of.end() - 1);
-    for (int k = 0; k < n_events; k++)
-        if (steps[k] < n_steps) tape.arrival[end[channels[k]]++] = steps[k] + 1;
-    tape.neuron.resize(tape.count);
-    end.assign(tape.begin.begin(), tape.begin.end() - 1);
-    for (int channel = 0; channel < n_channels; channel++)
-        for (int k = tape.begin_of[channel]; k < tape.begin_of[channel + 1]; k++)
-            tape.neuron[end[tape.arrival[k] - 1]++] = channel;
+
+    tape.neuron.resize(count);
+    std::vector<int32_t> place(tape.begin.begin(), tape.begin.end() - 1);
+    for (int i = 0, k = 0; i < n_channels; i++)
+        for (; k < tape.begin_of[i + 1]; k++) tape.neuron[place[tape.arrival[k] - 1]++] = i;
 }
