@@ -62,7 +62,7 @@ def render(plan: Plan) -> str:
         prepare=_prepare(plan),
         send_inputs=_send_inputs(plan),
         forward=_forward(plan),
-        kick=_kick(plan),
+        start_drive=_start_drive(plan),
         feedback=_feedback(plan),
         adjoint=_adjoint(plan),
         jumps=_jumps(plan),
@@ -176,22 +176,14 @@ def _li_learn(plan: Plan, row: str) -> list[str]:
     ]
 
 
-def _kick(plan: Plan) -> str:
-    """What happens to the output before the backward pass."""
-    o = plan.output
-    if o not in plan.spiking:
-        if plan.form != "weighted":
-            return ""
-        start = "std::copy_n(drive, pop[OUTPUT].size, output_drive.get());"
-        learn = _li_learn(plan, "0") if plan.populations[o].learned else []
-        return _block([start, *learn], 8)
-    return _block(
-        [
-            f"kick_silent({_neurons(plan, o)}, state[{o}], drive, n_steps, trial.readout,",
-            f"            {_own_gradient(plan, o)});",
-        ],
-        8,
-    )
+def _start_drive(plan: Plan) -> str:
+    """The drive of an output whose steps have fixed weights: the same from the start."""
+    if plan.form != "weighted":
+        return ""
+    lines = ["std::copy_n(drive, pop[OUTPUT].size, output_drive.get());"]
+    if plan.populations[plan.output].learned:
+        lines += _li_learn(plan, "0")
+    return _block(lines, 8)
 
 
 def _arrivals(plan: Plan, population: int) -> str:
@@ -243,6 +235,12 @@ def _adjoint(plan: Plan) -> str:
         ]
         if plan.populations[o].learned and plan.form != "weighted":
             lines += _li_learn(plan, "step")
+    else:  # after the spikes of the last step, which the kick knows nothing of
+        lines += [
+            "if (step == n_steps - 1)",
+            f"    kick_silent({_neurons(plan, o)}, state[{o}], drive, n_steps, trial.readout,",
+            f"                {_own_gradient(plan, o)});",
+        ]
     lines += [
         f"lif_adjoint({_neurons(plan, p)}, state[{p}], step, n_steps, history[{p}].get());"
         for p in plan.spiking
@@ -269,9 +267,9 @@ def _gradients(plan: Plan) -> str:
             learns, place = c.learned_delay is not None, c.learned_delay
             lines += [
                 f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
-                f"    {_neurons(plan, t)}, con[{i}], delays[{i}], trial.tape[{s}], pop[{s}], pop[{t}],",
-                f"    history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread], gradient[{i}],",
-                f"    {f'gradient[{place}]' if learns else 'nullptr'}, first);",
+                f"    {_neurons(plan, t)}, con[{i}], delays[{i}], trial.tape[{s}], pop[{s}],",
+                f"    pop[{t}], history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread],",
+                f"    gradient[{i}], {f'gradient[{place}]' if learns else 'nullptr'}, first);",
             ]
             continue
         lines += [

@@ -72,3 +72,29 @@ class Threads {
     long round = 0;
     bool ending = false;
 };
+
+// For what must be done in order, whoever does it, at each of a number of places: tasks that are handed
+// out in order, by one call of Threads::run, each take their turn once at every place.
+class Turns {
+  public:
+    void restart(int n_places) { next.assign(n_places, 0); }
+
+    template <class Body>
+    void take(int place, int turn, const Body& body) {
+        {
+            std::unique_lock<std::mutex> lock(mutex);
+            come.wait(lock, [&] { return next[place] == turn; });
+        }
+        body();
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            next[place]++;
+        }
+        come.notify_all();
+    }
+
+  private:
+    std::mutex mutex;
+    std::condition_variable come;
+    std::vector<int> next;
+};
