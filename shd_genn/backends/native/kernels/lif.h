@@ -19,10 +19,12 @@ inline void lif_step(const K& k, State& state, const Arrivals (&in)[N], int step
         add_arrivals(in, offset, x);
         uint64_t spikes = 0;
         for (int i = 0; i < VECTORS; i++) {
-            const Vector v = c.alpha(i) * at(v_strip, i) + c.gain(i) * x[i];
-            sensitivity_step<K>(c, sensitivity, i, at(v_strip, i), v, x[i]);
+            // what is read twice is read before anything is written, which might be the same memory
+            const auto alpha = c.alpha(i), beta = c.beta(i);
+            const Vector before = at(v_strip, i), v = alpha * before + c.gain(i) * x[i];
             at(v_strip, i) = v;
-            at(x_strip, i) = c.beta(i) * x[i];
+            at(x_strip, i) = beta * x[i];
+            sensitivity_step<K>(c, sensitivity, i, alpha, beta, before, v, x[i]);
             spikes |= at_least(v, c.v_thresh(i)) << (i * LANES);
         }
         if (!spikes) continue;

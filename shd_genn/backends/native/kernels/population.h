@@ -152,18 +152,19 @@ inline void learn_from(const K& k, int neuron, float by_voltage, float by_mem, f
 // before its decay. With V - S x = (V - new_v)/(1 - alpha), the recursions of sensitivities.py are
 // by tau_mem, in units of alpha'/(1 - alpha):   e = alpha e + V - new_v
 // by tau_syn, in units of (1 - alpha) S beta':  e = alpha e + z + S'/(S beta') x;  z = beta z + x
-template <class K, class Strip>
-inline void sensitivity_step(const Strip& c, float* sensitivity, int i, Vector v, Vector new_v,
-                             Vector x) {
+template <class K, class Strip, class Constant>
+inline void sensitivity_step(const Strip& c, float* sensitivity, int i, Constant alpha, Constant beta,
+                             Vector v, Vector new_v, Vector x) {
     if constexpr (K::LEARNS_TAU_MEM) {
         Vector& e = at(sensitivity, i);
-        e = c.alpha(i) * e + (v - new_v);
+        e = alpha * e + (v - new_v);
     }
     if constexpr (K::LEARNS_TAU_SYN) {
         Vector& e = at(sensitivity + STRIP, i);
         Vector& z = at(sensitivity + 2 * STRIP, i);
-        e = c.alpha(i) * e + z + c.by_syn_ratio(i) * x;
-        z = c.beta(i) * z + x;
+        const Vector old_z = z;
+        e = alpha * e + old_z + c.by_syn_ratio(i) * x;
+        z = beta * old_z + x;
     }
 }
 

@@ -31,10 +31,11 @@ inline void li_step(const K& k, State& state, const Arrivals (&in)[N]) {
         Vector x = at(state.x.get() + j, 0);
         for (const Arrivals& a : in)
             for (int s = 0; s < a.count; s++) x += at(a.weights + a.source[s] * a.stride + j, 0);
-        const Vector new_v = c.alpha(i) * v + c.gain(i) * x;
-        sensitivity_step<K>(c, state.sensitivity.get() + 3 * offset, i, v, new_v, x);
+        const auto alpha = c.alpha(i), beta = c.beta(i);
+        const Vector new_v = alpha * v + c.gain(i) * x;
+        sensitivity_step<K>(c, state.sensitivity.get() + 3 * offset, i, alpha, beta, v, new_v, x);
         v = new_v;
-        at(state.x.get() + j, 0) = c.beta(i) * x;
+        at(state.x.get() + j, 0) = beta * x;
     }
 }
 
