@@ -14,7 +14,7 @@ class Threads {
     using Task = std::function<void(int task, int thread)>;
 
     explicit Threads(int n) : size(n) {
-        for (int thread = 1; thread < n; thread++) helpers.emplace_back([=, this] { help(thread); });
+        for (int thread = 1; thread < n; thread++) helpers.emplace_back([this, thread] { help(thread); });
     }
 
     ~Threads() {
