@@ -18,14 +18,8 @@ from shd_genn.backends import (
     gradient_scale,
     rate_of,
 )
-from shd_genn.backends.eventprop import (
-    Array,
-    Trial,
-    adam_update,
-    backward,
-    forward,
-    steps_of_input,
-)
+from shd_genn.backends.eventprop import Array, adam_update, backward, forward
+from shd_genn.backends.trial import Trial, steps_of_input
 from shd_genn.errors import require
 from shd_genn.events import Events
 from shd_genn.losses import loss_and_drive, regulariser_jump

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends import CompileConfig
-from shd_genn.backends.eventprop import steps_of_input
+from shd_genn.backends.trial import steps_of_input
 from shd_genn.config import Config, ModelConfig
 from shd_genn.events import Events
 from shd_genn.model import build_network

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from shd_genn.backends import Adam, get, gradient_scale
-from shd_genn.backends.eventprop import adam_update, backward, forward, steps_of_input
+from shd_genn.backends.eventprop import adam_update, backward, forward
 from shd_genn.backends.reference import Reference
+from shd_genn.backends.trial import steps_of_input
 from shd_genn.losses import cross_entropy, regulariser_jump
 
 pytestmark = pytest.mark.skipif(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends import Parameters
-from shd_genn.backends.eventprop import whole_steps
 from shd_genn.backends.native.lower import CONSTANTS, STRIP, constants, padded
+from shd_genn.backends.synapses import whole_steps
 from shd_genn.initialisers import Parameter
 from shd_genn.network import Network, Population
 
