@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shd_genn import backends
+from shd_genn import backends, user_files
 from shd_genn.backends import Adam, CompileConfig, Compiled, FirstSpikeLoss, Regulariser
 from shd_genn.config import Config
 from shd_genn.errors import ConfigError
 from shd_genn.network import Network
-
-
-def models_dir() -> Path:
-    """Where the project's own model files lie: beside the package, in a wheel inside it."""
-    package = Path(__file__).parent
-    inside = package / "models"
-    return inside if inside.is_dir() else package.parent / "models"
 
 
 def find_model(name: str) -> Path:
@@ -24,18 +17,7 @@ def find_model(name: str) -> Path:
     Raises:
         ConfigError: if there is no such file.
     """
-    if name.endswith(".py"):
-        path = Path(name)
-        if not path.is_file():
-            raise ConfigError(f"model {name} must be a file, but there is none; correct the path")
-        return path
-    own = sorted(path.stem for path in models_dir().glob("*.py"))
-    if name not in own:
-        raise ConfigError(
-            f"model in {', '.join(own)} must hold, but got {name!r}; "
-            "choose one, or give the path of your own .py file"
-        )
-    return models_dir() / f"{name}.py"
+    return user_files.find("model", name, user_files.project_folder("models"))
 
 
 def build_network(config: Config, path: Path | None = None) -> Network:
@@ -49,15 +31,7 @@ def build_network(config: Config, path: Path | None = None) -> Network:
         ConfigError: if the file cannot be run, or does not build a `Network`.
     """
     path = path or find_model(config.model.model)
-    namespace: dict[str, object] = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        # compiled by hand: an import would leave the user's file in sys.modules and __pycache__
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
-    except Exception as error:
-        raise ConfigError(
-            f"model {path} must run, but {type(error).__name__}: {error}; correct the file"
-        ) from error
-    build = namespace.get("build")
+    build = user_files.run("model", path).get("build")
     if not callable(build):
         raise ConfigError(f"model {path} must define build(config) -> Network; copy one of models/")
     network = build(config)

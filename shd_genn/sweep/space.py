@@ -14,6 +14,7 @@ import tomli_w
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import BaseTrial
 
+from shd_genn import user_files
 from shd_genn.config import Config
 from shd_genn.config_file import from_toml, to_toml
 from shd_genn.errors import ConfigError
@@ -88,10 +89,8 @@ class Probe:
 
 
 def spaces_dir() -> Path:
-    """Where the project's own spaces lie: beside the package, in a wheel inside it."""
-    package = Path(__file__).parents[1]
-    inside = package / "sweeps"
-    return inside if inside.is_dir() else package.parent / "sweeps"
+    """Where the project's own spaces lie."""
+    return user_files.project_folder("sweeps")
 
 
 def load_space(name: str) -> Space:
@@ -103,24 +102,8 @@ def load_space(name: str) -> Space:
     Raises:
         ConfigError: if there is no such file, or it holds no search space.
     """
-    path = Path(name)
-    if not name.endswith(".py"):
-        own = sorted(file.stem for file in spaces_dir().glob("*.py"))
-        if name not in own:
-            raise ConfigError(
-                f"space in {', '.join(own)} must hold, but got {name!r}; "
-                "choose one, or give the path of your own .py file"
-            )
-        path = spaces_dir() / f"{name}.py"
-    if not path.is_file():
-        raise ConfigError(f"space {name} must be a file, but there is none; correct the path")
-    namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
-    except Exception as error:
-        raise ConfigError(
-            f"space {path} must run, but {type(error).__name__}: {error}; correct the file"
-        ) from error
+    path = user_files.find("space", name, spaces_dir())
+    namespace = user_files.run("space", path)
     if not callable(namespace.get("space")):
         raise ConfigError(f"space {path} must define space(trial) -> dict; copy one of sweeps/")
     objectives = tuple(namespace.get("OBJECTIVES", ("accuracy",)))
