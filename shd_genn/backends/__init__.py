@@ -12,9 +12,9 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Literal, Protocol, Self, cast, get_args
+from typing import Literal, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,7 +218,7 @@ class Recording:
     voltages: NDArray[np.float32]
 
 
-class Compiled(Protocol):
+class Compiled(AbstractContextManager["Compiled"], Protocol):
     """A network on a device, with its optimiser; a context manager that owns the device.
 
     A trial starts from rest and knows nothing of the trials before it.
@@ -226,19 +226,6 @@ class Compiled(Protocol):
 
     network: Network
     config: CompileConfig
-
-    def __enter__(self) -> Self:
-        """Take the device."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Give back device and memory."""
-        ...
 
     def train_batch(
         self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from distributed import Client, Future, Queue
@@ -63,12 +62,7 @@ class DaskWorkers:
     def __enter__(self) -> DaskWorkers:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for task in self._tasks.values():
             task.future.cancel()
         self._questions.close()
