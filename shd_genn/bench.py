@@ -14,15 +14,14 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
 import tyro
-from rich.table import Table
 
-from shd_genn import environment, train
+from shd_genn import measurements, train
 from shd_genn.backends import BackendName, CompileConfig, get, installation
 from shd_genn.cli import command, print_table
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -30,16 +29,15 @@ from shd_genn.cores import available_cores
 from shd_genn.machine import read_limit, seconds
 from shd_genn.model import build_network
 from shd_genn.progress import progress
-from shd_genn.record import write_table
 from shd_genn.roofline import work
 from shd_genn.synthetic import (
     BATCH,
     N_CHANNELS,
-    N_CLASSES,
     TRIAL_MS,
     Topology,
     activate,
     synthetic_batch,
+    synthetic_model,
 )
 
 N_STEPS = TRIAL_MS  # of 1 ms
@@ -155,20 +153,12 @@ def main() -> None:
             rows.append(row)
             advance()
     _print(rows)
-    if options.output is not None:
-        where = {"cpu": environment.cpu_name(), "commit": environment.commit()}
-        write_table(options.output, [{**asdict(row), **where} for row in rows])
+    measurements.write(options.output, rows)
 
 
 def measure(case: Case) -> Measurement:
     """Measure one case, in the process that this is called in."""
-    model = replace(
-        FEATURES[case.feature],
-        model=case.topology,
-        hidden_sizes=(case.hidden,),
-        n_inputs=N_CHANNELS,
-        n_classes=N_CLASSES,
-    )
+    model = synthetic_model(case.topology, case.hidden, FEATURES[case.feature])
     gpu = installation.gpu()[0] if case.backend == "genn" else None
     batch = BATCH if case.backend == "native" or gpu else 1
     config = CompileConfig(n_steps=N_STEPS, n_threads=case.threads, batch_size=batch)
@@ -234,7 +224,7 @@ def gpu_memory_mb() -> float:
 
 
 def _print(rows: list[Measurement]) -> None:
-    table = Table(title=f"{environment.cpu_name()}, commit {environment.commit()}")
+    table = measurements.titled()
     columns: dict[str, Callable[[Measurement], str]] = {
         "backend": lambda r: r.backend,
         "device": lambda r: r.device,

@@ -9,23 +9,21 @@ units. What is written counts as what is read. Synthetic input, as in ``python -
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.table import Table
 
-from shd_genn import environment
+from shd_genn import measurements
 from shd_genn.backends import CompileConfig
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.cli import command, print_table
-from shd_genn.config import Config, ModelConfig
+from shd_genn.config import Config
 from shd_genn.cores import available_cores
 from shd_genn.machine import read_limit, vector_peak
 from shd_genn.model import build_network
 from shd_genn.progress import progress
-from shd_genn.record import write_table
 from shd_genn.synthetic import (
     BATCH,
     N_CHANNELS,
@@ -35,6 +33,7 @@ from shd_genn.synthetic import (
     Topology,
     activate,
     synthetic_batch,
+    synthetic_model,
 )
 
 STREAM = 4096
@@ -156,16 +155,12 @@ def main() -> None:
             kernels += measure(topology, hidden, options.threads, options.repetitions)
             advance()
     _print(kernels)
-    if options.output is not None:
-        where = {"cpu": environment.cpu_name(), "commit": environment.commit()}
-        write_table(options.output, [{**asdict(kernel), **where} for kernel in kernels])
+    measurements.write(options.output, kernels)
 
 
 def measure(topology: Topology, hidden: int, threads: int, repetitions: int) -> list[Kernel]:
     """Each stage of one network."""
-    model = ModelConfig(
-        model=topology, hidden_sizes=(hidden,), n_inputs=N_CHANNELS, n_classes=N_CLASSES
-    )
+    model = synthetic_model(topology, hidden)
     events, labels = synthetic_batch(BATCH)
     config = CompileConfig(n_steps=TRIAL_MS, n_threads=threads)
     with NativeEngine(build_network(Config(model=model)), config) as engine:
@@ -206,7 +201,7 @@ def _kernels(
 
 
 def _print(kernels: list[Kernel]) -> None:
-    table = Table(title=f"{environment.cpu_name()}, commit {environment.commit()}")
+    table = measurements.titled()
     table.add_column("topology")
     table.add_column("hidden", justify="right")
     table.add_column("kernel")

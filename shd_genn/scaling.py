@@ -8,36 +8,33 @@ measurements: what the fit cannot follow, the law does not explain.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from rich.table import Table
 
-from shd_genn import environment
+from shd_genn import measurements
 from shd_genn.backends import CompileConfig
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.cli import command, print_table
-from shd_genn.config import Config, ModelConfig
+from shd_genn.config import Config
 from shd_genn.cores import available_cores
 from shd_genn.errors import ConfigError
 from shd_genn.machine import seconds
 from shd_genn.model import build_network
 from shd_genn.progress import Advance, progress
-from shd_genn.record import write_table
 from shd_genn.synthetic import (
     BATCH,
-    N_CHANNELS,
-    N_CLASSES,
     N_SPIKES,
     SPIKES_PER_NEURON,
     TRIAL_MS,
     Topology,
     activate,
     synthetic_batch,
+    synthetic_model,
 )
 
 FloatArray = NDArray[np.float64]
@@ -143,9 +140,7 @@ def main() -> None:
         for quantity in options.quantities:
             points += measure(quantity, options.repetitions, advance)
     _print(points)
-    if options.output is not None:
-        where = {"cpu": environment.cpu_name(), "commit": environment.commit()}
-        write_table(options.output, [{**asdict(point), **where} for point in points])
+    measurements.write(options.output, points)
 
 
 def measure(quantity: str, repetitions: int, advance: Advance) -> list[Point]:
@@ -176,12 +171,7 @@ def setting_of(quantity: str, value: float) -> Setting:
 
 def batch_time(setting: Setting, repetitions: int) -> tuple[float, float]:
     """Seconds to train on a batch, and spikes per hidden neuron and sample."""
-    model = ModelConfig(
-        model=setting.topology,
-        hidden_sizes=(setting.hidden,),
-        n_inputs=N_CHANNELS,
-        n_classes=N_CLASSES,
-    )
+    model = synthetic_model(setting.topology, setting.hidden)
     config = CompileConfig(
         n_steps=setting.steps, dt_ms=TRIAL_MS / setting.steps, n_threads=setting.threads
     )
@@ -193,7 +183,7 @@ def batch_time(setting: Setting, repetitions: int) -> tuple[float, float]:
 
 
 def _print(points: list[Point]) -> None:
-    table = Table(title=f"{environment.cpu_name()}, commit {environment.commit()}")
+    table = measurements.titled()
     table.add_column("quantity x")
     for name in ("x", "ms per batch", "law, ms", "off by"):
         table.add_column(name, justify="right")

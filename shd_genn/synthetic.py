@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends import Compiled
 from shd_genn.cli import command
+from shd_genn.config import ModelConfig
 from shd_genn.datasets.hdf5 import write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.events import Events
@@ -25,6 +26,23 @@ from shd_genn.events import Events
 N_CHANNELS, N_CLASSES, TRIAL_MS, N_SPIKES, BATCH = 700, 20, 1000, 8000, 32
 SPIKES_PER_NEURON = 9.0
 Topology = Literal["recurrent", "feedforward"]
+
+
+def synthetic_model(topology: str, hidden: int, settings: ModelConfig | None = None) -> ModelConfig:
+    """Settings of a network with one hidden layer between SHD's channels and classes.
+
+    Args:
+        topology: Name of its model file.
+        hidden: Hidden neurons.
+        settings: All others; by default the project's.
+    """
+    return replace(
+        settings or ModelConfig(),
+        model=topology,
+        hidden_sizes=(hidden,),
+        n_inputs=N_CHANNELS,
+        n_classes=N_CLASSES,
+    )
 
 
 def synthetic_batch(n_samples: int, n_spikes: int = N_SPIKES) -> tuple[Events, NDArray[np.int32]]:

@@ -16,11 +16,11 @@ from shd_genn.model import build_network
 from shd_genn.network import Network
 from shd_genn.synthetic import (
     N_CHANNELS,
-    N_CLASSES,
     SPIKES_PER_NEURON,
     TRIAL_MS,
     Topology,
     synthetic_batch,
+    synthetic_model,
 )
 
 Weights = dict[str, NDArray[np.float32]]
@@ -56,12 +56,7 @@ class Setting:
     @property
     def model(self) -> ModelConfig:
         """The network's settings: the project's defaults."""
-        return ModelConfig(
-            model=self.topology,
-            hidden_sizes=(self.hidden,),
-            n_inputs=N_CHANNELS,
-            n_classes=N_CLASSES,
-        )
+        return synthetic_model(self.topology, self.hidden)
 
     @property
     def network(self) -> Network:

@@ -1,0 +1,28 @@
+"""Tables of measurements: printed and written with the machine and the commit they are true for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from shd_genn import environment
+from shd_genn.record import write_table
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def titled() -> Table:
+    """A table to print, without columns, whose title says where it was measured."""
+    return Table(title=f"{environment.cpu_name()}, commit {environment.commit()}")
+
+
+def write(path: Path | None, rows: Sequence[DataclassInstance]) -> None:
+    """Write a CSV file, if one is asked for, with a column a field and two for where it was."""
+    if path is not None:
+        where = {"cpu": environment.cpu_name(), "commit": environment.commit()}
+        write_table(path, [{**asdict(row), **where} for row in rows])
