@@ -107,23 +107,10 @@ class MelSpectrogram:
 
 
 @dataclass(frozen=True)
-class RateCode:
-    """Poisson spikes whose rate grows with the intensity (rate code).
-
-    Attributes:
-        spectrogram: Whose intensities are coded.
-        highest_rate_hz: Rate of a channel at intensity 1.
-    """
+class _SpectrogramCode:
+    """What codes of a mel spectrogram share; they take the recording as it is."""
 
     spectrogram: MelSpectrogram = field(default_factory=MelSpectrogram)
-    highest_rate_hz: float = 200.0
-    code = "rate"
-
-    def __post_init__(self) -> None:
-        rate = self.highest_rate_hz
-        require(
-            0 < rate < math.inf, "0 < highest_rate_hz < inf", rate, "200 is about SHD's density"
-        )
 
     @property
     def n_channels(self) -> int:
@@ -132,7 +119,32 @@ class RateCode:
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
         """The recording itself; see `Encoder`."""
-        return _checked(audio)
+        if len(audio) == 0 or not np.isfinite(audio).all():
+            raise DataError("a recording must be finite and not empty; record it again")
+        if not np.any(audio):
+            raise DataError(
+                "a recording must not be silent, but all its samples are 0; leave it out"
+            )
+        return np.asarray(audio, np.float64)
+
+
+@dataclass(frozen=True)
+class RateCode(_SpectrogramCode):
+    """Poisson spikes whose rate grows with the intensity (rate code).
+
+    Attributes:
+        spectrogram: Whose intensities are coded.
+        highest_rate_hz: Rate of a channel at intensity 1.
+    """
+
+    highest_rate_hz: float = 200.0
+    code = "rate"
+
+    def __post_init__(self) -> None:
+        rate = self.highest_rate_hz
+        require(
+            0 < rate < math.inf, "0 < highest_rate_hz < inf", rate, "200 is about SHD's density"
+        )
 
     def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
         """Spikes of one recording; see `Encoder`."""
@@ -147,7 +159,7 @@ class RateCode:
 
 
 @dataclass(frozen=True)
-class LatencyCode:
+class LatencyCode(_SpectrogramCode):
     """One spike a channel and frame, the earlier the stronger (time-to-first-spike code).
 
     A channel of intensity x spikes (1 - x)·frame_ms after the frame's begin, and not at all for
@@ -158,7 +170,6 @@ class LatencyCode:
         frame_ms: Length of a frame.
     """
 
-    spectrogram: MelSpectrogram = field(default_factory=MelSpectrogram)
     frame_ms: float = 20.0
     code = "latency"
 
@@ -169,15 +180,6 @@ class LatencyCode:
             self.frame_ms,
             "20 is about SHD's density of spikes",
         )
-
-    @property
-    def n_channels(self) -> int:
-        """Channels there are."""
-        return self.spectrogram.n_channels
-
-    def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The recording itself; see `Encoder`."""
-        return _checked(audio)
 
     def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
         """Spikes of one recording; nothing is random in it. See `Encoder`."""
@@ -191,14 +193,6 @@ class LatencyCode:
         frames, channels = np.nonzero(intensity)
         late = 1 - intensity[frames, channels]
         return _sorted((frames + late) * self.frame_ms, channels)
-
-
-def _checked(audio: NDArray[np.floating]) -> NDArray[np.float64]:
-    if len(audio) == 0 or not np.isfinite(audio).all():
-        raise DataError("a recording must be finite and not empty; record it again")
-    if not np.any(audio):
-        raise DataError("a recording must not be silent, but all its samples are 0; leave it out")
-    return np.asarray(audio, np.float64)
 
 
 def _sorted(times_ms: NDArray[np.float64], channels: NDArray[np.int64]) -> Spikes:

@@ -18,9 +18,9 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from shd_genn.compare.case import Batch, Setting, Weights
+from shd_genn.compare.case import Setting, Weights
+from shd_genn.compare.peers.jax_common import JaxPeer, Placed
 from shd_genn.compare.peers.readout import spike_weights
-from shd_genn.synthetic import BATCH
 
 SLOPE = 10.0
 """Of SuperSpike's fast sigmoid (Zenke & Ganguli 2018)."""
@@ -38,17 +38,10 @@ def _surrogate(primals: Any, tangents: Any) -> Any:
     return spike(v), dv / (SLOPE * jnp.abs(v) + 1) ** 2
 
 
-class Peer:
-    """See `shd_genn.compare.peers.Peer`."""
+class Peer(JaxPeer):
+    """See `JaxPeer`."""
 
-    batch_size = BATCH
-
-    @staticmethod
-    def place(setting: Setting, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """Input (n_steps, n_samples, channels) and labels, on JAX's device."""
-        return jnp.asarray(batch.dense(setting.n_steps)), jnp.asarray(batch.labels)
-
-    def __init__(self, setting: Setting, placed: tuple[jax.Array, jax.Array]) -> None:
+    def __init__(self, setting: Setting, placed: Placed) -> None:
         self._placed = placed
         self._adam = optax.adam(setting.learning_rate)
         loss, adam = _loss(setting), self._adam
@@ -75,9 +68,6 @@ class Peer:
         self._weights, self._state, loss = self._update(self._weights, self._state, *self._placed)
         jax.block_until_ready(self._weights)
         return float(loss)
-
-    def close(self) -> None:
-        """Nothing to do."""
 
 
 def _loss(setting: Setting) -> Any:

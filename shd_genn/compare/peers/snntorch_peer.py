@@ -28,10 +28,7 @@ from shd_genn.synthetic import N_CHANNELS, N_CLASSES
 class Peer(TorchPeer):
     """See `TorchPeer`."""
 
-    @property
-    def weight_scale(self) -> float:
-        """Its neurons add the current to the voltage as it is."""
-        return self.setting.gain
+    has_gain = False
 
     def build(self) -> None:
         """Two linear layers with neurons behind them."""

@@ -22,10 +22,7 @@ from shd_genn.synthetic import N_CHANNELS, N_CLASSES
 class Peer(LinearPeer):
     """See `LinearPeer`."""
 
-    @property
-    def weight_scale(self) -> float:
-        """Its neurons add the current to the voltage as it is."""
-        return self.setting.gain
+    has_gain = False
 
     def build(self) -> None:
         """Linear layers, and the steps of neurons between them."""

@@ -22,8 +22,9 @@ import spyx.optimize
 from flax import nnx
 from numpy.typing import NDArray
 
-from shd_genn.compare.case import Batch, Setting, Weights
-from shd_genn.synthetic import BATCH, N_CHANNELS, N_CLASSES
+from shd_genn.compare.case import Setting, Weights
+from shd_genn.compare.peers.jax_common import JaxPeer, Placed
+from shd_genn.synthetic import N_CHANNELS, N_CLASSES
 
 
 class Network(nnx.Module):
@@ -56,17 +57,10 @@ class Network(nnx.Module):
         return voltages, state[1]
 
 
-class Peer:
-    """See `shd_genn.compare.peers.Peer`."""
+class Peer(JaxPeer):
+    """See `JaxPeer`."""
 
-    batch_size = BATCH
-
-    @staticmethod
-    def place(setting: Setting, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """Input (n_steps, n_samples, channels) and labels, on JAX's device."""
-        return jnp.asarray(batch.dense(setting.n_steps)), jnp.asarray(batch.labels)
-
-    def __init__(self, setting: Setting, placed: tuple[jax.Array, jax.Array]) -> None:
+    def __init__(self, setting: Setting, placed: Placed) -> None:
         self._setting, self._placed = setting, placed
         self._network = Network(setting)
         cross_entropy = spyx.fn.integral_crossentropy(smoothing=0.0, time_axis=0)
@@ -97,6 +91,3 @@ class Peer:
         return float(
             jax.block_until_ready(self._step(self._network, self._optimiser, *self._placed))
         )
-
-    def close(self) -> None:
-        """Nothing to do."""

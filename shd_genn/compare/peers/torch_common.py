@@ -27,6 +27,8 @@ class TorchPeer(ABC):
     """
 
     batch_size = BATCH
+    has_gain = True
+    """Whether its neurons scale currents; if they add them as they are, weights are scaled."""
 
     @staticmethod
     def place(setting: Setting, batch: Batch) -> Placed:
@@ -51,17 +53,12 @@ class TorchPeer(ABC):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Readout (n_samples, classes) and hidden spikes (n_steps, n_samples, hidden)."""
 
-    @property
-    def weight_scale(self) -> float:
-        """What weights are multiplied by where a library has no gain of its own."""
-        return 1.0
-
     def set_weights(self, weights: Weights) -> None:
         """Start from these weights."""
-        held = self.parameters()
+        held, scale = self.parameters(), 1.0 if self.has_gain else self.setting.gain
         with torch.no_grad():
             for name, array in weights.items():
-                held[name].copy_(torch.from_numpy(array) * self.weight_scale)
+                held[name].copy_(torch.from_numpy(array) * scale)
         learned = [tensor for tensor in self.learned() if tensor.requires_grad]
         self._adam = torch.optim.Adam(learned, self.setting.learning_rate, fused=True)
 
