@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends import CompileConfig, Compiled, installation
+from shd_genn.backends import BatchResult, CompileConfig, Compiled, installation
 from shd_genn.config import Config, ModelConfig
 from shd_genn.events import Events
 from shd_genn.model import build_network
@@ -107,6 +107,13 @@ def largest_error(got: dict, expected: dict) -> float:
         float(np.abs(got[name] - expected[name]).max() / np.abs(expected[name]).max())
         for name in expected
     )
+
+
+def assert_same_spikes(got: BatchResult, wanted: BatchResult) -> None:
+    """The same number of each hidden neuron in each sample; and many of them."""
+    assert all(counts.mean() > 3 for counts in wanted.spike_counts.values())
+    for name, counts in wanted.spike_counts.items():
+        np.testing.assert_array_equal(got.spike_counts[name], counts)
 
 
 def backend_params() -> list:

@@ -289,14 +289,18 @@ def test_trained_by_one_it_says_the_same_in_the_other(data, tmp_path, trains, ju
         assert expected.sum() > 100 and np.abs(counts - expected).sum() <= 0.01 * expected.sum()
 
 
-def test_runs_go_from_one_backend_to_the_other(data, tmp_path):
-    """What native has trained says the same in GeNN, and GeNN goes on with it, and back."""
-    config = Config(
+def short_run(data, backend: str, epochs: int) -> Config:
+    return Config(
         data=DataConfig(dataset=str(data), trial_ms=120.0),
         model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.5, w_in_sd=0.2),
-        train=TrainConfig(epochs=1, batch_size=1, learning_rate=0.01),
-        backend="native",
+        train=TrainConfig(epochs=epochs, batch_size=1, learning_rate=0.01),
+        backend=backend,
     )
+
+
+def test_runs_go_from_one_backend_to_the_other(data, tmp_path):
+    """What native has trained says the same in GeNN, and GeNN goes on with it, and back."""
+    config = short_run(data, "native", epochs=1)
     folder = train.start(config, tmp_path)
     said = folder.read_table("predictions")
     options = ["--dataset", str(data), "--backend", "genn", "-o", str(tmp_path / "said.csv")]
@@ -323,12 +327,7 @@ def _table(path):
 
 
 def test_resumed_to_the_same_bits(data, tmp_path):
-    config = Config(
-        data=DataConfig(dataset=str(data), trial_ms=120.0),
-        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.5, w_in_sd=0.2),
-        train=TrainConfig(epochs=2, batch_size=1, learning_rate=0.01),
-        backend="genn",
-    )
+    config = short_run(data, "genn", epochs=2)
     whole = train.start(config, tmp_path / "whole")
     parts = train.start(replace(config, train=replace(config.train, epochs=1)), tmp_path / "parts")
     train.resume(parts, replace(parts.config, train=config.train))

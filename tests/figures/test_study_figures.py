@@ -1,15 +1,14 @@
 """Numbers in the figures of studies, against numbers computed from the studies themselves."""
 
 import math
-from pathlib import Path
 
 import fakes
 import numpy as np
 import optuna
 import pytest
+from drawn import NOWHERE, PLAIN
 
 from analysis import (
-    script,
     study_importance,
     study_parallel,
     study_pareto,
@@ -19,9 +18,6 @@ from analysis import (
 )
 from analysis.load import read
 from shd_genn.errors import DataError
-
-NOWHERE = Path("nowhere.pdf")
-PLAIN = script.Options((), NOWHERE)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,146 @@
+"""Accuracy over sizes, time, words, speakers: figures against files, computed in another way."""
+
+import math
+import statistics
+
+import fakes
+import numpy as np
+import pytest
+from drawn import PLAIN, bars, rows, runs, summaries
+
+from analysis import (
+    accuracy_by_size,
+    accuracy_by_time,
+    comparison,
+    confusion,
+    learning_curves,
+    speakers,
+)
+from analysis.load import read
+from analysis.stats import wilson
+
+
+def test_accuracy_by_size_shows_mean_and_sd_over_seeds(grid, results):
+    (ax,) = accuracy_by_size.plot(accuracy_by_size.load(results, PLAIN)).axes
+    drawn = bars(ax)
+    assert set(drawn) == {"recurrent", "feedforward"}
+    for model, (x, y, sd) in drawn.items():
+        assert list(x) == [8, 16]
+        for hidden, mean, half in zip(x, y, sd, strict=True):
+            values = [100 * s["test"]["accuracy"] for s in summaries(grid, model, hidden)]
+            assert mean == pytest.approx(statistics.mean(values))
+            assert half == pytest.approx(statistics.stdev(values))
+
+
+def test_published_values_are_shown_on_their_dataset_only(tmp_path):
+    fakes.write(tmp_path, dataset="shd")
+    fakes.write(tmp_path, dataset="tiny")
+    numbers = accuracy_by_size.load(read([tmp_path]), PLAIN)
+    figure = accuracy_by_size.plot(numbers)
+    told = {ax.get_title(): " ".join(map(str, bars(ax))) for ax in figure.axes}
+    assert "Nowotny et al. 2025" in told["shd"] and "Nowotny" not in told["tiny"]
+    shd = next(ax for ax in figure.axes if ax.get_title() == "shd")
+    (label,) = (name for name in bars(shd) if "2025" in name)
+    x, y, sd = bars(shd)[label]
+    assert (x[0], y[0], sd[0]) == (512, pytest.approx(93.5), pytest.approx(0.7))
+
+
+def test_learning_curves_are_means_over_seeds(grid, results):
+    figure = learning_curves.plot(learning_curves.load(results, PLAIN))
+    ax = next(ax for ax in figure.axes if ax.get_title() == "tiny, recurrent")
+    tables = [rows(run, "metrics") for run in runs(grid, "recurrent", 16)]
+    for split in ("train", "valid"):
+        expected = [
+            100
+            * statistics.mean(
+                float(row["accuracy"])
+                for table in tables
+                for row in table
+                if row["split"] == split and int(row["epoch"]) == epoch
+            )
+            for epoch in range(3)
+        ]
+        drawn = [line.get_ydata() for line in ax.get_lines() if len(line.get_ydata()) == 3]
+        assert any(np.allclose(values, expected) for values in drawn), split
+    marks = [line.get_xydata() for line in ax.get_lines() if line.get_marker() == "o"]
+    test = [[1, 100 * right / 30] for right in (22, 23, 24)]
+    assert any(np.allclose(sorted(mark.tolist()), test) for mark in marks if len(mark) == 3)
+
+
+def test_learning_curves_mark_what_is_not_complete(tmp_path):
+    fakes.write(tmp_path, seed=0)
+    running = fakes.write(tmp_path, seed=1, state="running")
+    numbers = learning_curves.load(read([tmp_path]), PLAIN)
+    (ax,) = learning_curves.plot(numbers).axes
+    assert numbers.n == [1] and "1 not complete" in numbers.notes[0]
+    last = rows(running, "metrics")[-1]
+    crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
+    ends = [tuple(line.get_xydata()[0]) for line in crosses]
+    assert (1, pytest.approx(100 * float(last["accuracy"]))) in ends and len(ends) == 2
+
+
+def test_accuracy_by_time_adds_up_the_seconds(grid, results):
+    points = accuracy_by_time.load(results, PLAIN).points
+    mine = points[points["configuration"] == "feedforward 8"].set_index("epoch")
+    tables = [rows(run, "metrics") for run in runs(grid, "feedforward", 8)]
+    for epoch in range(3):
+        seconds = [
+            sum(float(r["seconds"]) for r in t if r["split"] != "test" and int(r["epoch"]) <= epoch)
+            for t in tables
+        ]
+        accuracy = [
+            float(r["accuracy"])
+            for t in tables
+            for r in t
+            if r["split"] == "valid" and int(r["epoch"]) == epoch
+        ]
+        assert mine.loc[epoch, "seconds"] == pytest.approx(statistics.mean(seconds))
+        assert mine.loc[epoch, "accuracy"] == pytest.approx(statistics.mean(accuracy))
+    assert set(points["judged_by"]) == {"validation"} and set(points["n"]) == {3}
+
+
+def test_accuracy_by_time_says_when_there_is_no_validation(tmp_path):
+    fakes.write(tmp_path, valid=False)
+    numbers = accuracy_by_time.load(read([tmp_path]), PLAIN)
+    assert accuracy_by_time.plot(numbers).axes[0].get_ylabel() == "training accuracy (%)"
+
+
+def test_confusion_counts_every_trial(grid, results):
+    numbers = confusion.load(results, PLAIN)
+    ((title, matrix),) = numbers.matrices.items()
+    assert title == "tiny, recurrent 16" and list(matrix) == list(fakes.WORDS)
+    said = [row for run in runs(grid, "recurrent", 16) for row in rows(run, "predictions")]
+    for spoken in fakes.WORDS:
+        for heard in fakes.WORDS:
+            count = sum(r["word"] == spoken and r["predicted_word"] == heard for r in said)
+            assert matrix.loc[spoken, heard] == count
+    assert matrix.to_numpy().sum() == 90
+    drawn = confusion.plot(numbers).axes[0].collections[0].get_array()
+    assert np.allclose(np.asarray(drawn).reshape(3, 3).sum(axis=1), 100)
+
+
+def test_speakers_heard_and_not_heard(grid, results):
+    table = speakers.load(results, PLAIN).speakers.set_index("speaker")
+    by_run = [rows(run, "predictions") for run in runs(grid, "recurrent", 16)]
+    for name in fakes.SPEAKERS:
+        accuracy = [
+            statistics.mean(r["correct"] == "True" for r in said if r["speaker"] == name)
+            for said in by_run
+        ]
+        told = table.loc[name]
+        assert told["mean"] == pytest.approx(statistics.mean(accuracy))
+        assert told["high"] - told["mean"] == pytest.approx(statistics.stdev(accuracy))
+        assert (told["seen"], told["trials"], told["n"]) == (name == "anna", 15, 3)
+
+
+def test_a_single_run_has_wilsons_interval(tmp_path):
+    run = fakes.write(tmp_path)
+    results = read([tmp_path])
+    told = speakers.load(results, PLAIN).speakers.set_index("speaker").loc["ben"]
+    right = [r["correct"] == "True" for r in rows(run, "predictions") if r["speaker"] == "ben"]
+    assert (told["low"], told["high"]) == wilson(sum(right), len(right))
+    (run / "predictions.csv").unlink()
+    results = read([tmp_path])
+    row = comparison.load(results, PLAIN).rows.iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx(wilson(20, 30))
+    assert math.isnan(row["sd"])

@@ -1,0 +1,75 @@
+"""Spikes and silent neurons: figures against the files, computed in another way."""
+
+import statistics
+
+import fakes
+import numpy as np
+import pytest
+from drawn import PLAIN, rows, runs
+
+from analysis import accuracy_by_spikes, silent_neurons, spike_counts
+from analysis.load import read
+from shd_genn.record import write_table
+
+
+@pytest.mark.parametrize("model", ["recurrent", "feedforward"])
+def test_synaptic_operations_are_spikes_times_targets(grid, results, model):
+    points = accuracy_by_spikes.load(results, PLAIN).points.set_index("run")
+    run = runs(grid, model, 16)[0]
+    said = rows(run, "predictions")
+    inputs = statistics.mean(float(row["input_spikes"]) for row in said)
+    hidden = statistics.mean(float(row["spikes_hidden0"]) for row in said)
+    targets = len(fakes.WORDS) + (16 if model == "recurrent" else 0)
+    assert points.loc[run.name, "hidden_spikes"] == pytest.approx(hidden)
+    assert points.loc[run.name, "operations"] == pytest.approx(inputs * 16 + hidden * targets)
+
+
+def test_weights_of_older_checkpoints_and_delays_are_told_apart():
+    arrays = {"weights_input_a": np.zeros((2, 3)), "weights_a_b_out": np.zeros((3, 4))}
+    spikes = {"input": 10.0, "a": 1.0, "a_b": 100.0}
+    # a_b_out comes from a_b, the longer name that fits
+    assert accuracy_by_spikes.operations(spikes, arrays) == 10 * 3 + 100 * 4
+    delays = {"parameter_input_a": np.zeros((2, 3)), "parameter_input_a.delay": np.zeros((2, 3))}
+    assert accuracy_by_spikes.operations(spikes, delays) == 30
+
+
+def test_runs_without_spikes_are_counted_where_they_cannot_be_shown(tmp_path):
+    fakes.write(tmp_path, seed=0)
+    silent = fakes.write(tmp_path, seed=1)
+    text = [{**row, "spikes_hidden0": 0} for row in rows(silent, "predictions")]
+    write_table(silent / "predictions.csv", text)
+    numbers = accuracy_by_spikes.load(read([tmp_path]), PLAIN)
+    assert len(numbers.points) == 1 and numbers.notes[-1].endswith("not shown: 1")
+
+
+def test_spike_counts_by_neuron_and_word(grid, results):
+    numbers = spike_counts.load(results, PLAIN)
+    assert numbers.titles == {"tiny": "tiny, recurrent 16"} and numbers.n == [3]
+    counts = []
+    for run in runs(grid, "recurrent", 16):
+        with np.load(run / "spike_counts.npz") as arrays:
+            counts.append(arrays["hidden0"])
+    assert sorted(numbers.neurons["spikes"]) == pytest.approx(
+        sorted(np.concatenate([c.mean(axis=0) for c in counts]))
+    )
+    words = numbers.words.set_index("word")
+    assert list(words.index) == list(fakes.WORDS)
+    of_one = np.concatenate([c[1::3].mean(axis=1) for c in counts])
+    for quantile in spike_counts.QUANTILES:
+        assert words.loc["one", quantile] == pytest.approx(np.quantile(of_one, quantile))
+
+
+def test_silent_neurons_are_parts_of_all(grid, results):
+    curves = silent_neurons.load(results, PLAIN).curves
+    mine = curves[(curves["line"] == "recurrent") & (curves["hidden"] == 8)].set_index("epoch")
+    tables = [rows(run, "metrics") for run in runs(grid, "recurrent", 8)]
+    for epoch in range(3):
+        silent = [
+            int(r["silent_neurons"]) / 8
+            for t in tables
+            for r in t
+            if r["split"] == "train" and int(r["epoch"]) == epoch
+        ]
+        told = mine.loc[epoch]
+        assert told["mean"] == pytest.approx(statistics.mean(silent))
+        assert (told["min"], told["max"], told["n"]) == (min(silent), max(silent), 3)
