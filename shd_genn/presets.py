@@ -350,22 +350,22 @@ def _own() -> list[Preset]:
         "recurrent, 256 hidden neurons with wide input weights and slow synapses, a softmax "
         "that is sharp from the first batch, shift, 2 ms"
     )
-    none = "none on SHD"
+    published = "none on SHD"
     return [
-        Preset("shd-genn-30", f"{about}; 30 epochs", OWN, none, quick),
+        Preset("shd-genn-30", f"{about}; 30 epochs", OWN, published, quick),
         Preset(
             "shd-genn-80",
             f"{about}; 80 epochs of small batches",
             OWN,
-            none,
+            published,
             replace(quick, train=small_batches),
         ),
         Preset(
             "shd-genn-best",
-            f"{about}; small batches, dilation, a delay line of 4 copies 60 ms apart, learned time "
-            "constants of all sizes",
+            f"{about}; small batches, dilation, a delay line of 4 copies 60 ms apart, "
+            "heterogeneous learned time constants",
             OWN,
-            none,
+            published,
             best,
         ),
     ]

@@ -268,7 +268,7 @@ def _gradients(plan: Plan) -> str:
             lines += [
                 f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
                 f"    {_neurons(plan, t)}, con[{i}], delays[{i}], trial.tape[{s}], pop[{s}],",
-                f"    pop[{t}], history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread],",
+                f"    history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread],",
                 f"    gradient[{i}], {f'gradient[{place}]' if learns else 'nullptr'}, first);",
             ]
             continue

@@ -146,21 +146,21 @@ inline void add_late_feedback(const Connection& c, const Delays& delays, const P
 // neuron and step lies side by side, so that one load reads both.
 template <bool LEARNS_DELAY, class K>
 inline void add_late_gradient(const K& k, const Connection& c, const Delays& delays, const Tape& tape,
-                              const Population& source, const Population& target,
-                              const Array& history, const Array& differences, int n_steps,
-                              float dt_ms, std::vector<float>& scratch, float* gradient,
+                              const Population& source, const Array& history,
+                              const Array& differences, int n_steps, float dt_ms,
+                              std::vector<float>& scratch, float* gradient,
                               float* delay_gradient, bool first) {
     constexpr int BLOCK = 4;  // 32 KB for 1000 steps
     scratch.assign(2 * BLOCK * (n_steps + 1 + delays.longest), 0.0f);  // 0 after the trial
     Two* const both = reinterpret_cast<Two*>(scratch.data());
-    for (int offset = 0; offset < target.size; offset += BLOCK) {
+    for (int offset = 0; offset < k.p.size; offset += BLOCK) {
         const int strip = offset / STRIP * STRIP;
         const Four tau_syn = {k.tau_syn(offset), k.tau_syn(offset + 1), k.tau_syn(offset + 2),
                               k.tau_syn(offset + 3)};
         const float* a = history_at(history.get(), strip, 0, n_steps) + offset - strip;
         const float* b = differences.get() + offset;
         Four* to = reinterpret_cast<Four*>(both);
-        for (int step = 0; step < n_steps; step++, a += STRIP, b += target.padded) {
+        for (int step = 0; step < n_steps; step++, a += STRIP, b += k.p.padded) {
             const Four x = four(a), y = four(b);
             *to++ = Four{x[0], y[0], x[1], y[1]};
             *to++ = Four{x[2], y[2], x[3], y[3]};
