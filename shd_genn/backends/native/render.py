@@ -55,6 +55,16 @@ def render(plan: Plan) -> str:
         input=plan.input,
         output=plan.output,
         output_spikes="true" if plan.output in plan.spiking else "false",
+        output_is_linear=str(_output_is_linear(plan)).lower(),
+        read_spikes=_of_linear_output(
+            plan,
+            "read_spikes(linear, con[{i}], tape[{s}], pop[{s}], pop[OUTPUT],",
+            "            trial.readout.value.data());",
+        ),
+        weigh_drive=_of_linear_output(
+            plan,
+            "weigh_drive(con[{i}], pop[{s}], pop[OUTPUT], output_drive.get(), weighed_drive[{s}]);",
+        ),
         sensitivity_rows=_sensitivity_rows(plan),
         drives="n_steps * pop[OUTPUT].size" if plan.form == "each_step" else "pop[OUTPUT].size",
         n_learned=len(plan.learned),
@@ -73,6 +83,26 @@ def render(plan: Plan) -> str:
     return assemble(source, KERNELS)
 
 
+def _output_is_linear(plan: Plan) -> bool:
+    """Whether outputs need take no steps; see linear.h."""
+    delayed = any(plan.connections[i].delayed for i in plan.inputs_of(plan.output))
+    return plan.form == "weighted" and plan.populations[plan.output].alike and not delayed
+
+
+def _of_linear_output(plan: Plan, *lines: str) -> str:
+    """Lines for every connection i, of source s, to outputs that take no steps."""
+    if not _output_is_linear(plan):
+        return ""
+    return _block(
+        [
+            line.format(i=i, s=plan.connections[i].source)
+            for i in plan.inputs_of(plan.output)
+            for line in lines
+        ],
+        8,
+    )
+
+
 def _block(lines: list[str], indent: int) -> str:
     return "\n".join(" " * indent + line for line in lines)
 
@@ -88,9 +118,11 @@ def _forward(plan: Plan) -> str:
         lines.append(f"    const Arrivals in[] = {{{_arrivals(plan, p)}}};")
         if p in plan.spiking:
             lines.append(f"    lif_step({_neurons(plan, p)}, state[{p}], in, step, tape[{p}]);")
+        elif _output_is_linear(plan):
+            lines.append(f"    if (voltages) li_step({_neurons(plan, p)}, state[{p}], in);")
         else:
             lines.append(f"    li_step({_neurons(plan, p)}, state[{p}], in);")
-        if p == plan.output:
+        if p == plan.output and not _output_is_linear(plan):
             lines.append(f"    {READ[plan.form]}")
             if plan.populations[p].learned:
                 lines.append(f"    {KEEP[plan.form]}")
@@ -204,24 +236,29 @@ def _feedback(plan: Plan) -> str:
             f"    const int neuron = tape[{p}].neuron[k];",
             "    Vector caused[VECTORS] = {};",
         ]
+        kick = ""
+        if p == plan.output:
+            kick = " + (trial.readout.step[neuron] == step ? drive[neuron] : 0)"
         for c in plan.outputs_of(p):
             t = plan.connections[c].target
+            if t == plan.output and _output_is_linear(plan):
+                kick = f" + weighed_drive[{p}][neuron] * linear.difference[step + 1]"
+                continue
             lines.append(
                 f"    add_late_feedback(con[{c}], delays[{c}], pop[{t}], differences[{t}], neuron, "
                 "step, n_steps, caused);"
                 if plan.connections[c].delayed
                 else f"    add_feedback(con[{c}], pop[{t}], state[{t}], neuron, caused);"
             )
-        kick = ""
-        if p == plan.output:
-            kick = " + (trial.readout.step[neuron] == step ? drive[neuron] : 0)"
         lines += [f"    feedback[{p}].push_back(sum(caused){kick});", "}"]
     return _block(lines, 12)
 
 
 def _adjoint(plan: Plan) -> str:
     o, lines = plan.output, []
-    if o not in plan.spiking:
+    if _output_is_linear(plan):
+        pass  # known beforehand
+    elif o not in plan.spiking:
         weight = "drive_weight[step]"
         if plan.form != "weighted":
             weight = "1"
@@ -263,6 +300,13 @@ def _gradients(plan: Plan) -> str:
     lines = []
     for i, c in enumerate(plan.connections):
         s, t = c.source, c.target
+        if t == plan.output and _output_is_linear(plan):
+            lines += [
+                f"add_linear_gradient(linear, trial.tape[{s}], pop[{s}], pop[OUTPUT], drive,"
+                f"  // {c.name}",
+                f"                    gradient[{i}], con[{i}].stride, first);",
+            ]
+            continue
         if c.delayed:
             learns, place = c.learned_delay is not None, c.learned_delay
             lines += [
