@@ -7,7 +7,7 @@
 #include <vector>
 
 struct Tape {
-    // By step: step n owns entries begin[n] .. begin[n + 1], neurons ascending.
+    // By step: step n owns entries begin[n] .. begin[n + 1].
     std::vector<int32_t> begin;
     std::vector<int32_t> neuron;
     std::vector<float> slope;  // I/S - V at each spike, in proportion to dV/dt; not for inputs
@@ -43,48 +43,51 @@ struct Tape {
     }
 };
 
-// The first step that is not before a time, as GeNN compares: float32(step * dt) >= time. The quotient
-// is at most one step off. Without branches, so that compilers make vectors of it.
-inline int32_t step_at(float time_ms, float dt_ms, float end_ms, int n_steps) {
-    const float guess = std::ceil(time_ms / dt_ms);
+// The first step that is not before a time, as GeNN compares: float32(step * dt) >= time. The product
+// by_dt = 1/dt makes of it is at most one step off. Without branches, so that compilers make vectors.
+inline int32_t step_at(float time_ms, float by_dt, float dt_ms, float end_ms, int n_steps) {
+    const float guess = std::ceil(time_ms * by_dt);
     const float lower = (guess - 1) * dt_ms >= time_ms ? guess - 1 : guess;
     const float step = lower * dt_ms < time_ms ? lower + 1 : lower;
     return time_ms < end_ms ? int32_t(step) : n_steps;
 }
 
-// Input spikes on the grid, by step and by neuron. A neuron emits at most one a step; the others
-// queue up behind it. Two stable counting sorts, by channel and then by step: so a channel's spikes
-// queue one after the other, and channels ascend within a step.
+// body(0) .. body(n - 1), from four places in turn: what follows each other closely would count at
+// the same address, and wait for it.
+template <class Body>
+inline void in_quarters(int n, const Body& body) {
+    const int quarter = n / 4;
+    for (int k = 0; k < quarter; k++)
+        for (int q = 0; q < 4; q++) body(k + q * quarter);
+    for (int k = 4 * quarter; k < n; k++) body(k);
+}
+
+// Input spikes, sorted by time, on the grid: by step and by neuron. A neuron emits at most one a step;
+// the others queue up behind it. What comes after the trial is forgotten.
 inline void tape_input(const float* times_ms, const uint16_t* channels, int n_events,
                        int n_channels, int n_steps, float dt_ms, Tape& tape) {
-    const float end_ms = n_steps * dt_ms;
-    std::vector<int32_t> steps(n_events), by_channel(n_events);
-    for (int k = 0; k < n_events; k++) steps[k] = step_at(times_ms[k], dt_ms, end_ms, n_steps);
-    std::vector<int32_t> end(n_channels + 1, 0);  // first where a channel's events go, then where they end
-    for (int k = 0; k < n_events; k++) end[channels[k] + 1]++;
-    for (int i = 0; i < n_channels; i++) end[i + 1] += end[i];
-    for (int k = 0; k < n_events; k++) by_channel[end[channels[k]]++] = steps[k];
-
-    tape.start(n_steps);
-    tape.begin_of.assign(n_channels + 1, 0);
-    tape.arrival.resize(n_events);
-    int count = 0;
-    for (int i = 0, k = 0; i < n_channels; i++) {
-        for (int free = 0; k < end[i]; k++) {
-            const int step = std::max(by_channel[k], free);
-            if (step >= n_steps) continue;  // after the trial: forgotten
-            free = step + 1;
-            tape.arrival[count++] = free;
-            tape.begin[free]++;
-        }
-        tape.begin_of[i + 1] = count;
+    const float end_ms = n_steps * dt_ms, by_dt = 1 / dt_ms;
+    std::vector<int32_t> steps(n_events), free(n_channels, 0);
+    for (int k = 0; k < n_events; k++)
+        steps[k] = step_at(times_ms[k], by_dt, dt_ms, end_ms, n_steps);
+    // first where a step's or a channel's spikes begin, and then, as they are put there, where they end
+    std::vector<int32_t> end(n_steps + 2, 0), end_of(n_channels + 1, 0);
+    for (int k = 0; k < n_events; k++) {
+        const int i = channels[k], step = std::min(std::max(steps[k], free[i]), n_steps);
+        steps[k] = step;
+        free[i] = step + 1;
+        end_of[i + 1] += step < n_steps;
     }
-    tape.arrival.resize(count);
-    tape.count = count;
-    for (int n = 0; n < n_steps; n++) tape.begin[n + 1] += tape.begin[n];
+    in_quarters(n_events, [&](int k) { end[steps[k] + 1]++; });
+    for (int n = 0; n < n_steps; n++) end[n + 1] += end[n];
+    for (int i = 0; i < n_channels; i++) end_of[i + 1] += end_of[i];
+    tape.begin.assign(end.begin(), end.end() - 1);
+    tape.begin_of = end_of;
+    tape.count = end[n_steps];
 
-    tape.neuron.resize(count);
-    std::vector<int32_t> place(tape.begin.begin(), tape.begin.end() - 1);
-    for (int i = 0, k = 0; i < n_channels; i++)
-        for (; k < tape.begin_of[i + 1]; k++) tape.neuron[place[tape.arrival[k] - 1]++] = i;
+    tape.neuron.resize(n_events);
+    tape.arrival.resize(n_events);
+    in_quarters(n_events, [&](int k) { tape.neuron[end[steps[k]]++] = channels[k]; });
+    for (int k = 0; k < n_events; k++)
+        if (steps[k] < n_steps) tape.arrival[end_of[channels[k]]++] = steps[k] + 1;
 }
