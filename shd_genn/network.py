@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,22 +210,22 @@ class Network:
         """Synaptic time constant in ms of the connections that end in a population."""
         return self.inputs_of(population)[0].synapse.tau
 
-    @property
+    @cached_property
     def input(self) -> Population:
         """The population of `SpikeInput`."""
         return next(p for p in self.populations if _is_input(p))
 
-    @property
+    @cached_property
     def hidden(self) -> tuple[Population, ...]:
         """The populations of `LeakyIntegrateFire` that are not read out, in order."""
         return tuple(p for p in self.populations if not (_is_input(p) or _is_output(p)))
 
-    @property
+    @cached_property
     def output(self) -> Population:
         """The population that is read out."""
         return next(p for p in self.populations if _is_output(p))
 
-    @property
+    @cached_property
     def spiking(self) -> tuple[Population, ...]:
         """The populations of `LeakyIntegrateFire`, in order; a spiking output is among them."""
         return tuple(p for p in self.populations if isinstance(p.neuron, LeakyIntegrateFire))
