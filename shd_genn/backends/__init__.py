@@ -230,7 +230,11 @@ class Compiled(AbstractContextManager["Compiled"], Protocol):
     def train_batch(
         self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
-        """One update of all that is learned; the result is that of the parameters before it."""
+        """One update of all that is learned; the result is that of the parameters before it.
+
+        Raises:
+            ConfigError: if there are no samples; `gradient`, too.
+        """
         ...
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
@@ -322,6 +326,15 @@ def choose(name: str) -> Choice:
         return Choice("native", installation.said_missing(absent))
     gpu, why = installation.gpu()
     return Choice("native" if gpu is None else "genn", why)
+
+
+def require_samples(labels: NDArray[np.integer]) -> None:
+    """Refuse to learn from a batch without samples, whose mean loss is no number.
+
+    Raises:
+        ConfigError: if it is one.
+    """
+    require(len(labels) > 0, "1 <= samples of a batch", len(labels), "leave empty batches out")
 
 
 def gradient_scale(network: Network, n_steps: int) -> float:

@@ -16,6 +16,7 @@ from shd_genn.backends import (
     Recording,
     gradient_scale,
     rate_of,
+    require_samples,
 )
 from shd_genn.backends.eventprop import Array, adam_update, backward, forward
 from shd_genn.backends.trial import Trial, steps_of_input
@@ -171,6 +172,7 @@ class Reference:
     def _backward(
         self, events: Events, labels: NDArray[np.integer]
     ) -> tuple[BatchResult, dict[str, Array]]:
+        require_samples(labels)
         trials = self._forward(events)
         loss, drive = self._loss(trials, labels)
         result = self._result(trials, loss)

@@ -17,6 +17,7 @@ from shd_genn.backends import (
     gradient_scale,
     installation,
     rate_of,
+    require_samples,
 )
 from shd_genn.backends.genn import translate
 from shd_genn.backends.genn.compiler import NO_LABEL
@@ -230,6 +231,7 @@ class GennEngine:
         self, events: Events, labels: NDArray[np.integer]
     ) -> tuple[Training, BatchResult]:
         """Forward and backward pass of a batch; leaves ``Gradient`` in mlGeNN's scale."""
+        require_samples(labels)
         training = self._loaded_for_training()
         require(
             len(labels) <= training.batch_size,

@@ -17,6 +17,7 @@ from shd_genn.backends import (
     Recording,
     gradient_scale,
     rate_of,
+    require_samples,
 )
 from shd_genn.backends.native.build import load_library
 from shd_genn.backends.native.lower import CONSTANTS, ConnectionPlan, PopulationPlan, lower
@@ -279,6 +280,7 @@ class NativeEngine:
         return readout, counts, loss.astype(np.float32), drive.astype(np.float32)
 
     def _backward(self, events: Events, labels: NDArray[np.integer]) -> BatchResult:
+        require_samples(labels)
         readout, counts, loss, drive = self._learn(events, labels)
         jumps: list[FloatArray | None] = [
             None if p in (self.network.input, self.network.output) else self._jump(counts[p.name])
