@@ -91,14 +91,22 @@ def resume(folder: RunFolder, config: Config) -> None:
 
     Args:
         folder: It.
-        config: Its settings; epochs and threads may be others than before.
+        config: Its settings; threads and backend may be others than before, epochs may be more.
 
     Raises:
-        ConfigError: if other settings have changed.
+        ConfigError: if other settings or the dataset have changed.
     """
     config = replace(config, backend=backends.choose(config.backend).name)
     train.check_unchanged(folder.config, config)
-    _run(folder, config, _load(config))
+    before = folder.config.train.epochs
+    if config.train.epochs < before:
+        raise ConfigError(
+            f"{before} <= epochs must hold, because folds may have had as many, but got "
+            f"{config.train.epochs}; leave it out, or start a new run"
+        )
+    splits = _load(config)
+    train.check_same_dataset(folder, splits)
+    _run(folder, config, splits)
 
 
 def _load(config: Config) -> Splits:
@@ -173,14 +181,15 @@ def _train(path: Path, config: Config) -> RunFolder:
     if not folder.read_json("environment"):  # written last when a folder is made
         return train.start(config, path.parent, name=path.name, model_file=path.parent / "model.py")
     before = folder.config
-    done = folder.read_json("summary").get("state") == "complete"
-    if not (done and before.train.epochs == config.train.epochs):
+    if not train.is_over(folder, config.train.epochs):
         train.resume(
             folder,
             replace(
                 before,
                 train=replace(before.train, epochs=config.train.epochs),
                 n_threads=config.n_threads,
+                backend=config.backend,
+                kernel_times=config.kernel_times,
             ),
         )
     return folder

@@ -84,6 +84,32 @@ def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -
     config = replace(config, backend=backends.choose(config.backend).name)
     check_unchanged(folder.config, config)
     splits = load(config)
+    check_same_dataset(folder, splits)
+    if is_over(folder, config.train.epochs):
+        done = folder.read_json("summary")["epochs"]
+        cure = "give more --epochs to go on"
+        if done < folder.config.train.epochs:
+            cure = f"patience = {config.train.patience} ended it, so start a new run to go on"
+        raise ConfigError(f"{folder.path} is complete after {done} epochs; {cure}")
+    _run(folder, config, splits, on_epoch)
+
+
+def is_over(folder: RunFolder, epochs: int) -> bool:
+    """Whether a run is complete, and has nothing to gain from so many epochs."""
+    summary = folder.read_json("summary")
+    if summary.get("state") != "complete":
+        return False
+    done = int(summary["epochs"])
+    ended_early = done < folder.config.train.epochs  # by patience
+    return ended_early or epochs <= done
+
+
+def check_same_dataset(folder: RunFolder, splits: Splits) -> None:
+    """Refuse to resume with a dataset that has changed.
+
+    Raises:
+        ConfigError: if it has.
+    """
     was, now = folder.read_json("environment")["dataset"], environment.describe_dataset(splits)
     if was != now:
         changed = [key for key in now if now[key] != was.get(key)]
@@ -91,12 +117,6 @@ def resume(folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None) -
             f"a run is resumed with the dataset that it was started with, but {was['name']} has "
             f"changed in {', '.join(changed)}; start a new run"
         )
-    done = len({row["epoch"] for row in folder.read_table("metrics") if row["split"] == "train"})
-    if folder.read_json("summary").get("state") == "complete" and config.train.epochs <= done:
-        raise ConfigError(
-            f"{folder.path} is complete after {done} epochs; give more --epochs to go on"
-        )
-    _run(folder, config, splits, on_epoch)
 
 
 def check_unchanged(before: Config, config: Config) -> None:

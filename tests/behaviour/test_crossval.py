@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from shd_genn import crossval, train
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.datasets.hdf5 import write_spikes
 from shd_genn.errors import ConfigError
+from shd_genn.record import RunFolder
 
 SPEAKERS = ("anna", "ben", "dora/d")  # not every name can be a folder's
 
@@ -124,6 +126,58 @@ def test_a_killed_cross_validation_goes_on_to_the_same_bits(voices, tmp_path):
     assert folds(killed) == folds(reference)
     for name in (*(row["fold"] for row in folds(killed)), "all-speakers"):
         assert same_weights(killed / name, reference / name)
+
+
+@pytest.fixture
+def short(voices, tmp_path):
+    """A complete cross-validation of one epoch, and what it says of itself."""
+    folder = crossval.start(settings(voices), tmp_path / "runs")
+    return folder, said_of(folder)
+
+
+def said_of(folder):
+    return [folder.read_json("summary"), folder.config, folder.read_table("folds")]
+
+
+def longer(config, epochs=2, **changes):
+    return replace(config, train=replace(config.train, epochs=epochs), **changes)
+
+
+def test_a_complete_one_goes_on_with_more_epochs_and_another_backend(short):
+    folder, _ = short
+    crossval.resume(folder, longer(folder.config, backend="reference"))
+    assert folder.read_json("summary")["state"] == "complete"
+    inner = [RunFolder(path) for path in (*folder.path.glob("fold-*"), folder.path / crossval.LAST)]
+    assert len(inner) == 4
+    for run_folder in inner:
+        assert run_folder.config.backend == "reference" and run_folder.config.train.epochs == 2
+    with pytest.raises(ConfigError, match=r"2 <= epochs must hold, .* but got 1; leave it out"):
+        crossval.resume(folder, longer(folder.config, epochs=1))
+    assert folder.read_json("summary")["state"] == "complete"
+
+
+def test_with_a_changed_dataset_nothing_is_touched(short, voices, tmp_path):
+    folder, before = short
+    moved = tmp_path / "voices"
+    write_spikes(moved / "train.h5", tiny.dataset(63, 0, SPEAKERS))
+    write_spikes(moved / "test.h5", tiny.dataset(12, 1, ("cleo",)))
+    config = replace(folder.config, data=replace(folder.config.data, dataset=str(moved)))
+    folder.write_config(config)  # as if its files had been replaced
+    before[1] = config
+    with pytest.raises(ConfigError, match="resumed with the dataset that it was started with"):
+        crossval.resume(folder, longer(config))
+    assert said_of(folder) == before
+
+
+def test_folds_that_patience_ended_are_left_as_they_are(voices, tmp_path):
+    config = settings(voices)
+    never_better = replace(config.train, epochs=9, patience=1, learning_rate=1e-9)
+    folder = crossval.start(replace(config, train=never_better), tmp_path)
+    fold = next(iter(folder.path.glob("fold-*")))
+    weights = (fold / "last.npz").read_bytes()
+    crossval.resume(folder, replace(folder.config, train=replace(never_better, epochs=12)))
+    assert folder.read_json("summary")["state"] == "complete"
+    assert (fold / "last.npz").read_bytes() == weights
 
 
 def progress_of_fold(fold):

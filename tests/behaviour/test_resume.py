@@ -87,6 +87,21 @@ def test_killed_just_before_the_summary_the_test_set_is_in_the_table_once(data, 
     assert whole == ["train", "valid", "test"]
 
 
+def test_a_complete_run_is_not_judged_again(data, tmp_path):
+    folder = train.start(settings(data, epochs=2), tmp_path / "whole")
+    with pytest.raises(ConfigError, match="is complete after 2 epochs; give more --epochs"):
+        train.resume(folder, folder.config)
+    never_better = {"epochs": 9, "patience": 1, "learning_rate": 1e-9}
+    ended = train.start(settings(data, **never_better), tmp_path / "ended")
+    done = ended.read_json("summary")["epochs"]
+    assert done < 9
+    more = replace(ended.config, train=replace(ended.config.train, epochs=12))
+    for config in (ended.config, more):
+        with pytest.raises(ConfigError, match=f"after {done} epochs; patience = 1 ended it"):
+            train.resume(ended, config)
+    assert ended.read_json("summary")["state"] == "complete"
+
+
 def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
     options = ["--dataset", data, *tiny.OPTIONS, "--epochs", 5000, "--runs", tmp_path]
     process = subprocess.Popen(
