@@ -47,7 +47,8 @@ def blend(
     """Blend samples in pairs: align their means, and keep each spike of both with a probability.
 
     Both are moved by whole channels and whole ms (towards 0, as in `genn_eventprop`) to the mean
-    of their mean channels and mean times; what leaves the range is dropped.
+    of their mean channels and mean times; what leaves the range is dropped. What no trial would
+    show should be cropped before, lest it counts in the means or moves into the trial.
 
     Args:
         one: Samples.
@@ -74,6 +75,16 @@ def blend(
         moved = Events(times_ms, channels.astype(np.uint16), events.offsets)
         parts.append(_only(moved, kept))
     return Events.join([_merged(*pair) for pair in zip(*map(_each, parts), strict=True)])
+
+
+def crop(events: Events, end_ms: float) -> Events:
+    """Leave out what comes at a time or later.
+
+    Args:
+        events: The samples.
+        end_ms: The time in ms.
+    """
+    return _only(events, events.times_ms < end_ms)
 
 
 def dilate(events: Events, largest: float, rng: np.random.Generator) -> Events:

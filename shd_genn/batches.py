@@ -40,7 +40,9 @@ def batches(config: Config, dataset: SpikeDataset, epoch: int) -> Iterator[Batch
         blended = pairs[chosen[chosen >= len(dataset)] - len(dataset)]
         events = dataset.events.take(recorded)
         if len(blended):
-            one, other = dataset.events.take(blended[:, 0]), dataset.events.take(blended[:, 1])
+            one, other = (
+                augment.crop(dataset.events.take(pair), config.data.trial_ms) for pair in blended.T
+            )
             keep = config.augment.blend_keep
             new = augment.blend(one, other, keep, dataset.n_channels, rng)
             events = events.followed_by(new)

@@ -2,9 +2,38 @@
 
 import threading
 
+import numpy as np
 import pytest
 
-from shd_genn.batches import one_ahead
+from shd_genn.batches import batches, one_ahead
+from shd_genn.config import AugmentConfig, Config, DataConfig, TrainConfig
+from shd_genn.datasets.spikes import SpikeDataset
+from shd_genn.events import Events
+
+
+def test_blends_are_of_what_a_trial_shows():
+    """What comes after its end neither moves into it nor moves the rest."""
+
+    def blended(late):
+        times = [np.append([100.0, 300.0], late), np.append([50.0, 150.0], late)]
+        dataset = SpikeDataset(
+            name="two",
+            events=Events.of([(t, np.full(len(t), 5)) for t in times]),
+            labels=np.zeros(2, np.int32),
+            speakers=np.zeros(2, np.int32),
+            n_channels=10,
+            class_names=("word",),
+        )
+        config = Config(
+            data=DataConfig(trial_ms=400.0),
+            augment=AugmentConfig(blend=20.0, blend_keep=1.0, shift_channels=0.0),
+            train=TrainConfig(batch_size=50),
+        )
+        (batch,) = batches(config, dataset, 0)
+        shown = [events[0] for events in map(batch[0].sample, range(len(batch[0])))]
+        return [times[times < 400.0].tolist() for times in shown]
+
+    assert blended([]) == blended([410.0, 900.0])
 
 
 def test_the_next_is_made_while_one_is_used():

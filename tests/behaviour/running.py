@@ -27,7 +27,7 @@ EVERYTHING += ["--ease-in", "0.01", "--schedule", "plateau", "--decay-epochs", "
 EVERYTHING += ["--w-in-mean", "-0.05", "--revive-silent", "0.02", "--binarise", "True"]
 EVERYTHING += ["--train-tau", "True", "--tau-distribution", "gamma", "--train-v-thresh", "True"]
 EVERYTHING += ["--train-delays", "input", "--delay-in-ms", "20"]
-EVERYTHING += ["--trial-ms", "20"]  # so short that accuracies vary, and the plateau rule acts
+EVERYTHING += ["--trial-ms", "15"]  # so short that accuracies vary, and the plateau rule acts
 """Options of every augmentation, of a schedule, of revival, and of everything that is learned."""
 
 
