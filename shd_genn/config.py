@@ -57,6 +57,12 @@ class DataConfig:
             self.validation_fraction,
             "0.1 keeps a tenth apart; for none use validation=none",
         )
+        require(
+            self.validation == "speaker" or self.validation_speaker is None,
+            "validation = speaker where a validation_speaker is named",
+            f"validation {self.validation} and validation_speaker {self.validation_speaker}",
+            "say validation=speaker",
+        )
         require(0 <= self.delay_copies, "0 <= delay_copies", self.delay_copies, "0 means none")
         _positive("delay_step_ms", self.delay_step_ms, "the papers use 30 ms")
 
@@ -88,10 +94,10 @@ class AugmentConfig:
         for name, cure in (
             ("shift_channels", "0 means no shift, 40 is the papers' value"),
             ("jitter_channels", "0 means none, the papers tried 5 to 20"),
-            ("blend", "0 means none, 1 is the papers' value"),
         ):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"0 <= {name} < inf", value, cure)
+        require(0 <= self.blend <= 100, "0 <= blend <= 100", self.blend, "the papers use 1")
         require(0 < self.blend_keep <= 1, "0 < blend_keep <= 1", self.blend_keep, "usual: 0.5")
         require(1 <= self.dilation < math.inf, "1 <= dilation < inf", self.dilation, "1 means none")
         require(0 <= self.dropout < 1, "0 <= dropout < 1", self.dropout, "0 means none")
@@ -205,6 +211,9 @@ class ModelConfig:
             )
         wrong = [where for where in self.train_delays if where not in DELAYED]
         require(not wrong, f"train_delays in {', '.join(DELAYED)}", wrong, "choose some of them")
+        self._require_delayed("recurrent", self.delay_rec_ms, self.model != "feedforward")
+        several = len(self.hidden_sizes) > 1 or self.model not in ("recurrent", "feedforward")
+        self._require_delayed("hidden", self.delay_hidden_ms, several)
         require(
             0 < self.max_delay_ms or not self.train_delays,
             "0 < max_delay_ms where delays are learned",
@@ -216,6 +225,14 @@ class ModelConfig:
         )
         names = ", ".join(READOUTS)
         require(self.readout in READOUTS, f"readout in {names}", self.readout, "choose one of them")
+
+    def _require_delayed(self, where: str, longest_ms: float, exists: bool) -> None:
+        require(
+            exists or not (longest_ms or where in self.train_delays),
+            f"no delays of {where} connections where there are none",
+            f"model {self.model} with hidden_sizes {self.hidden_sizes}",
+            "recurrent ones are in model=recurrent, hidden ones between several hidden_sizes",
+        )
 
     def _bounded(self, name: str) -> bool:
         """Whether a number is only where values start that are drawn or learned."""
@@ -275,8 +292,8 @@ class TrainConfig:
     samples, it is that of training."""
     softmax_temperature: float = 1.0
     """What the softmax divides output voltages by. The papers have 1, which leaves averages over a
-    trial too small to matter until output weights have grown a hundredfold; 0.05 learns faster and
-    better. First spikes have first_spike_tau0_ms instead."""
+    trial too small to matter until output weights have grown a hundredfold; 0.1 or 0.2 learns
+    faster and better. First spikes have first_spike_tau0_ms instead."""
     first_spike_tau0_ms: float = 1.0
     """First spikes compete by exp(-t/tau0); tau0 in ms."""
     first_spike_tau1_ms: float = 100.0
@@ -284,13 +301,14 @@ class TrainConfig:
     first_spike_alpha: float = 5e-5
     """Strength of what late first spikes cost."""
     patience: int = 0
-    """Stop after so many epochs without a better validation accuracy; 0: never."""
+    """Stop after so many epochs in which the accuracy of best_by has not risen; 0: never."""
     seed: int = 0
     """The one seed of everything random in a run."""
 
     def __post_init__(self) -> None:
-        require(1 <= self.epochs, "1 <= epochs", self.epochs, "100 is the papers' value")
-        require(1 <= self.batch_size, "1 <= batch_size", self.batch_size, "the papers use 32")
+        for name, usual in (("epochs", 100), ("batch_size", 32), ("decay_epochs", 50)):
+            value = getattr(self, name)
+            require(1 <= value, f"1 <= {name}", value, f"the papers use {usual}")
         _positive("learning_rate", self.learning_rate, "1e-3 is the papers' value")
         _positive("softmax_temperature", self.softmax_temperature, "1 is the papers' value")
         _positive("delay_learning_rate", self.delay_learning_rate, "0.1 is the papers' value")
@@ -305,18 +323,11 @@ class TrainConfig:
             "1.05 is the papers' value",
         )
         require(0 < self.decay < 1, "0 < decay < 1", self.decay, "0.5 is the papers' value")
-        require(1 <= self.decay_epochs, "1 <= decay_epochs", self.decay_epochs, "usual: 50")
-        require(
-            0 <= self.revive_silent < math.inf,
-            "0 <= revive_silent < inf",
-            self.revive_silent,
-            "0 means none, 0.002 is the papers' value",
-        )
-        require(0 <= self.patience, "0 <= patience", self.patience, "0 never stops early")
-        require(0 <= self.seed, "0 <= seed", self.seed, "any whole number from 0")
+        for name in ("patience", "seed"):
+            require(0 <= getattr(self, name), f"0 <= {name}", getattr(self, name), "0 is usual")
         for name in ("first_spike_tau0_ms", "first_spike_tau1_ms"):
             _positive(name, getattr(self, name), "the papers use 1 ms and 100 ms")
-        for name in ("reg_lambda", "reg_nu", "first_spike_alpha"):
+        for name in ("reg_lambda", "reg_nu", "first_spike_alpha", "revive_silent"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"0 <= {name} < inf", value, "0 means none")
 
@@ -362,6 +373,8 @@ class Config:
             f"dt_ms {self.dt_ms}, trial_ms {self.data.trial_ms}",
             "a trial needs at least one step",
         )
+        steps = self.data.trial_ms / self.dt_ms
+        require(steps <= 1e6, "trial_ms / dt_ms <= 1e6", steps, "SHD has 1000 steps of 1 ms")
         if self.model.readout == "first_spike_time_exp":
             tau1 = self.train.first_spike_tau1_ms
             require(

@@ -83,6 +83,23 @@ def test_missing_file_is_named(tmp_path):
         (lambda: DataConfig(validation_fraction=1.0), "0 < validation_fraction < 1"),
         (lambda: AugmentConfig(shift_channels=-1.0), "0 <= shift_channels"),
         (lambda: AugmentConfig(blend=-1.0), "0 <= blend"),
+        (lambda: AugmentConfig(blend=1e9), "0 <= blend <= 100 must hold, but got 1000000000"),
+        (lambda: Config(data=DataConfig(trial_ms=1e12)), "trial_ms / dt_ms <= 1e6 must hold"),
+        (
+            lambda: DataConfig(validation_speaker="anna"),
+            "validation = speaker where a validation_speaker is named must hold, but got validation"
+            " auto and validation_speaker anna; say validation=speaker",
+        ),
+        (
+            lambda: ModelConfig(model="feedforward", delay_rec_ms=60.0),
+            "no delays of recurrent connections where there are none must hold, but got model feed",
+        ),
+        (
+            lambda: ModelConfig(model="feedforward", train_delays=("recurrent",)),
+            "no delays of recurrent connections",
+        ),
+        (lambda: ModelConfig(delay_hidden_ms=50.0), "no delays of hidden connections"),
+        (lambda: ModelConfig(train_delays=("hidden",)), "no delays of hidden connections"),
         (lambda: AugmentConfig(blend_keep=0.0), "0 < blend_keep <= 1"),
         (lambda: AugmentConfig(jitter_channels=float("nan")), "0 <= jitter_channels"),
         (lambda: AugmentConfig(dilation=0.9), "1 <= dilation"),
