@@ -15,6 +15,11 @@ through weights of 0.03 is some 0.01, so that with θ = 1 all classes stay equal
 output weights are a hundred times larger, and all that time hidden neurons move in directions that
 the loss says little about. A lower temperature makes the readout matter from the first batch.
 
+``max_var`` is read at the time of the maximum. Where V peaks smoothly a change of that time changes
+nothing. Often the maximum is where a spike arrives that pulls V down: then V's left slope there
+times the change of the spike's time belongs to the derivative, and EventProp, here as in
+genn_eventprop and mlGeNN, leaves it out. Only output weights have their exact gradient there.
+
 First spikes at t_k (t_k = T if there is none) are learned by
 
     L = -log p_y + c(t_y),  p = softmax(-t/τ0),  ∂L/∂t_k = (1[k = y] - p_k)/τ0 + 1[k = y] c'(t_y),

@@ -14,7 +14,8 @@ T is the length of a trial in ms, N its number of steps, V(t) the voltage of an 
 | `first_spike_time`       | minus the first spike's time, -T if none   | first_spike           |
 | `first_spike_time_exp`   | likewise; late spikes cost exponentially   | first_spike_exp       |
 
-The class of the largest number is the prediction. What is learned from the numbers, `losses` says.
+`sum_var` depends on the length of a step, so it has no limit that its gradient could tend to. The
+class of the largest number is the prediction. What is learned from the numbers, `losses` says.
 """
 
 from __future__ import annotations

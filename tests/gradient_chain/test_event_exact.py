@@ -56,14 +56,15 @@ def random_network(seed, readout="avg_var_exp_weight", tau_out=20.0, w_hh_sd=0.2
     return net, inputs, int(rng.integers(N_CLASSES))
 
 
-def worst_error_against_differences(net, inputs, label, grads):
+def worst_error_against_differences(net, inputs, label, grads, names=None):
     """Largest relative error over all weights whose change makes no spike appear or vanish."""
     # (central differences: truncation ~ h² = 1e-12, rounding ~ 1e-15/h = 1e-9 absolute, which is
     # 1e-4 of a gradient of 1e-5; smaller gradients are measured against that)
     h, smallest = 1e-6, 1e-5
     _, n_spikes = loss(net, inputs, label)
     worst, compared = 0.0, 0
-    for name, w in net.weights().items():
+    weights = {name: w for name, w in net.weights().items() if names is None or name in names}
+    for name, w in weights.items():
         for index in np.ndindex(w.shape):
             before = w[index]
             w[index] = before + h
@@ -76,7 +77,7 @@ def worst_error_against_differences(net, inputs, label, grads):
             difference = (above - below) / (2 * h)
             error = abs(grads[name][index] - difference) / max(abs(difference), smallest)
             worst, compared = max(worst, error), compared + 1
-    assert compared > 0.9 * sum(w.size for w in net.weights().values())
+    assert compared > 0.9 * sum(w.size for w in weights.values())
     return worst
 
 
@@ -115,22 +116,35 @@ def test_a_silent_right_output_is_kicked(readout):
     assert errors[1] < errors[0] / 8 and errors[1] < 0.005  # first order: a sixteenth
 
 
-def test_eventprop_is_the_derivative_of_the_max_readout():
-    """Where V peaks smoothly. At a kink, where a spike arrives, EventProp leaves out a term."""
-    tested = 0
+def smoothly_peaking():
+    """Networks read by their maxima whose V peaks smoothly: one in five or six."""
     for seed in range(60):
         net, inputs, label = random_network(seed, "max_var")
         solution = solve(net, inputs)
         arrivals = np.array([t for t, *_ in solution.events])
         peaks = solution.max_times[solution.readout > 0]
-        if len(peaks) == 0 or np.abs(peaks[:, np.newaxis] - arrivals).min() < 1e-6:
-            continue
+        if len(peaks) and np.abs(peaks[:, np.newaxis] - arrivals).min() >= 1e-6:
+            yield net, inputs, label
+
+
+def test_eventprop_is_the_derivative_of_the_max_readout():
+    """Where V peaks smoothly. At a kink, where a spike arrives, EventProp leaves out a term."""
+    networks = list(smoothly_peaking())[:3]
+    assert len(networks) == 3
+    for net, inputs, label in networks:
         grads = gradient(net, inputs, label)
         assert worst_error_against_differences(net, inputs, label, grads) < 1e-4
-        tested += 1
-        if tested == 3:
-            return
-    raise AssertionError("too few networks peak smoothly")
+
+
+def test_at_a_kink_only_the_output_weights_are_exact():
+    """What `losses` says of max_var: the term that is left out is no rounding error."""
+    net, inputs, label = random_network(0, "max_var")
+    solution = solve(net, inputs)
+    arrivals = np.array([t for t, *_ in solution.events])
+    assert np.abs(solution.max_times[:, np.newaxis] - arrivals).min() < 1e-9
+    grads = gradient(net, inputs, label)
+    assert worst_error_against_differences(net, inputs, label, grads, ["hidden_output"]) < 1e-4
+    assert worst_error_against_differences(net, inputs, label, grads) > 0.1
 
 
 @pytest.mark.parametrize("spoilt", ["reset_term", "feedback_term"])
@@ -163,19 +177,32 @@ def relative_error(got, expected):
     return np.sqrt(square / sum(np.sum(expected[name] ** 2) for name in expected))
 
 
-@pytest.mark.parametrize(("readout", "tau_out"), CASES)
-def test_stepped_reference_converges_at_first_order(readout, tau_out):
-    """The geometric mean over networks: in some, only a finer dt parts two close events."""
-    steps = [0.05, 0.025, 0.0125]
+def convergence(networks, steps):
+    """How the error falls with dt, as a power of it, and the error at the last one.
+
+    Of the geometric mean over networks: in some, only a finer dt parts two close events.
+    """
     errors = []
-    for seed in range(16):
-        net, inputs, label = random_network(seed, readout, tau_out)
+    for net, inputs, label in networks:
         exact = gradient(net, inputs, label)
         errors.append(
             [relative_error(stepped_gradient(net, inputs, label, dt), exact) for dt in steps]
         )
     mean = np.exp(np.mean(np.log(errors), axis=0))
-    slope = np.polyfit(np.log(steps), np.log(mean), 1)[0]
+    return np.polyfit(np.log(steps), np.log(mean), 1)[0], mean[-1]
+
+
+@pytest.mark.parametrize(("readout", "tau_out"), CASES)
+def test_stepped_reference_converges_at_first_order(readout, tau_out):
+    networks = [random_network(seed, readout, tau_out) for seed in range(16)]
+    slope, error = convergence(networks, [0.05, 0.025, 0.0125])
     # first order is a slope of 1; 16 networks leave it a standard error of less than 0.1
-    assert 0.8 < slope < 1.2, (slope, mean)
-    assert mean[-1] < 0.03
+    assert 0.8 < slope < 1.2
+    assert error < 0.03
+
+
+def test_stepped_reference_converges_at_first_order_of_the_max_readout():
+    slope, error = convergence(smoothly_peaking(), [0.1, 0.05, 0.025, 0.0125])
+    # of 11 networks, whose maxima also move from step to step: a standard error of some 0.15
+    assert 0.7 < slope < 1.4
+    assert error < 0.03
