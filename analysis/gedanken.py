@@ -34,8 +34,9 @@ from numpy.typing import NDArray
 
 from shd_genn.backends import CompileConfig, Compiled, get
 from shd_genn.cli import command
+from shd_genn.errors import require
 from shd_genn.events import Events
-from shd_genn.files import written_aside
+from shd_genn.files import require_ending, written_aside
 from shd_genn.network import (
     Connection,
     Dense,
@@ -295,9 +296,26 @@ def _plot_descent(ax: Axes, curve: Curve) -> None:
     ax.text(0.04, 0.93, told, transform=ax.transAxes, va="top")
 
 
+def check(options: Options) -> None:
+    """Refuse what cannot be computed or drawn, before anything is.
+
+    Raises:
+        ConfigError: if there is such an option.
+    """
+    require(
+        0 < options.dt_ms <= TRIAL_MS, f"0 < dt_ms <= {TRIAL_MS:g}", options.dt_ms, "usual: 0.2"
+    )
+    for name, fewest, cure in (("words", 1, "usual: 16"), ("points", 2, "usual: 141")):
+        value = getattr(options, name)
+        require(fewest <= value, f"{fewest} <= {name}", value, cure)
+    require(0 <= options.updates, "0 <= updates", options.updates, "usual: 100")
+    require_ending(options.output)
+
+
 def main() -> None:
     """Draw as the command line says."""
     options = tyro.cli(Options, prog="python analysis/gedanken.py")
+    check(options)
     figure = plot(load(options))
     with written_aside(options.output) as aside:
         figure.savefig(aside, dpi=130)

@@ -14,10 +14,7 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.load import Results, read
 from shd_genn.cli import command
-from shd_genn.errors import ConfigError
-from shd_genn.files import write_text, written_aside
-
-PICTURES = (".pdf", ".svg", ".png")
+from shd_genn.files import PICTURES, require_ending, write_text, written_aside
 
 
 @dataclass(frozen=True)
@@ -61,10 +58,7 @@ def _draw(
     name = Path(str(module.__file__)).name
     given = tyro.cli(options, prog=f"python analysis/{name}", description=module.__doc__)
     endings = (*PICTURES, ".tex") if table else PICTURES
-    if given.output.suffix.lower() not in endings:
-        raise ConfigError(
-            f"output must end in {', '.join(endings)}, but got {given.output}; rename it"
-        )
+    require_ending(given.output, endings)
     results = read(given.runs)
     try:
         numbers = load(results, given)

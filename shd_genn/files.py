@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from shd_genn.errors import BusyError, ConfigError
+
+PICTURES = (".pdf", ".svg", ".png")
+"""Endings of files that figures are drawn into."""
+
+
+def require_ending(output: Path, endings: Sequence[str] = PICTURES) -> None:
+    """Refuse a file whose ending says nothing that can be written, before anything is computed.
+
+    Raises:
+        ConfigError: if it is such a file.
+    """
+    if output.suffix.lower() not in endings:
+        raise ConfigError(f"output must end in {', '.join(endings)}, but got {output}; rename it")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.errors import ConfigError
 from shd_genn.events import Events
-from shd_genn.files import written_aside
+from shd_genn.files import require_ending, written_aside
 from shd_genn.losses import probabilities
 from shd_genn.model import compile_network
 from shd_genn.present import Presentation
@@ -71,14 +71,12 @@ class Heard:
 def main() -> None:
     """Listen as the command line says."""
     options = tyro.cli(Options, prog="python -m shd_genn.listen")
+    if options.output is not None:
+        require_ending(options.output)
     heard = listen(RunFolder.open(options.run), options.sound, options.seed, options.backend)
     for i in np.argsort(-heard.probabilities)[:5]:
         print(f"{heard.words[i]:12} {heard.probabilities[i]:6.1%}")
     if options.output is not None:
-        if options.output.suffix.lower() not in (".png", ".pdf", ".svg"):
-            raise ConfigError(
-                f"output must end in .png, .pdf or .svg, but got {options.output}; rename it"
-            )
         figure = plot(heard, options.sound.name)
         with written_aside(options.output) as aside:
             figure.savefig(aside, dpi=150)

@@ -111,7 +111,7 @@ def test_listen_refuses_what_it_cannot_use(hearing, tmp_path):
     sound = tmp_path / "a.wav"
     soundfile.write(sound, np.sin(np.arange(9600) / 10), 48_000)
     result = run("listen", hearing.path, sound, "-o", tmp_path / "a.xyz")
-    assert result.returncode == 2 and "must end in .png, .pdf or .svg" in result.stderr
+    assert result.returncode == 2 and "must end in .pdf, .svg, .png" in result.stderr
 
 
 def test_bench_measures_and_writes_a_table(tmp_path):

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shd_genn.errors import ConfigError
+
 ANALYSIS = Path(__file__).resolve().parents[2] / "analysis"
 
 
@@ -38,3 +40,19 @@ def test_figure_is_drawn(gedanken, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["gedanken.py", "-o", f"{tmp_path}/g.png", *small.split()])
     gedanken.main()
     assert (tmp_path / "g.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"words": 0}, "1 <= words must hold, but got 0"),
+        ({"points": 1}, "2 <= points must hold, but got 1"),
+        ({"updates": -5}, "0 <= updates must hold, but got -5"),
+        ({"dt_ms": 0.0}, "0 < dt_ms <= 1000 must hold, but got 0.0"),
+        ({"output": Path("g.txt")}, "output must end in .pdf, .svg, .png, but got g.txt"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(gedanken, wrong, told):
+    with pytest.raises(ConfigError) as error:
+        gedanken.check(gedanken.Options(**{"output": Path("g.png")} | wrong))
+    assert told in str(error.value)
