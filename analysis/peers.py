@@ -28,7 +28,9 @@ def load(results: Results, options: script.Options) -> pd.DataFrame:
     """
     if results.peers.empty:
         raise DataError("a table of python -m shd_genn.compare must be given, but none was")
-    alike = ["peer", "topology", "hidden", "n_steps", "threads", "cpu"]
+    if results.peers["train_ms"].isna().all():
+        raise DataError("a row that was measured must be in the table, but there is none")
+    alike = ["peer", "topology", "hidden", "n_steps", "threads", "spikes_wanted", "cpu"]
     return results.peers.drop_duplicates(alike, keep="last")
 
 

@@ -8,6 +8,7 @@ recommends for speed, in a process of its own; all of a setting take turns, batc
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,8 @@ class Options:
         require(1 <= self.repetitions, "1 <= repetitions", self.repetitions, "5 are usual")
         require(0 < self.limit_s, "0 < limit_s", self.limit_s, "120 are usual")
         require(0 < self.limit_gb, "0 < limit_gb", self.limit_gb, "8 are usual")
+        wanted = self.spikes_per_neuron
+        require(0 < wanted < math.inf, "0 < spikes_per_neuron < inf", wanted, "9 are usual")
         for n in self.n_steps:
             require(1 <= n <= TRIAL_MS, f"1 <= n_steps <= {TRIAL_MS}", n, "steps are 1 ms or more")
         for n in self.hidden_sizes:
@@ -82,6 +85,7 @@ def main() -> None:
         )
     ]
     todo = [setting for setting in settings if not _is_done(setting, peers, rows)]
+    _require_nothing_lost(todo, peers, rows)
     limits = Limits(options.repetitions, options.limit_s, options.limit_gb)
     turns = len(todo) * len(peers) * (1 + options.repetitions)
     try:
@@ -148,6 +152,20 @@ def _is_done(setting: Setting, peers: list[PeerName], rows: list[table.Row]) -> 
     """Whether all peers were measured in it, beside each other."""
     have = {row.peer for row in rows if row.setting == setting}
     return set(peers) <= have
+
+
+def _require_nothing_lost(
+    todo: list[Setting], peers: list[PeerName], rows: list[table.Row]
+) -> None:
+    """Refuse to measure a setting anew without peers that were measured in it."""
+    for setting in todo:
+        lost = {row.peer for row in rows if row.setting == setting} - set(peers)
+        if lost:
+            raise ConfigError(
+                f"peers must be all that the file has of {table.named(setting)}, because all of a "
+                f"setting take turns, but {', '.join(sorted(lost))} would be lost; name them, too, "
+                "or another file"
+            )
 
 
 if __name__ == "__main__":

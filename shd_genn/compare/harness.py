@@ -7,10 +7,11 @@ limits of time and memory is a result, too.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -19,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 
 from shd_genn.compare.case import Setting
-from shd_genn.compare.peers import PeerName
+from shd_genn.compare.peers import LIBRARIES, PeerName
 from shd_genn.compare.worker import OUT_OF_MEMORY, Failure, Ready, Trained, serve
 
 Said = TypeVar("Said")
@@ -101,6 +102,21 @@ def measure(
     return [each.measured for each in running]
 
 
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 class _Running:
     """A peer's process, and the time that it has used."""
 
@@ -119,7 +135,8 @@ class _Running:
         # Ctrl-C is this process's alone, which ends that one: it inherits that it is not told
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self._process.start()
+            with _environment(LIBRARIES[self.measured.peer].environment):
+                self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
@@ -131,7 +148,8 @@ class _Running:
         no_time = turns and self._used + sum(turns[-1].seconds) > self._limits.seconds
         if self._pipe is None or no_time:
             return
-        self._pipe.send("train")
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died since: heard of next
+            self._pipe.send("train")
         if (trained := self._hear(Trained)) is not None:
             turns.append(trained)
 
@@ -155,7 +173,7 @@ class _Running:
         in_time = bool(wait([self._pipe, self._process.sentinel], left))
         self._used += time.monotonic() - start
         said = None
-        with suppress(EOFError):  # it died
+        with suppress(EOFError, ConnectionResetError):  # it died
             said = self._pipe.recv() if self._pipe.poll() else None
         if isinstance(said, kind):
             return said

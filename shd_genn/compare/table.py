@@ -38,9 +38,10 @@ class Row:
         repetitions: Batches that were timed.
         train_ms: Milliseconds per sample, fastest batch.
         train_median_ms: Median batch.
-        times_native: How many times as long as native's, in the same setting.
+        times_native: How many times as long as native's in the same setting, by fastest batches.
+        times_native_median: Likewise by median batches.
         setup_s: Seconds to make the network.
-        warm_up_s: Seconds of the first batch.
+        warm_up_s: Seconds of finding input weights and the first batch, compiling included.
         spikes_per_neuron: Hidden activity, per sample.
         memory_growth_mb: Memory that network and training take, beyond library and input.
         result: ``measured``, or why not.
@@ -62,6 +63,7 @@ class Row:
     train_ms: float
     train_median_ms: float
     times_native: float
+    times_native_median: float
     setup_s: float
     warm_up_s: float
     spikes_per_neuron: float
@@ -87,7 +89,8 @@ class Row:
 def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -> list[Row]:
     """What was measured in a setting, with where and when."""
     measured = list(measured)
-    native = next((m.ms_per_sample[0] for m in measured if m.peer == "native"), math.nan)
+    nothing = (math.nan, math.nan)
+    native = next((m.ms_per_sample for m in measured if m.peer == "native"), nothing)
     cpu, commit = environment.cpu_name(), environment.commit() or ""
     rows = []
     for each in measured:
@@ -106,7 +109,8 @@ def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -
                 repetitions=sum(len(turn.seconds) for turn in each.turns),
                 train_ms=fastest,
                 train_median_ms=median,
-                times_native=fastest / native,
+                times_native=fastest / native[0],
+                times_native_median=median / native[1],
                 setup_s=ready.setup_s if ready else math.nan,
                 warm_up_s=ready.warm_up_s if ready else math.nan,
                 spikes_per_neuron=ready.spikes_per_neuron if ready else math.nan,
@@ -152,8 +156,9 @@ def show(rows: Sequence[Row]) -> None:
         table = Table(title=f"{named(setting)}; {part[0].cpu}, commit {part[0].commit}")
         for column in ("peer", "method"):
             table.add_column(column)
-        heads = "batch", "ms/sample", "median", "× native", "memory\n+MB", "spikes per\nneuron"
-        for column in (*heads, "first\nbatch s", "batches\ntimed"):
+        times = "batch", "ms/sample", "median", "× native", "medians,\n× native"
+        heads = *times, "memory\n+MB", "spikes per\nneuron"
+        for column in (*heads, "warm-up\ns", "batches\ntimed"):
             table.add_column(column, justify="right")
         table.add_column("result")
         for row in part:
@@ -164,6 +169,7 @@ def show(rows: Sequence[Row]) -> None:
                 number(row.train_ms),
                 number(row.train_median_ms),
                 number(row.times_native),
+                number(row.times_native_median),
                 number(row.memory_growth_mb),
                 number(row.spikes_per_neuron),
                 number(row.warm_up_s),

@@ -37,7 +37,7 @@ class Ready:
 
     Attributes:
         setup_s: Making the network, in seconds.
-        warm_up_s: The first batch, with all that is compiled for it.
+        warm_up_s: Finding the input weights and the first batch, with all that is compiled for it.
         batch_size: Samples of a batch.
         spikes_per_neuron: Hidden activity, per sample.
     """
@@ -91,8 +91,10 @@ def _serve(pipe: Connection, kind: PeerClass, setting: Setting) -> None:
     peer = kind(setting, placed)
     try:
         setup_s = time.perf_counter() - start
+        start = time.perf_counter()
         spikes = match_activity(peer, setting)
-        warm_up_s = _seconds(peer.train_batch)
+        peer.train_batch()
+        warm_up_s = time.perf_counter() - start
         pipe.send(Ready(setup_s, warm_up_s, kind.batch_size, spikes))
         while True:
             pipe.recv()

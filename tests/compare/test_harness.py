@@ -111,6 +111,15 @@ def test_what_a_peer_cannot_do_is_a_result(fake):
     assert "no / such" in table.markdown(rows)  # a table's bars are its own
 
 
+def test_a_peer_that_dies_between_its_turns_is_a_result(fake):
+    fake("spyx", "import os, threading; threading.Timer(0.5, os._exit, [5]).start()")
+    fake("jax", "time.sleep(1)")
+    limits = Limits(repetitions=3, seconds=20, memory_gb=4)
+    spyx, jax = measure(TINY, ["spyx", "jax"], limits)
+    assert spyx.result == "failed: its process ended with exit code 5" and not spyx.turns
+    assert jax.result == "measured" and len(jax.turns) == 3
+
+
 def test_time_that_runs_out_keeps_the_batches_that_are_done(fake):
     fake("spyx", "time.sleep(0.4)")
     (each,) = measure(TINY, ["spyx"], Limits(repetitions=50, seconds=3, memory_gb=4))
@@ -133,7 +142,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
 def test_what_is_not_installed_is_refused_by_name_and_named_otherwise(monkeypatch, capsys):
     absent = peers.Library("BPTT", ("no_such_package",), ())
     monkeypatch.setitem(peers.LIBRARIES, "spyx", absent)
-    with pytest.raises(ConfigError, match=r"spyx needs no_such_package.*shd_genn|\[compare\]"):
+    with pytest.raises(ConfigError, match=r"spyx needs no_such_package.*\[compare\]"):
         chosen(("native", "spyx"))
     assert "spyx" not in chosen(())
     assert "spyx is left out: no_such_package not installed" in capsys.readouterr().err
@@ -182,6 +191,11 @@ def test_the_command_writes_goes_on_and_says_what_it_is_given(tmp_path):
     table.write(elsewhere, [replace(before[0], cpu="Some CPU")])
     refused = compare(*SMALL, "-o", elsewhere, "--resume")
     assert "but got one of Some CPU" in refused.communicate(timeout=60)[1]
+    both = tmp_path / "both.csv"
+    table.write(both, [replace(before[0], peer="genn"), replace(before[0], n_steps=100)])
+    refused = compare(*SMALL, "--hidden-sizes", 16, "-o", both, "--resume")
+    assert "but genn would be lost; name them, too" in " ".join(refused.communicate()[1].split())
+    assert refused.returncode == 2 and len(table.read(both)) == 2
     process = compare(*common, "--hidden-sizes", 16, 32, "--resume", "--markdown")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -215,6 +229,7 @@ def test_ctrl_c_keeps_what_has_been_measured(tmp_path):
         ("--n-steps", 2000, "1 <= n_steps <= 1000"),
         ("--hidden-sizes", 0, "1 <= hidden_sizes"),
         ("--threads", 4096, "1 <= threads"),
+        ("--spikes-per-neuron", "nan", "0 < spikes_per_neuron < inf"),
     ],
 )
 def test_wrong_options_are_refused(option, value, said):

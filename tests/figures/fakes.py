@@ -177,23 +177,25 @@ def study(path: Path, n_objectives: int = 1, n_trials: int = 20) -> Path:
 
 def comparison(path):
     """Write a table of python -m shd_genn.compare: native measured twice, one size too large."""
-    titles = "train_ms,times_native,memory_growth_mb,spikes_per_neuron,cpu,result"
+    titles = "spikes_wanted,train_ms,times_native,memory_growth_mb,spikes_per_neuron,cpu,result"
     path.write_text(
         f"peer,topology,hidden,n_steps,threads,{titles}\n"
-        "native,recurrent,256,1000,2,0.5,1,9,9.1,Some CPU,measured\n"
-        "native,recurrent,256,1000,2,0.3,1,8,9.0,Some CPU,measured\n"
-        "jax,recurrent,256,1000,2,15,50,900,9.2,Some CPU,measured\n"
-        "jax,recurrent,1024,1000,2,,,,,Some CPU,over 60 s\n"
+        "native,recurrent,256,1000,2,9,0.5,1,9,9.1,Some CPU,measured\n"
+        "native,recurrent,256,1000,2,9,0.3,1,8,9.0,Some CPU,measured\n"
+        "jax,recurrent,256,1000,2,9,15,50,900,9.2,Some CPU,measured\n"
+        "jax,recurrent,1024,1000,2,9,,,,,Some CPU,over 60 s\n"
     )
     return path
 
 
 def roofline(path):
-    """Write a table of python -m shd_genn.roofline: two kernels with different limits."""
+    """Write a table of python -m shd_genn.roofline: two kernels with different limits, and one
+    of which only the time is known."""
     path.write_text(
         "topology,hidden,threads,stage,ms,mb,mflop,gb_s,limit_gb_s,gflop_s,peak_gflop_s,share,cpu\n"
         "recurrent,64,2,forward,0.1,10,5,100,200,50,60,0.83,Some CPU\n"
         "recurrent,64,2,adjoint,0.1,10,5,100,110,50,90,0.91,Some CPU\n"
+        "recurrent,64,2,sum,0.1,,,,,,,,Some CPU\n"
     )
     return path
 

@@ -63,6 +63,14 @@ def test_a_comparison_is_drawn_as_measured_and_names_what_was_not(tmp_path):
     assert "jax, 1000 steps, 1024 hidden: over 60 s" in note and "9.0 to 9.2 hidden" in note
     with pytest.raises(DataError, match=r"a table of python -m shd_genn\.compare must be given"):
         peers.load(epoch_time_only(tmp_path), PLAIN)
+    text = compared.read_text()
+    sparse = tmp_path / "sparse.csv"
+    sparse.write_text(text.replace("2,9,0.3", "2,5,0.3"))  # another activity is another setting
+    assert len(peers.load(read([sparse]), PLAIN)) == len(peers.load(results, PLAIN)) + 1
+    failed = tmp_path / "failed.csv"
+    failed.write_text("\n".join([text.splitlines()[0], text.splitlines()[-1], ""]))
+    with pytest.raises(DataError, match="a row that was measured must be in the table"):
+        peers.load(read([failed]), PLAIN)
 
 
 def epoch_time_only(folder):
