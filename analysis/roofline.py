@@ -26,7 +26,8 @@ def load(results: Results, options: script.Options) -> pd.DataFrame:
     if results.roofline.empty:
         raise DataError("a table of python -m shd_genn.roofline must be given, but none was")
     alike = ["topology", "hidden", "stage", "threads", "cpu"]
-    rows = results.roofline.drop_duplicates(alike, keep="last")
+    counted = results.roofline.dropna(subset="share")  # of the others only the time is known
+    rows = counted.drop_duplicates(alike, keep="last")
     rows = rows.assign(intensity=rows["gflop_s"] / rows["gb_s"])
     return rows.assign(
         roof=np.minimum(rows["intensity"] * rows["limit_gb_s"], rows["peak_gflop_s"])

@@ -26,6 +26,7 @@ from shd_genn.backends import BackendName, CompileConfig, get, installation
 from shd_genn.cli import command, print_table
 from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
 from shd_genn.cores import available_cores
+from shd_genn.errors import require
 from shd_genn.machine import read_limit, seconds
 from shd_genn.model import build_network
 from shd_genn.progress import progress
@@ -76,6 +77,20 @@ class Options:
     """Epochs of --train-on."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table."""
+
+    def __post_init__(self) -> None:
+        for n in (*self.hidden_sizes, *self.threads):
+            require(1 <= n, "1 <= hidden_sizes and threads", n, "give at least one of each")
+        measurements.require_measurable(self.repetitions)
+        require(1 <= self.epochs, "1 <= epochs", self.epochs, "usual: 50")
+        some = self.hidden_sizes and self.topologies and self.features and self.backend
+        require(
+            bool(some and self.threads)
+            and (self.topologies != ("feedforward",) or self.features != ("recurrent-delay",)),
+            "something to measure",
+            "no such network",
+            "recurrent-delay needs the recurrent topology; leave out options that name nothing",
+        )
 
 
 @dataclass(frozen=True)
@@ -189,7 +204,8 @@ def measure(case: Case) -> Measurement:
         spikes_per_neuron=spikes,
         memory_growth_mb=(after - before) / 1024,
         gpu_memory_mb=gpu_growth,
-        bandwidth_gb_s=math.nan if gpu else read / fastest / 1e9,
+        # what is counted is what weights take
+        bandwidth_gb_s=math.nan if gpu or case.feature != "plain" else read / fastest / 1e9,
         limit_gb_s=math.nan if gpu else read_limit(N_CHANNELS, case.hidden, case.threads),
         accuracy=accuracy,
         epoch_s=epoch_s,

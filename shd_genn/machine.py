@@ -22,7 +22,7 @@ def read_limit(n_rows: int, width: int, n_threads: int) -> float:
     Args:
         n_rows: Rows of the matrix.
         width: Its columns.
-        n_threads: Threads that read, each as much as the others.
+        n_threads: Threads that read, each as much as the others; 1 or more.
     """
     width = padded(width)
     matrix = np.ones(n_rows * width + 16, np.float32)

@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from shd_genn import environment
+from shd_genn.errors import require
 from shd_genn.record import write_table
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+
+def require_measurable(repetitions: int, threads: int = 1) -> None:
+    """Refuse what nothing could be measured with.
+
+    Raises:
+        ConfigError: if there is no repetition or no thread.
+    """
+    require(1 <= repetitions, "1 <= repetitions", repetitions, "the fastest of several counts")
+    require(1 <= threads, "1 <= threads", threads, "as many as there are cores are usual")
 
 
 def titled() -> Table:

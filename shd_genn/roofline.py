@@ -8,6 +8,7 @@ units. What is written counts as what is read. Synthetic input, as in ``python -
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.cli import command, print_table
 from shd_genn.config import Config
 from shd_genn.cores import available_cores
+from shd_genn.errors import require
 from shd_genn.machine import read_limit, vector_peak
 from shd_genn.model import build_network
 from shd_genn.progress import progress
@@ -36,6 +38,8 @@ from shd_genn.synthetic import (
     synthetic_model,
 )
 
+PARTS = 8
+"""Parts of a batch that gradients are summed in (`kernels/engine.cpp.in`)."""
 STREAM = 4096
 """Numbers one after the other, after which it no longer matters where the next are."""
 
@@ -54,6 +58,11 @@ class Options:
     """Batches that are timed; of each kernel the fastest counts."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table, which analysis/roofline.py draws."""
+
+    def __post_init__(self) -> None:
+        for n in self.hidden_sizes:
+            require(1 <= n, "1 <= hidden_sizes", n, "give the network a neuron")
+        measurements.require_measurable(self.repetitions, self.threads)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,8 @@ class Kernel:
         gb_s, limit_gb_s: Bytes over time, and the measured limit.
         gflop_s, peak_gflop_s: Operations over time, and the measured limit.
         share: The least time that either limit allows, over the time taken.
+
+    Of stages that move little and wait for each other, only the time is told; the rest is nan.
     """
 
     topology: str
@@ -109,11 +120,12 @@ def work(
 ) -> dict[str, Work]:
     """What each stage has to do for one sample of synthetic input.
 
-    Forward, each spike adds a row of weights, and each neuron takes a step of 5 operations. In the
-    adjoint, each hidden spike costs a dot product with a row, and each step 5 operations and one
-    number of history. For gradients each spike adds a row of history, and each row of gradients is
-    read and written once. The optimiser reads four numbers of each weight and writes three, with 12
-    operations, once a batch.
+    Forward, each spike adds a row of weights, and each hidden neuron takes a step of 5
+    operations. In the adjoint, each hidden spike costs a dot product with a row, and each step
+    5 operations and one number of history. For gradients each spike adds a row of history; each
+    row of gradients is written once, and read, too, but for the first trial of each part.
+    Outputs take no steps: each of their weights is used once in each pass. The optimiser reads
+    four numbers of each weight and writes three, with 12 operations, once a batch.
 
     Args:
         topology: recurrent or feedforward.
@@ -124,11 +136,12 @@ def work(
     hidden_spikes = spikes_per_neuron * hidden
     recurrent = hidden if topology == "recurrent" else 0
     to_hidden = hidden * (N_SPIKES + (hidden_spikes if recurrent else 0))
-    from_hidden = hidden_spikes * (recurrent + N_CLASSES)
-    to_output = hidden_spikes * N_CLASSES
-    neuron_steps = TRIAL_MS * (hidden + N_CLASSES)
+    to_output = hidden * N_CLASSES
+    from_hidden = hidden_spikes * recurrent + to_output
+    neuron_steps = TRIAL_MS * hidden
     weights = hidden * (N_CHANNELS + recurrent + N_CLASSES)
     added = to_hidden + to_output
+    rewritten = (8 - 4 * min(PARTS, batch) / batch) * weights
     return {
         "forward": Work(4 * added, 0, added + 5 * neuron_steps, N_CHANNELS + recurrent, hidden),
         "adjoint": Work(
@@ -138,11 +151,14 @@ def work(
             hidden,
             recurrent or N_CLASSES,
         ),
-        "gradient": Work(4 * added, 8 * weights, added, TRIAL_MS, 64),
+        "gradient": Work(4 * to_hidden, rewritten, added, TRIAL_MS, 64),
         "optimiser": Work(
-            0, 7 * 4 * weights / batch, 12 * weights / batch, 4 * weights // STREAM, STREAM
+            0, 7 * 4 * weights / batch, 12 * weights / batch, -(-4 * weights // STREAM), STREAM
         ),
     }
+
+
+UNCOUNTED = Work(math.nan, math.nan, math.nan, 0, 0)
 
 
 def main() -> None:
@@ -179,8 +195,9 @@ def _kernels(
 ) -> list[Kernel]:
     peak = vector_peak(threads)
     kernels = []
-    for stage, each in todo.items():
-        limit, taken = read_limit(each.rows, each.width, threads), times[stage]
+    for stage, taken in times.items():
+        each = todo.get(stage, UNCOUNTED)
+        limit = read_limit(each.rows, each.width, threads) if stage in todo else math.nan
         kernels.append(
             Kernel(
                 topology=topology,
@@ -193,7 +210,7 @@ def _kernels(
                 gb_s=each.bytes / taken / 1e9,
                 limit_gb_s=limit,
                 gflop_s=each.flops / taken / 1e9,
-                peak_gflop_s=peak,
+                peak_gflop_s=peak if stage in todo else math.nan,
                 share=max(each.bytes / limit, each.flops / peak) / 1e9 / taken,
             )
         )
@@ -208,8 +225,10 @@ def _print(kernels: list[Kernel]) -> None:
     for name in ("ms/sample", "MB", "Mflop", "GB/s", "limit", "Gflop/s", "peak", "share"):
         table.add_column(name, justify="right")
     for k in kernels:
-        numbers = f"{k.ms:.4f} {k.mb:.1f} {k.mflop:.1f} {k.gb_s:.0f} {k.limit_gb_s:.0f} "
-        numbers += f"{k.gflop_s:.0f} {k.peak_gflop_s:.0f} {100 * k.share:.0f}%"
+        numbers = f"{k.ms:.4f}"
+        if not math.isnan(k.share):
+            numbers += f" {k.mb:.1f} {k.mflop:.1f} {k.gb_s:.0f} {k.limit_gb_s:.0f} "
+            numbers += f"{k.gflop_s:.0f} {k.peak_gflop_s:.0f} {100 * k.share:.0f}%"
         table.add_row(k.topology, str(k.hidden), k.stage, *numbers.split())
     print_table(table)
 

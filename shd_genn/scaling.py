@@ -1,8 +1,8 @@
 """`python -m shd_genn.scaling`: how training time grows, beside the law that it should follow.
 
 One quantity at a time is changed of a recurrent network of 256 hidden neurons on synthetic input of
-SHD's density (``python -m shd_genn.bench``). Each law has one or two constants, fitted to the
-measurements: what the fit cannot follow, the law does not explain.
+SHD's density (``python -m shd_genn.bench``). Each law has one to three constants, fewer than
+there are measurements to fit them to: what the fit cannot follow, the law does not explain.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.cli import command, print_table
 from shd_genn.config import Config
 from shd_genn.cores import available_cores
-from shd_genn.errors import ConfigError
+from shd_genn.errors import require
 from shd_genn.machine import seconds
 from shd_genn.model import build_network
 from shd_genn.progress import Advance, progress
@@ -78,7 +78,7 @@ class Law:
 AFFINE = Law("a + b x", lambda x: (np.ones_like(x), x))
 LAWS: Mapping[str, Law] = {
     "samples": AFFINE,
-    "threads": Law("a + b / x", lambda x: (np.ones_like(x), 1 / x)),
+    "threads": Law("a / x", lambda x: (1 / x,)),
     "hidden": Law("a + b x + c x²", lambda x: (np.ones_like(x), x, x**2)),
     "hidden, feed-forward": AFFINE,
     "input_spikes": AFFINE,
@@ -113,6 +113,16 @@ class Options:
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table, which analysis/scaling.py draws."""
 
+    def __post_init__(self) -> None:
+        measurements.require_measurable(self.repetitions)
+        wrong = [quantity for quantity in self.quantities if quantity not in LAWS]
+        require(
+            bool(self.quantities) and not wrong,
+            f"quantities of {', '.join(LAWS)}",
+            ", ".join(wrong) or "none",
+            "choose from these",
+        )
+
 
 @dataclass(frozen=True)
 class Point:
@@ -129,11 +139,6 @@ class Point:
 def main() -> None:
     """Measure as the command line says."""
     options = tyro.cli(Options, prog="python -m shd_genn.scaling")
-    for quantity in options.quantities:
-        if quantity not in LAWS:
-            raise ConfigError(
-                f"quantities must be of {', '.join(LAWS)}, but got {quantity!r}; choose from these"
-            )
     points: list[Point] = []
     total = sum(len(values_of(quantity)) for quantity in options.quantities)
     with progress("Measuring", total, "settings") as advance:

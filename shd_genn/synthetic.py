@@ -21,6 +21,7 @@ from shd_genn.cli import command
 from shd_genn.config import ModelConfig
 from shd_genn.datasets.hdf5 import write_spikes
 from shd_genn.datasets.spikes import SpikeDataset
+from shd_genn.errors import require
 from shd_genn.events import Events
 
 N_CHANNELS, N_CLASSES, TRIAL_MS, N_SPIKES, BATCH = 700, 20, 1000, 8000, 32
@@ -104,6 +105,17 @@ class Options:
     """Training samples."""
     test: int = 2264
     """Test samples."""
+
+    def __post_init__(self) -> None:
+        for name in ("train", "test"):
+            require(1 <= getattr(self, name), f"1 <= {name}", getattr(self, name), "SHD has more")
+        taken = [name for name in ("train.h5", "test.h5") if (self.folder / name).exists()]
+        require(
+            not taken and (self.folder.is_dir() or not self.folder.exists()),
+            "a new folder, or one without train.h5 and test.h5,",
+            self.folder,
+            "name another: nothing is overwritten",
+        )
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from shd_genn.backends.native.engine import STAGES
 from shd_genn.datasets.load import load_split
 from shd_genn.machine import read_limit, vector_peak
 from shd_genn.roofline import work
@@ -14,13 +15,15 @@ from shd_genn.scaling import LAWS, setting_of, values_of
 
 
 def test_work_of_a_feedforward_network():
-    """100 hidden neurons that spike twice: 8000 rows of 100 weights, 200 rows of 20."""
+    """100 hidden neurons that spike twice: 8000 rows of 100 weights, and 100 rows of 20, once."""
     todo = work("feedforward", 100, 2.0)
-    assert todo["forward"].bytes == 4 * (8000 * 100 + 200 * 20)
-    assert todo["forward"].flops == 8000 * 100 + 200 * 20 + 5 * 1000 * 120
-    assert todo["adjoint"].read_bytes == 4 * 200 * 20
-    assert todo["adjoint"].stream_bytes == 4 * 1000 * 120
-    assert todo["gradient"].stream_bytes == 8 * 100 * (700 + 20)
+    assert todo["forward"].bytes == 4 * (8000 * 100 + 100 * 20)
+    assert todo["forward"].flops == 8000 * 100 + 100 * 20 + 5 * 1000 * 100
+    assert todo["adjoint"].read_bytes == 4 * 100 * 20
+    assert todo["adjoint"].stream_bytes == 4 * 1000 * 100
+    assert todo["gradient"].read_bytes == 4 * 8000 * 100
+    # of 32 trials 8 are the first of their part, which do not read what they write
+    assert todo["gradient"].stream_bytes == (8 - 1) * 100 * (700 + 20)
     assert todo["optimiser"].bytes == pytest.approx(7 * 4 * 100 * 720 / 32)
 
 
@@ -57,6 +60,11 @@ def test_limits_are_numbers():
     assert 0 < read_limit(100, 64, 1) < np.inf and 0 < vector_peak(1) < np.inf
 
 
+def unframed(text):
+    """An error without the frame that breaks its lines."""
+    return " ".join(text.replace("│", " ").split())
+
+
 def measured(module, path, *arguments):
     command = [sys.executable, "-m", f"shd_genn.{module}", "-o", str(path), *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -68,13 +76,45 @@ def test_roofline_measures_every_stage(tmp_path):
     few = ("--hidden-sizes", "64", "--topologies", "feedforward", "--repetitions", "1")
     result, rows = measured("roofline", tmp_path / "a.csv", *few)
     assert result.returncode == 0, result.stderr
-    assert [row["stage"] for row in rows] == ["forward", "adjoint", "gradient", "optimiser"]
+    assert [row["stage"] for row in rows] == list(STAGES)
     for row in rows:
+        assert float(row["ms"]) > 0
+        if row["stage"] in ("input", "sum"):  # only their time is told
+            continue
         ratio = max(
             float(row["gb_s"]) / float(row["limit_gb_s"]),
             float(row["gflop_s"]) / float(row["peak_gflop_s"]),
         )
         assert float(row["share"]) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "said"),
+    [
+        ("roofline", ("--hidden-sizes", "0"), "1 <= hidden_sizes must hold, but got 0"),
+        ("roofline", ("--threads", "0"), "1 <= threads must hold, but got 0"),
+        ("roofline", ("--repetitions", "0"), "1 <= repetitions must hold, but got 0"),
+        ("scaling", ("--repetitions", "-1"), "1 <= repetitions must hold, but got -1"),
+        ("scaling", ("--quantities",), "but got none; choose from these"),
+        ("bench", ("--threads", "0"), "1 <= hidden_sizes and threads must hold, but got 0"),
+        ("bench", ("--repetitions", "0"), "1 <= repetitions must hold, but got 0"),
+        (
+            "bench",
+            ("--topologies", "feedforward", "--features", "recurrent-delay"),
+            "something to measure must hold, but got no such network; recurrent-delay needs",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(module, arguments, said, tmp_path):
+    result, rows = measured(module, tmp_path / "a.csv", *arguments)
+    assert result.returncode == 2 and said in unframed(result.stderr) and not rows
+
+
+def test_one_hidden_neuron_has_limits_too(tmp_path):
+    few = ("--hidden-sizes", "1", "--topologies", "feedforward", "--repetitions", "1")
+    result, rows = measured("roofline", tmp_path / "a.csv", *few)
+    assert result.returncode == 0, result.stderr
+    assert len(rows) == len(STAGES)
 
 
 def test_scaling_measures_what_it_is_told(tmp_path):
@@ -83,7 +123,7 @@ def test_scaling_measures_what_it_is_told(tmp_path):
     assert result.returncode == 0, result.stderr
     assert [float(row["value"]) for row in rows] == list(values_of("threads"))
     result, rows = measured("scaling", tmp_path / "b.csv", "--quantities", "weather")
-    assert result.returncode == 2 and "but got 'weather'" in result.stderr and not rows
+    assert result.returncode == 2 and "but got weather" in unframed(result.stderr) and not rows
 
 
 def test_a_dataset_of_noise(tmp_path):
@@ -94,3 +134,8 @@ def test_a_dataset_of_noise(tmp_path):
     assert train.events.counts.tolist() == [8000] * 5  # SHD's mean
     assert (train.n_channels, train.n_classes) == (700, 20)
     assert 0 <= train.events.times_ms.min() and train.events.times_ms.max() <= 1000
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 2 and "nothing is overwritten" in unframed(again.stderr)
+    nothing = [sys.executable, "-m", "shd_genn.synthetic", str(tmp_path / "b"), "--test", "0"]
+    refused = subprocess.run(nothing, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "1 <= test must hold, but got 0" in unframed(refused.stderr)
