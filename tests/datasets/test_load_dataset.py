@@ -173,7 +173,8 @@ def test_valid_h5_is_used_unless_told_otherwise(tmp_path, train, test):
 @pytest.mark.parametrize("validation", ["auto", "random", "speaker", "none"])
 def test_validation_samples_never_come_from_the_test_set(tmp_path, train, test, validation):
     folder = small.write(tmp_path, train=train, test=test)
-    splits = load(folder, validation=validation, validation_speaker="a")
+    speaker = "a" if validation == "speaker" else None
+    splits = load(folder, validation=validation, validation_speaker=speaker)
     assert_samples(splits.test, test, range(3))
     assert len(splits.train) + (len(splits.valid) if splits.valid else 0) == 40
 

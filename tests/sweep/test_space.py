@@ -41,7 +41,7 @@ def test_a_setting_is_found_whatever_its_section():
     )
     assert config.train.learning_rate == 0.5 and config.model.hidden_sizes == (3, 4)
     assert config.dt_ms == 2.0 and config.model.model == "feedforward"
-    assert override(config, {"validation_speaker": "x"}, Path("a")).data.validation_speaker == "x"
+    assert override(config, {"dataset": "x"}, Path("a")).data.dataset == "x"
 
 
 @pytest.mark.parametrize(
