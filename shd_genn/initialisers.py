@@ -11,6 +11,7 @@ for each neuron or synapse, or as `Trainable`, which is learned from there on:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -18,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.errors import require
+
+AT_A_TIME = 1 << 14
+"""Numbers drawn at a time; which they are does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Normal:
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
         """A float32 array of the given shape."""
-        return rng.normal(self.mean, self.sd, shape).astype(np.float32)
+        return _filled(shape, lambda n: rng.normal(self.mean, self.sd, n))
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Uniform:
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
         """A float32 array of the given shape."""
-        return rng.uniform(self.low, self.high, shape).astype(np.float32)
+        return _filled(shape, lambda n: rng.uniform(self.low, self.high, n))
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Gamma:
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
         """A float32 array of the given shape."""
-        return rng.gamma(self.shape, self.scale, shape).astype(np.float32)
+        return _filled(shape, lambda n: rng.gamma(self.shape, self.scale, n))
 
 
 @dataclass(frozen=True)
@@ -229,6 +233,18 @@ def kind_of(key: str) -> Kind:
     """The kind of a parameter from its key: ``input_hidden0.delay`` is a delay."""
     _, dot, kind = key.partition(".")
     return cast(Kind, kind) if dot else "weight"
+
+
+def _filled(
+    shape: tuple[int, ...], draw_some: Callable[[int], NDArray[np.float64]]
+) -> NDArray[np.float32]:
+    """An array of numbers that are drawn some at a time, so that no second array is needed."""
+    numbers = np.empty(shape, np.float32)
+    flat = numbers.reshape(-1)
+    for start in range(0, flat.size, AT_A_TIME):
+        some = flat[start : start + AT_A_TIME]
+        some[...] = draw_some(some.size)
+    return numbers
 
 
 def _check_bounds(name: str, low: float, high: float) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from shd_genn.config import Config, ModelConfig
 from shd_genn.errors import ConfigError
+from shd_genn.initialisers import AT_A_TIME
 from shd_genn.model import build_network
 from shd_genn.network import (
     Clipped,
@@ -120,6 +121,18 @@ def test_drawn_parameters_have_their_distribution():
     assert abs(tau_mem.mean() - 20) < 0.8 and abs(tau_mem.std() - 20 / np.sqrt(3)) < 0.8
     trained = {p.key: p.trained for p in network.parameters}
     assert not trained["hidden.tau_mem"] and trained["hidden.v_thresh"]
+
+
+@pytest.mark.parametrize(
+    ("initialiser", "method", "parameters"),
+    [(Normal(0.1, 2.0), "normal", (0.1, 2.0)), (Uniform(-1, 3), "uniform", (-1, 3)),
+     (Gamma(3.0, 4.0), "gamma", (3.0, 4.0))],
+)  # fmt: skip
+def test_many_numbers_are_those_that_are_drawn_at_once(initialiser, method, parameters):
+    shape = (3, AT_A_TIME // 2 + 1)
+    expected = getattr(np.random.default_rng(1), method)(*parameters, shape).astype(np.float32)
+    drawn = initialiser.draw(shape, np.random.default_rng(1))
+    np.testing.assert_array_equal(drawn, expected)
 
 
 def test_parameters_out_of_bounds_are_refused():
