@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shd_genn.compare.case import Batch, Setting
+from shd_genn.compare.case import Batch, Setting, Weights
 from shd_genn.compare.peers import Peer, PeerClass, PeerName, load
 from shd_genn.synthetic import scale_to_activity
 
@@ -86,13 +86,16 @@ def serve(pipe: Connection, name: PeerName, setting: Setting, limit_gb: float) -
 def _serve(pipe: Connection, kind: PeerClass, setting: Setting) -> None:
     batch = Batch.synthetic(kind.batch_size)
     placed = kind.place(setting, batch)
+    weights = setting.network.initial_parameters(
+        seed=0
+    )  # kept to the end: none of the peer's memory
     before_mb = _forget_peak_mb()
     start = time.perf_counter()
     peer = kind(setting, placed)
     try:
         setup_s = time.perf_counter() - start
         start = time.perf_counter()
-        spikes = match_activity(peer, setting)
+        spikes = match_activity(peer, setting, weights)
         peer.train_batch()
         warm_up_s = time.perf_counter() - start
         pipe.send(Ready(setup_s, warm_up_s, kind.batch_size, spikes))
@@ -103,17 +106,21 @@ def _serve(pipe: Connection, kind: PeerClass, setting: Setting) -> None:
         peer.close()
 
 
-def match_activity(peer: Peer, setting: Setting) -> float:
+def match_activity(peer: Peer, setting: Setting, weights: Weights) -> float:
     """Scale the input weights of a peer until its hidden neurons spike as often as wanted.
+
+    Args:
+        peer: Gets the weights.
+        setting: Says how often.
+        weights: With input weights to be scaled.
 
     Returns:
         Spikes per hidden neuron and sample with these weights.
     """
-    original = setting.network.initial_parameters(seed=0)
 
     def activity(scale: float) -> float:
-        scaled = original["input_hidden0"] * np.float32(scale)
-        peer.set_weights({**original, "input_hidden0": scaled})
+        scaled = weights["input_hidden0"] * np.float32(scale)
+        peer.set_weights({**weights, "input_hidden0": scaled})
         return float(peer.spike_counts().mean())
 
     return activity(scale_to_activity(activity, setting.spikes_per_neuron))

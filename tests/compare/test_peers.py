@@ -59,7 +59,7 @@ def test_it_is_as_active_as_wanted_and_learns(name, topology):
         pytest.skip("takes ten seconds to compile, and is the same code")
     peer, setting = made(name, topology=topology, learning_rate=3e-3, spikes_per_neuron=5)
     try:
-        assert abs(match_activity(peer, setting) - 5) < 0.25
+        assert abs(match_activity(peer, setting, setting.network.initial_parameters(0)) - 5) < 0.25
         losses = [peer.train_batch() for _ in range(6)]
         assert np.isfinite(losses).all() and losses[-1] < losses[0]
     finally:
@@ -94,8 +94,8 @@ def test_plain_peers_have_the_native_loss(name):
     peer, setting = made(name)
     native, _ = made("native")
     try:
-        match_activity(peer, setting)
-        match_activity(native, setting)
+        match_activity(peer, setting, setting.network.initial_parameters(0))
+        match_activity(native, setting, setting.network.initial_parameters(0))
         # the same weights, and float32 sums in another order
         assert peer.train_batch() == pytest.approx(native.train_batch(), rel=1e-3)
     finally:
