@@ -141,7 +141,7 @@ def constants(
     rows = {
         "gain": (1 - alpha) * k.scale,
         "adjoint_gain": k.cross,
-        "by_syn_ratio": k.d_scale / (k.scale * k.d_beta),
+        "by_syn_ratio": k.d_scale / (k.scale * k.d_beta) / ((1 - alpha) * k.scale),
         "by_mem_unit": k.d_alpha / (1 - k.alpha),
         "by_syn_unit": (1 - k.alpha) * k.scale * k.d_beta,
     }

@@ -23,11 +23,11 @@ READ: dict[Form, str] = {
 }
 # What it keeps of an output whose time constants are learned.
 KEEP: dict[Form, str] = {
-    "weighted": "keep_sensitivity<true>(pop[OUTPUT], state[OUTPUT], 0, drive_weight[step], "
+    "weighted": "keep_sensitivity<true>({neurons}, state[OUTPUT], 0, drive_weight[step], "
     "trial.readout);",
-    "each_step": "keep_sensitivity<false>(pop[OUTPUT], state[OUTPUT], step, 1, trial.readout);",
-    "max": "keep_sensitivity<false>(pop[OUTPUT], state[OUTPUT], step, 1, trial.readout);",
-    "first_spike": "keep_sensitivity<false>(pop[OUTPUT], state[OUTPUT], 0, 1, trial.readout);",
+    "each_step": "keep_sensitivity<false>({neurons}, state[OUTPUT], step, 1, trial.readout);",
+    "max": "keep_sensitivity<false>({neurons}, state[OUTPUT], step, 1, trial.readout);",
+    "first_spike": "keep_sensitivity<false>({neurons}, state[OUTPUT], 0, 1, trial.readout);",
 }
 DRIVE: dict[Form, str] = {
     "each_step": "drive[step * pop[OUTPUT].size + j] * drive_weight[step]",
@@ -114,7 +114,7 @@ def _forward(plan: Plan) -> str:
         if p in plan.spiking:
             # before the arrivals, which point into the tape if the population feeds itself
             learns = str(bool(plan.populations[p].learned)).lower()
-            lines.append(f"    tape[{p}].reserve(pop[{p}].padded, {learns});")
+            lines.append(f"    tape[{p}].reserve(pop[{p}].padded + 2, {learns});")
         lines.append(f"    const Arrivals in[] = {{{_arrivals(plan, p)}}};")
         if p in plan.spiking:
             lines.append(f"    lif_step({_neurons(plan, p)}, state[{p}], in, step, tape[{p}]);")
@@ -125,7 +125,7 @@ def _forward(plan: Plan) -> str:
         if p == plan.output and not _output_is_linear(plan):
             lines.append(f"    {READ[plan.form]}")
             if plan.populations[p].learned:
-                lines.append(f"    {KEEP[plan.form]}")
+                lines.append("    " + KEEP[plan.form].format(neurons=_neurons(plan, p)))
         lines += [
             f"    under_way[{i}].clear_row(step);"
             for i in plan.inputs_of(p)

@@ -5,44 +5,59 @@
 
 #include "population.h"
 
-// x += arrivals;  V = alpha V + (1 - alpha) S x;  if V >= threshold: spike, V = 0;  x *= beta
-// The tape must have room for a spike of every neuron.
+// Write down the neurons of a strip that spike. Two are written even if there are fewer, for to guess
+// wrongly how many there are costs more: with one loop over spikes, and all of `emit` in it, forward
+// passes took 1.05 times as long, and 1.15 times where time constants differ and are learned.
+inline int note_spikes(uint64_t spikes, int offset, int32_t* neuron, int count) {
+    const int end = count + __builtin_popcountll(spikes);
+    do {
+        for (int two = 0; two < 2; two++, spikes &= spikes - 1)
+            neuron[count++] = offset + __builtin_ctzll(spikes | uint64_t(1) << (STRIP - 1));
+    } while (count < end);
+    return end;
+}
+
+// What the tape keeps of a spike, and the reset.
+template <class K>
+inline void emit(const K& k, State& state, int spike, Tape& tape) {
+    const int j = tape.neuron[spike];
+    const float v = std::exchange(state.v.get()[j], 0.0f);
+    tape.slope[spike] = state.x.get()[j] - v;
+    float* const sensitivity = state.sensitivity.get() + j / STRIP * 3 * STRIP + j % STRIP;
+    if constexpr (K::LEARNS_TAU_MEM)
+        tape.by_mem[spike] = (1 - k.alpha(j)) * std::exchange(sensitivity[0], 0.0f) - v;
+    if constexpr (K::LEARNS_TAU_SYN)
+        tape.by_syn[spike] = std::exchange(sensitivity[STRIP], 0.0f) + k.by_syn_ratio(j) * v;
+}
+
+// x = beta x + arrivals;  V = alpha V + (1 - alpha) S x;  if V >= threshold: spike, V = 0
+// The tape must have room for a spike of every neuron, and two more.
 template <class K, int N>
 inline void lif_step(const K& k, State& state, const Arrivals (&in)[N], int step, Tape& tape) {
+    int32_t* const neuron = tape.neuron.data();
+    int count = tape.count;
     for (int offset = 0; offset < k.p.padded; offset += STRIP) {
         const auto c = k.strip(offset);
         float* const sensitivity = state.sensitivity.get() + 3 * offset;
         float* const v_strip = state.v.get() + offset;
         float* const x_strip = state.x.get() + offset;
         Vector x[VECTORS];
-        for (int i = 0; i < VECTORS; i++) x[i] = at(x_strip, i);
+        for (int i = 0; i < VECTORS; i++) x[i] = c.beta(i) * at(x_strip, i);
         add_arrivals(in, offset, x);
         uint64_t spikes = 0;
         for (int i = 0; i < VECTORS; i++) {
             // what is read twice is read before anything is written, which might be the same memory
-            const auto alpha = c.alpha(i), beta = c.beta(i);
+            const auto alpha = c.alpha(i);
             const Vector before = at(v_strip, i), v = alpha * before + c.gain(i) * x[i];
             at(v_strip, i) = v;
-            at(x_strip, i) = beta * x[i];
-            sensitivity_step<K>(c, sensitivity, i, alpha, beta, before, v, x[i]);
+            at(x_strip, i) = x[i];
+            sensitivity_step<K>(sensitivity, i, alpha, c.beta(i), before, x[i]);
             spikes |= at_least(v, c.v_thresh(i)) << (i * LANES);
         }
-        if (!spikes) continue;
-        alignas(64) float x_now[STRIP];  // before its decay
-        for (int i = 0; i < VECTORS; i++) at(x_now, i) = x[i];
-        for (; spikes; spikes &= spikes - 1) {
-            const int j = __builtin_ctzll(spikes);
-            tape.neuron[tape.count] = offset + j;
-            tape.slope[tape.count] = x_now[j] - v_strip[j];
-            v_strip[j] = 0;
-            if constexpr (K::LEARNS_TAU_MEM)
-                tape.by_mem[tape.count] = std::exchange(sensitivity[j], 0.0f);
-            if constexpr (K::LEARNS_TAU_SYN)
-                tape.by_syn[tape.count] = std::exchange(sensitivity[STRIP + j], 0.0f);
-            tape.count++;
-        }
+        count = note_spikes(spikes, offset, neuron, count);
     }
-    tape.begin[step + 1] = tape.count;
+    for (int s = tape.count; s < count; s++) emit(k, state, s, tape);
+    tape.begin[step + 1] = tape.count = count;
 }
 
 // lambda_I = A (alpha - beta) lambda_V + beta lambda_I;  lambda_V = alpha lambda_V

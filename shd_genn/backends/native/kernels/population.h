@@ -66,8 +66,10 @@ struct Own {
     float of(int neuron, int constant) const {
         return strip(neuron / STRIP * STRIP).constants[constant * STRIP + neuron % STRIP];
     }
+    float alpha(int neuron) const { return of(neuron, 0); }
     float tau_syn(int neuron) const { return of(neuron, 4); }
     float v_thresh(int neuron) const { return of(neuron, 5); }
+    float by_syn_ratio(int neuron) const { return of(neuron, 6); }
     float tau_mem(int neuron) const { return of(neuron, 7); }
     float by_mem_unit(int neuron) const { return of(neuron, 8); }
     float by_syn_unit(int neuron) const { return of(neuron, 9); }
@@ -113,7 +115,7 @@ inline void clear(const Array& array, int64_t n) {
 struct State {
     Array v, x;
     Array difference;   // lambda_V - lambda_I
-    Array sensitivity;  // [strip][V by tau_mem, V by tau_syn, x by tau_syn][neuron of the strip]
+    Array sensitivity;  // [strip][g, f, z of sensitivity_step][neuron of the strip]
 
     explicit State(const Population& p)
         : v(make_array(p.padded)), x(make_array(p.padded)), difference(make_array(p.padded)),
@@ -148,22 +150,25 @@ inline void learn_from(const K& k, int neuron, float by_voltage, float by_mem, f
     if constexpr (K::LEARNS_V_THRESH) gradient.v_thresh[neuron] -= by_voltage;
 }
 
-// The derivatives of V by the neuron's own time constants after a step from V to new_v, with x from
-// before its decay. With V - S x = (V - new_v)/(1 - alpha), the recursions of sensitivities.py are
-// by tau_mem, in units of alpha'/(1 - alpha):   e = alpha e + V - new_v
-// by tau_syn, in units of (1 - alpha) S beta':  e = alpha e + z + S'/(S beta') x;  z = beta z + x
-template <class K, class Strip, class Constant>
-inline void sensitivity_step(const Strip& c, float* sensitivity, int i, Constant alpha, Constant beta,
-                             Vector v, Vector new_v, Vector x) {
+// What the derivatives of V by the neuron's own time constants are worked out of, carried along a step
+// from V to alpha V + (1 - alpha) S x, with x from before its decay. With the recursions of
+// sensitivities.py, the derivatives are
+//   by tau_mem, in units of alpha'/(1 - alpha):   (1 - alpha) g - V                   g = alpha g + V
+//   by tau_syn, in units of (1 - alpha) S beta':  f + S'/(S beta') V/((1 - alpha) S)  f = alpha f + z
+//                                                                                     z = beta z + x
+// So what V has to do with them is added where they are used, and not in every step.
+template <class K, class Constant>
+inline void sensitivity_step(float* sensitivity, int i, Constant alpha, Constant beta, Vector v,
+                             Vector x) {
     if constexpr (K::LEARNS_TAU_MEM) {
-        Vector& e = at(sensitivity, i);
-        e = alpha * e + (v - new_v);
+        Vector& g = at(sensitivity, i);
+        g = alpha * g + v;
     }
     if constexpr (K::LEARNS_TAU_SYN) {
-        Vector& e = at(sensitivity + STRIP, i);
+        Vector& f = at(sensitivity + STRIP, i);
         Vector& z = at(sensitivity + 2 * STRIP, i);
         const Vector old_z = z;
-        e = alpha * e + old_z + c.by_syn_ratio(i) * x;
+        f = alpha * f + old_z;
         z = beta * old_z + x;
     }
 }

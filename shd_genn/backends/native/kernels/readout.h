@@ -33,7 +33,7 @@ inline void li_step(const K& k, State& state, const Arrivals (&in)[N]) {
             for (int s = 0; s < a.count; s++) x += at(a.weights + a.source[s] * a.stride + j, 0);
         const auto alpha = c.alpha(i), beta = c.beta(i);
         const Vector new_v = alpha * v + c.gain(i) * x;
-        sensitivity_step<K>(c, state.sensitivity.get() + 3 * offset, i, alpha, beta, v, new_v, x);
+        sensitivity_step<K>(state.sensitivity.get() + 3 * offset, i, alpha, beta, v, x);
         v = new_v;
         at(state.x.get() + j, 0) = beta * x;
     }
@@ -67,14 +67,18 @@ inline float* sensitivity_row(const Population& p, const Readout& readout, int r
 }
 
 // Set a row to the derivatives of V, or add them, with a weight.
-template <bool ADD>
-inline void keep_sensitivity(const Population& p, const State& state, int row, float weight,
+template <bool ADD, class K>
+inline void keep_sensitivity(const K& k, const State& state, int row, float weight,
                              const Readout& readout) {
-    const int n = in_vectors(p.size);
-    float* const to = sensitivity_row(p, readout, row);
+    const int n = in_vectors(k.p.size);
+    float* const to = sensitivity_row(k.p, readout, row);
     for (int j = 0; j < n; j += LANES) {
+        const auto c = k.strip(j / STRIP * STRIP);
+        const int i = j % STRIP / LANES;
         const float* from = state.sensitivity.get() + j / STRIP * 3 * STRIP + j % STRIP;
-        const Vector by_mem = weight * at(from, 0), by_syn = weight * at(from + STRIP, 0);
+        const Vector v = at(state.v.get() + j, 0);
+        const Vector by_mem = weight * ((1 - c.alpha(i)) * at(from, 0) - v);
+        const Vector by_syn = weight * (at(from + STRIP, 0) + c.by_syn_ratio(i) * v);
         at(to + j, 0) = ADD ? at(to + j, 0) + by_mem : by_mem;
         at(to + n + j, 0) = ADD ? at(to + n + j, 0) + by_syn : by_syn;
     }

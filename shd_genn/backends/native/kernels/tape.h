@@ -24,7 +24,7 @@ struct Tape {
 
     void reserve(int more, bool learns) {  // there is no spike too many
         if (int(neuron.size()) >= count + more) return;
-        neuron.resize(2 * (count + more));
+        neuron.resize(count + count / 4 + more);
         slope.resize(neuron.size());
         if (!learns) return;
         by_mem.resize(neuron.size());
