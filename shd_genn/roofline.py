@@ -38,8 +38,6 @@ from shd_genn.synthetic import (
     synthetic_model,
 )
 
-PARTS = 8
-"""Parts of a batch that gradients are summed in (`kernels/engine.cpp.in`)."""
 STREAM = 4096
 """Numbers one after the other, after which it no longer matters where the next are."""
 
@@ -123,7 +121,7 @@ def work(
     Forward, each spike adds a row of weights, and each hidden neuron takes a step of 5
     operations. In the adjoint, each hidden spike costs a dot product with a row, and each step
     5 operations and one number of history. For gradients each spike adds a row of history; each
-    row of gradients is written once, and read, too, but for the first trial of each part.
+    row of gradients is written once, and read, too, but for the first trial of a batch.
     Outputs take no steps: each of their weights is used once in each pass. The optimiser reads
     four numbers of each weight and writes three, with 12 operations, once a batch.
 
@@ -141,7 +139,7 @@ def work(
     neuron_steps = TRIAL_MS * hidden
     weights = hidden * (N_CHANNELS + recurrent + N_CLASSES)
     added = to_hidden + to_output
-    rewritten = (8 - 4 * min(PARTS, batch) / batch) * weights
+    rewritten = (8 - 4 / batch) * weights
     return {
         "forward": Work(4 * added, 0, added + 5 * neuron_steps, N_CHANNELS + recurrent, hidden),
         "adjoint": Work(

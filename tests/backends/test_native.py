@@ -64,8 +64,8 @@ def test_no_bias_beside_the_reference_in_float32():
     assert abs(v @ v_expected / (v_expected @ v_expected) - 1) < 1e-7
 
 
-def test_many_neurons_and_more_trials_than_gradient_buffers():
-    """With 256 neurons rows are longer than their strips; parts of 11 trials take one or two."""
+def test_many_neurons_and_more_trials_than_threads():
+    """With 256 neurons rows are longer than strips, and their sources take more than one turn."""
     network = networks.network(hidden_sizes=(256,))
     events, labels = networks.random_events(11), networks.random_labels(11)
     gradients = []

@@ -30,9 +30,9 @@ from shd_genn.losses import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.network import Network
 from shd_genn.readouts import drive_weights, read_weights
 
-STAGES = ("input", "forward", "adjoint", "gradient", "sum", "optimiser")
+STAGES = ("input", "forward", "adjoint", "gradient", "optimiser")
 """What the engine's time goes to, in the order of `Stage` of clock.h: putting input spikes on the
-grid, the three passes over a trial, summing gradients over trials, and updating what is learned."""
+grid, the three passes over a trial, and updating what is learned."""
 
 EVALUATION_BATCH = 256
 """Trials a forward pass takes at a time when nothing is learned from them."""
@@ -169,10 +169,10 @@ class NativeEngine:
         for start in range(0, max(len(events), 1), EVALUATION_BATCH):
             mine = np.arange(start, min(start + EVALUATION_BATCH, len(events)))
             if labels is None:
-                readout, counts = self._forward(events.take(mine))
+                readout, counts = self._forward(events.take(mine), keep=False)
                 loss = np.full(len(mine), np.nan, np.float32)
             else:
-                readout, counts, loss, _ = self._learn(events.take(mine), labels[mine])
+                readout, counts, loss, _ = self._learn(events.take(mine), labels[mine], keep=False)
             parts.append((readout, loss, counts))
         readouts, losses, all_counts = zip(*parts, strict=True)
         counts = {
@@ -183,7 +183,7 @@ class NativeEngine:
     def record(self, events: Events) -> Recording:
         """All spikes and output voltages of some samples."""
         voltages = self._voltages(len(events))
-        _, counts = self._forward(events, voltages)
+        _, counts = self._forward(events, voltages, keep=True)
         spikes = {
             p.name: Events.of(
                 [
@@ -231,7 +231,7 @@ class NativeEngine:
         return dict(zip(STAGES, seconds.sum(axis=0).tolist(), strict=True))
 
     def _forward(
-        self, events: Events, voltages: FloatArray | None = None
+        self, events: Events, voltages: FloatArray | None = None, *, keep: bool
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
         n, n_inputs = len(events), self.network.input.size
         highest = int(events.channels.max(initial=0))
@@ -256,6 +256,7 @@ class NativeEngine:
             channels.ctypes.data,
             offsets.ctypes.data,
             n,
+            keep,
             readout.ctypes.data,
             _pointers(counts),
             None if voltages is None else voltages.ctypes.data,
@@ -271,17 +272,17 @@ class NativeEngine:
         return np.zeros((n_samples, self.config.n_steps, self.network.output.size), np.float32)
 
     def _learn(
-        self, events: Events, labels: NDArray[np.integer]
+        self, events: Events, labels: NDArray[np.integer], *, keep: bool
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray]:
         """Forward pass; readout, spike counts, loss and drive."""
         voltages = self._voltages(len(events)) if needs_voltages(self.network.readout) else None
-        readout, counts = self._forward(events, voltages)
+        readout, counts = self._forward(events, voltages, keep=keep)
         loss, drive = loss_and_drive(self.network, self.config, readout, labels, voltages)
         return readout, counts, loss.astype(np.float32), drive.astype(np.float32)
 
     def _backward(self, events: Events, labels: NDArray[np.integer]) -> BatchResult:
         require_samples(labels)
-        readout, counts, loss, drive = self._learn(events, labels)
+        readout, counts, loss, drive = self._learn(events, labels, keep=True)
         jumps: list[FloatArray | None] = [
             None if p in (self.network.input, self.network.output) else self._jump(counts[p.name])
             for p in self.network.populations
@@ -326,10 +327,11 @@ def _pointers(arrays: list[Any]) -> ctypes.Array[ctypes.c_void_p]:
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Tell ctypes the entry points' types."""
     pointer, c_int, c_float = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
+    c_bool = ctypes.c_bool
     signatures = {
         "engine_create": [pointer] * 3 + [c_int, c_float, pointer, pointer, c_int],
         "engine_destroy": [pointer],
-        "engine_forward": [pointer] * 4 + [c_int] + [pointer] * 3,
+        "engine_forward": [pointer] * 4 + [c_int, c_bool] + [pointer] * 3,
         "engine_spikes": [pointer, c_int, c_int, pointer, pointer],
         "engine_backward": [pointer, c_int, pointer, pointer],
         "engine_adam": [pointer] + [c_float] * 3 + [pointer, c_float],

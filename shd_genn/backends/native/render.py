@@ -79,6 +79,7 @@ def render(plan: Plan) -> str:
         remember=_remember(plan),
         late_targets=", ".join(map(str, _late_targets(plan))),
         gradients=_gradients(plan),
+        restart_turns=_restart_turns(plan),
     )
     return assemble(source, KERNELS)
 
@@ -296,15 +297,23 @@ def _jumps(plan: Plan) -> str:
     return _block(lines, 12)
 
 
+def _restart_turns(plan: Plan) -> str:
+    lines = [
+        f"turns[{i}].restart(InOrder::places(pop[{c.source}], pop[{c.target}]));"
+        for i, c in enumerate(plan.connections)
+    ]
+    return _block(lines, 8)
+
+
 def _gradients(plan: Plan) -> str:
     lines = []
     for i, c in enumerate(plan.connections):
-        s, t = c.source, c.target
+        s, t, order = c.source, c.target, f"InOrder{{turns[{i}], i}}"
         if t == plan.output and _output_is_linear(plan):
             lines += [
                 f"add_linear_gradient(linear, trial.tape[{s}], pop[{s}], pop[OUTPUT], drive,"
                 f"  // {c.name}",
-                f"                    gradient[{i}], con[{i}].stride, first);",
+                f"                    gradient[{i}], con[{i}].stride, {order});",
             ]
             continue
         if c.delayed:
@@ -313,11 +322,11 @@ def _gradients(plan: Plan) -> str:
                 f"add_late_gradient<{str(learns).lower()}>(  // {c.name}",
                 f"    {_neurons(plan, t)}, con[{i}], delays[{i}], trial.tape[{s}], pop[{s}],",
                 f"    history[{t}], differences[{t}], n_steps, dt_ms, scratches[thread],",
-                f"    gradient[{i}], {f'gradient[{place}]' if learns else 'nullptr'}, first);",
+                f"    gradient[{i}], {f'gradient[{place}]' if learns else 'nullptr'}, {order});",
             ]
             continue
         lines += [
             f"add_gradient({_neurons(plan, t)}, trial.tape[{s}], pop[{s}],  // {c.name}",
-            f"             history[{t}].get(), n_steps, gradient[{i}], con[{i}].stride, first);",
+            f"             history[{t}].get(), n_steps, gradient[{i}], con[{i}].stride, {order});",
         ]
     return _block(lines, 8)

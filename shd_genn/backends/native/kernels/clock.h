@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-enum Stage { INPUT_SPIKES, FORWARD, ADJOINT, GRADIENT, SUM, OPTIMISER, STAGES };
+enum Stage { INPUT_SPIKES, FORWARD, ADJOINT, GRADIENT, OPTIMISER, STAGES };
 
 struct alignas(64) Clock {  // a cache line of its own
     double seconds[STAGES] = {};

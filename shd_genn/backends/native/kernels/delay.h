@@ -7,7 +7,7 @@
 // at a time takes all of them, and gradients are read in the same way; what other spikes send off is
 // kept for as many steps as delays are long.
 
-#include "population.h"
+#include "gradient.h"
 
 // may_alias: the same memory is also read as single floats
 typedef float Two __attribute__((vector_size(8), may_alias));
@@ -149,11 +149,12 @@ inline void add_late_gradient(const K& k, const Connection& c, const Delays& del
                               const Population& source, const Array& history,
                               const Array& differences, int n_steps, float dt_ms,
                               std::vector<float>& scratch, float* gradient,
-                              float* delay_gradient, bool first) {
+                              float* delay_gradient, const InOrder& order) {
     constexpr int BLOCK = 4;  // 32 KB for 1000 steps
     scratch.assign(2 * BLOCK * (n_steps + 1 + delays.longest), 0.0f);  // 0 after the trial
     Two* const both = reinterpret_cast<Two*>(scratch.data());
-    for (int offset = 0; offset < k.p.size; offset += BLOCK) {
+    const bool first = order.first();
+    for (int offset = 0, place = 0; offset < k.p.size; offset += BLOCK) {
         const int strip = offset / STRIP * STRIP;
         const Four tau_syn = {k.tau_syn(offset), k.tau_syn(offset + 1), k.tau_syn(offset + 2),
                               k.tau_syn(offset + 3)};
@@ -165,9 +166,9 @@ inline void add_late_gradient(const K& k, const Connection& c, const Delays& del
             *to++ = Four{x[0], y[0], x[1], y[1]};
             *to++ = Four{x[2], y[2], x[3], y[3]};
         }
-        for (int i = 0; i < source.size; i++) {
+        place = order.take(place, source, [&](int i) {
             const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
-            if (begin == end && !first) continue;
+            if (begin == end && !first) return;
             const int64_t at = i * c.stride + offset;
             Two total[BLOCK] = {};
             for_arrivals<BLOCK>(tape.arrival.data() + begin, tape.arrival.data() + end, c.steps + at,
@@ -182,6 +183,6 @@ inline void add_late_gradient(const K& k, const Connection& c, const Delays& del
                 const Four more = dt_ms * four(c.weights + at) * by_delay;
                 h = first ? more : h + more;
             }
-        }
+        });
     }
 }

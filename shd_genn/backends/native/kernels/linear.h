@@ -5,7 +5,7 @@
 // no steps, unless their voltages are asked for: with 256 hidden neurons that was a tenth of the time of
 // a feed-forward network and a twentieth of a recurrent one.
 
-#include "population.h"
+#include "gradient.h"
 
 // By step of arrival, and of the step after the trial, where all is 0.
 struct Linear {
@@ -66,14 +66,14 @@ inline void weigh_drive(const Connection& c, const Population& source, const Pop
 // As add_gradient.
 inline void add_linear_gradient(const Linear& linear, const Tape& tape, const Population& source,
                                 const Population& target, const float* drive, float* gradient,
-                                int64_t stride, bool first) {
-    for (int i = 0; i < source.size; i++) {
-        if (tape.begin_of[i] == tape.begin_of[i + 1] && !first) continue;
+                                int64_t stride, const InOrder& order) {
+    order.take(0, source, [&](int i) {
+        if (tape.begin_of[i] == tape.begin_of[i + 1] && !order.first()) return;
         float* const row = gradient + i * stride;
         const float times = -target.tau_syn * over_arrivals(tape, i, linear.lambda_i);
-        if (first)
+        if (order.first())
             for (int j = 0; j < target.size; j++) row[j] = times * drive[j];
         else
             for (int j = 0; j < target.size; j++) row[j] += times * drive[j];
-    }
+    });
 }
