@@ -311,24 +311,27 @@ class Network:
             given,
             "load parameters of a network of the same sizes and connections",
         )
-        for key, array in parameters.items():
-            if not np.isfinite(array).all():
-                raise ConfigError(
-                    f"parameters {key} must be finite, but {np.sum(~np.isfinite(array))} are not; "
-                    "load a checkpoint from before the training diverged"
-                )
         for p in self.parameters:
-            if p.key not in parameters:
-                continue
-            array = parameters[p.key]
-            # 1e-6: a bound is a float64, what was clipped to it a float32
-            low, high = p.low - 1e-6 * abs(p.low), p.high + 1e-6 * abs(p.high)
-            require(
-                bool(((low <= array) & (array <= high)).all()),
-                f"{p.low} <= parameters {p.key} <= {p.high}",
-                f"{array.min()} to {array.max()}",
-                "clip them, or widen the bounds of the network",
-            )
+            if p.key in parameters:
+                _check_numbers(p, parameters[p.key])
+
+
+def _check_numbers(parameter: Parameter, array: NDArray[np.float32]) -> None:
+    key, lowest, highest = parameter.key, array.min(), array.max()  # nan if one of them is
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        raise ConfigError(
+            f"parameters {key} must be finite, but {np.sum(~np.isfinite(array))} are not; "
+            "load a checkpoint from before the training diverged"
+        )
+    # 1e-6: a bound is a float64, what was clipped to it a float32
+    low = parameter.low - 1e-6 * abs(parameter.low)
+    high = parameter.high + 1e-6 * abs(parameter.high)
+    require(
+        bool(low <= lowest and highest <= high),
+        f"{parameter.low} <= parameters {key} <= {parameter.high}",
+        f"{lowest} to {highest}",
+        "clip them, or widen the bounds of the network",
+    )
 
 
 def _is_input(population: Population) -> bool:

@@ -54,7 +54,7 @@ struct UnderWay {
 
 // What arrives in a step.
 inline Arrivals late_arrivals(const UnderWay& under_way, int step) {
-    static constexpr int32_t FIRST_ROW = 0;
+    static constexpr Neuron FIRST_ROW = 0;
     return {&FIRST_ROW, 1, under_way.row(step), 0};
 }
 

@@ -8,11 +8,11 @@
 // Write down the neurons of a strip that spike. Two are written even if there are fewer, for to guess
 // wrongly how many there are costs more: with one loop over spikes, and all of `emit` in it, forward
 // passes took 1.05 times as long, and 1.15 times where time constants differ and are learned.
-inline int note_spikes(uint64_t spikes, int offset, int32_t* neuron, int count) {
+inline int note_spikes(uint64_t spikes, int offset, Neuron* neuron, int count) {
     const int end = count + __builtin_popcountll(spikes);
     do {
         for (int two = 0; two < 2; two++, spikes &= spikes - 1)
-            neuron[count++] = offset + __builtin_ctzll(spikes | uint64_t(1) << (STRIP - 1));
+            neuron[count++] = Neuron(offset + __builtin_ctzll(spikes | uint64_t(1) << (STRIP - 1)));
     } while (count < end);
     return end;
 }
@@ -34,7 +34,7 @@ inline void emit(const K& k, State& state, int spike, Tape& tape) {
 // The tape must have room for a spike of every neuron, and two more.
 template <class K, int N>
 inline void lif_step(const K& k, State& state, const Arrivals (&in)[N], int step, Tape& tape) {
-    int32_t* const neuron = tape.neuron.data();
+    Neuron* const neuron = tape.neuron.data();
     int count = tape.count;
     for (int offset = 0; offset < k.p.padded; offset += STRIP) {
         const auto c = k.strip(offset);

@@ -175,7 +175,7 @@ inline void sensitivity_step(float* sensitivity, int i, Constant alpha, Constant
 
 // The spikes of one step, about to arrive through one connection.
 struct Arrivals {
-    const int32_t* source;
+    const Neuron* source;
     int count;
     const float* weights;
     int64_t stride;

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <vector>
 
+using Neuron = uint16_t;  // a population has at most 65535 (network.py)
+
 struct Tape {
     // By step: step n owns entries begin[n] .. begin[n + 1].
     std::vector<int32_t> begin;
-    std::vector<int32_t> neuron;
+    std::vector<Neuron> neuron;
     std::vector<float> slope;  // I/S - V at each spike, in proportion to dV/dt; not for inputs
     std::vector<float> by_mem, by_syn;  // derivatives of V there by tau_mem, tau_syn; if learned
     int count = 0;
@@ -24,7 +26,7 @@ struct Tape {
 
     void reserve(int more, bool learns) {  // there is no spike too many
         if (int(neuron.size()) >= count + more) return;
-        neuron.resize(count + count / 4 + more);
+        neuron.resize(count + count / 4 + 2 * more);
         slope.resize(neuron.size());
         if (!learns) return;
         by_mem.resize(neuron.size());
