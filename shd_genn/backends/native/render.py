@@ -308,7 +308,7 @@ def _restart_turns(plan: Plan) -> str:
 def _gradients(plan: Plan) -> str:
     lines = []
     for i, c in enumerate(plan.connections):
-        s, t, order = c.source, c.target, f"InOrder{{turns[{i}], i}}"
+        s, t, order = c.source, c.target, f"InOrder{{turns[{i}], i, threads.size}}"
         if t == plan.output and _output_is_linear(plan):
             lines += [
                 f"add_linear_gradient(linear, trial.tape[{s}], pop[{s}], pop[OUTPUT], drive,"

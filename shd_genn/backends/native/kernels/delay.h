@@ -154,7 +154,8 @@ inline void add_late_gradient(const K& k, const Connection& c, const Delays& del
     scratch.assign(2 * BLOCK * (n_steps + 1 + delays.longest), 0.0f);  // 0 after the trial
     Two* const both = reinterpret_cast<Two*>(scratch.data());
     const bool first = order.first();
-    for (int offset = 0, place = 0; offset < k.p.size; offset += BLOCK) {
+    const int n_strips = (k.p.size + BLOCK - 1) / BLOCK;
+    for (int offset = 0; offset < k.p.size; offset += BLOCK) {
         const int strip = offset / STRIP * STRIP;
         const Four tau_syn = {k.tau_syn(offset), k.tau_syn(offset + 1), k.tau_syn(offset + 2),
                               k.tau_syn(offset + 3)};
@@ -166,7 +167,7 @@ inline void add_late_gradient(const K& k, const Connection& c, const Delays& del
             *to++ = Four{x[0], y[0], x[1], y[1]};
             *to++ = Four{x[2], y[2], x[3], y[3]};
         }
-        place = order.take(place, source, [&](int i) {
+        order.take(offset / BLOCK, n_strips, source, [&](int i) {
             const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
             if (begin == end && !first) return;
             const int64_t at = i * c.stride + offset;

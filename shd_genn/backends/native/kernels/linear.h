@@ -67,7 +67,7 @@ inline void weigh_drive(const Connection& c, const Population& source, const Pop
 inline void add_linear_gradient(const Linear& linear, const Tape& tape, const Population& source,
                                 const Population& target, const float* drive, float* gradient,
                                 int64_t stride, const InOrder& order) {
-    order.take(0, source, [&](int i) {
+    order.take(0, 1, source, [&](int i) {
         if (tape.begin_of[i] == tape.begin_of[i + 1] && !order.first()) return;
         float* const row = gradient + i * stride;
         const float times = -target.tau_syn * over_arrivals(tape, i, linear.lambda_i);

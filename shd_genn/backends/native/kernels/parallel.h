@@ -98,9 +98,10 @@ class Turns {
         for (int i = 0; i < size; i++) next[i].store(0, std::memory_order_relaxed);
     }
 
+    // body(), at a place, when the turn before has left another one, which is that place or a later one.
     template <class Body>
-    void take(int place, int turn, const Body& body) {
-        for (int looks = 0; next[place] != turn; looks++)
+    void take(int place, int turn, int left, const Body& body) {
+        for (int looks = 0; next[left] < turn; looks++)
             if (looks > 100) std::this_thread::yield();  // there may be more threads than cores
         body();
         next[place] = turn + 1;
