@@ -78,22 +78,29 @@ def _dots(ax: Axes, part: pd.DataFrame, column: str, names: list[str], sizes: li
                 zorder=2,
             )
             if column == "train_ms":
-                _say_times(ax, own, lines)
+                # the other topology's dot is often on the right
+                _say_times(ax, own, lines, left=marker == "D")
 
 
-def _say_times(ax: Axes, own: pd.DataFrame, lines: pd.Series) -> None:
+def _say_times(ax: Axes, own: pd.DataFrame, lines: pd.Series, left: bool) -> None:
     for row, line in zip(each(own), lines, strict=True):
         if row.peer != "native" and row.times_native > 0:
-            times = f"{row.times_native:.{0 if row.times_native >= 10 else 1}f}"
             ax.annotate(
-                f"{times}×",
+                f"{_short(row.times_native)}×",
                 (row.train_ms, line),
-                (4, 0),
+                (-4 if left else 4, 0),
                 textcoords="offset points",
+                ha="right" if left else "left",
                 va="center",
                 fontsize=5.5,
                 color="#555555",
             )
+
+
+def _short(times: float) -> str:
+    if times >= 1000:
+        return f"{_short(times / 1000)}k"
+    return f"{times:.{0 if times >= 10 else 1}f}"
 
 
 def _notes(rows: pd.DataFrame) -> list[str]:
