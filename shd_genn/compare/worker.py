@@ -86,9 +86,8 @@ def serve(pipe: Connection, name: PeerName, setting: Setting, limit_gb: float) -
 def _serve(pipe: Connection, kind: PeerClass, setting: Setting) -> None:
     batch = Batch.synthetic(kind.batch_size)
     placed = kind.place(setting, batch)
-    weights = setting.network.initial_parameters(
-        seed=0
-    )  # kept to the end: none of the peer's memory
+    # made before memory is taken, and kept to the end: these are not the peer's
+    weights = setting.network.initial_parameters(seed=0)
     before_mb = _forget_peak_mb()
     start = time.perf_counter()
     peer = kind(setting, placed)

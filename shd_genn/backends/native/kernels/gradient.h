@@ -18,8 +18,7 @@ struct InOrder {
     static constexpr int SOURCES = 256;  // of a place
     static int in_strip(const Population& source) { return (source.size + SOURCES - 1) / SOURCES; }
     static int places(const Population& source, const Population& target) {
-        constexpr int SMALLEST_STRIP = 4;  // that of delay.h
-        return in_strip(source) * (target.padded / SMALLEST_STRIP);
+        return in_strip(source) * target.padded;  // enough for strips of any width
     }
 
     bool first() const { return trial == 0; }  // it does not read what is there
