@@ -11,7 +11,7 @@ import tyro
 
 from analysis.load import read
 from analysis.report import make
-from shd_genn.cli import command
+from shd_genn.support.cli import command
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from analysis.comparison import accuracy, latex
 from analysis.configurations import changes, datasets, named
 from analysis.load import Results, each
 from analysis.stats import compare, holm, spread
-from shd_genn.errors import ConfigError, DataError
+from shd_genn.support.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from analysis import script, style
 from analysis.configurations import named, unequal
 from analysis.load import Results, each, parameters
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from analysis import script, style
 from analysis.load import Results
-from shd_genn.datasets.hdf5 import read_spikes
-from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import Spikes
-from shd_genn.errors import DataError
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.hdf5 import read_spikes
+from shd_genn.support.errors import DataError
 
 BANDS = 35
 """Bands of 20 channels."""

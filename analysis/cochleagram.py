@@ -16,7 +16,7 @@ from analysis import script, style
 from analysis.load import Results
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 BIN_MS, BIN_CHANNELS = 10.0, 10
 

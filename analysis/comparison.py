@@ -17,7 +17,7 @@ from analysis import script, style
 from analysis.configurations import named, unequal
 from analysis.load import Results, each
 from analysis.stats import bootstrap, spread, wilson
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.load import Results
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 UNITS = ("ms",)
 

@@ -1,7 +1,7 @@
 """Time per epoch against hidden size.
 
 Of run folders: the median epoch of each run, mean and range over seeds. Of
-benchmark tables (python -m shd_genn.bench -o): an epoch of SHD's 8156 samples, from the fastest
+benchmark tables (python -m shd_genn.bench speed -o): an epoch of SHD's 8156 samples, from the fastest
 batch; crosses are GeNN's published times for it.
 """
 
@@ -17,7 +17,7 @@ from analysis import script, style
 from analysis.configurations import named
 from analysis.load import Results
 from analysis.published import SHD_EPOCH_S
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 RANGE = {"count": "n", "min": "low", "max": "high"}
 BENCH = "benchmark, samples like SHD's"

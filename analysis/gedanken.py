@@ -32,11 +32,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shd_genn.backends import CompileConfig, Compiled, get
-from shd_genn.cli import command
-from shd_genn.errors import require
-from shd_genn.events import Events
-from shd_genn.files import require_ending, written_aside
+from shd_genn.backends.choice import get
+from shd_genn.backends.protocols import CompileConfig, Compiled
 from shd_genn.network import (
     Connection,
     Dense,
@@ -48,7 +45,11 @@ from shd_genn.network import (
     Population,
     SpikeInput,
 )
-from shd_genn.readouts import Readout
+from shd_genn.network.readouts import Readout
+from shd_genn.spikes.events import Events
+from shd_genn.support.cli import command
+from shd_genn.support.errors import require
+from shd_genn.support.files import require_ending, written_aside
 
 LOSSES: dict[Readout, str] = {
     "var": "averaged cross-entropy",

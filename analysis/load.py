@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from analysis.measured import read_measured
 from analysis.studies import Study, is_study, read_study
 from shd_genn.config import Config
-from shd_genn.errors import ConfigError, DataError
-from shd_genn.record import RunFolder
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.support.errors import ConfigError, DataError
 
 RUN_FILES = ("config.toml", "summary.json", "metrics.csv", "environment.json")
 SOUNDS = (".wav", ".flac")
@@ -44,9 +44,9 @@ class Results:
         settings: The columns of ``runs`` that make up a configuration, seeds apart.
         epochs: One row for each epoch and split of each run, as in ``metrics.csv``.
         studies: Optuna studies.
-        bench: Rows of benchmark tables (`python -m shd_genn.bench -o`).
-        peers: Rows of comparisons with other libraries (`python -m shd_genn.compare -o`).
-        roofline, scaling: Rows of `python -m shd_genn.roofline -o` and `shd_genn.scaling -o`.
+        bench: Rows of benchmark tables (`python -m shd_genn.bench speed -o`).
+        peers: Rows of comparisons with other libraries (`python -m shd_genn.bench peers -o`).
+        roofline, scaling: Rows of `python -m shd_genn.bench roofline -o` and `shd_genn.bench scaling -o`.
         sounds: Recordings.
         problems: What could not be used, and why.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 KINDS = {
     "bench": {"hidden", "topology", "shd_epoch_s"},
@@ -14,7 +14,7 @@ KINDS = {
     "roofline": {"hidden", "topology", "stage", "gflop_s"},
     "scaling": {"quantity", "value", "batch_ms", "law_ms"},
 }
-"""Of python -m shd_genn.bench, compare, roofline and scaling; columns that each has."""
+"""Of python -m shd_genn.bench speed, compare, roofline and scaling; columns that each has."""
 
 
 def read_measured(path: Path) -> list[tuple[str, pd.DataFrame]]:

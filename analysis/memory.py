@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis import script, style
 from analysis.epoch_time import BENCH, Numbers, finish, of_bench, of_runs, plot_by_size
 from analysis.load import Results
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 def load(results: Results, options: script.Options) -> Numbers:

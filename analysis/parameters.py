@@ -17,9 +17,9 @@ from analysis import script, style
 from analysis.configurations import best, datasets
 from analysis.load import Results, parameters
 from analysis.raster import EACH
-from shd_genn.errors import DataError
-from shd_genn.model import build_network
-from shd_genn.record import RunFolder
+from shd_genn.network.model_files import build_network
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.support.errors import DataError
 
 __all__ = ["EACH"]
 UNITS = {

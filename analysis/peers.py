@@ -1,6 +1,6 @@
 """Time and memory of training beside other libraries.
 
-Of tables of python -m shd_genn.compare: milliseconds per sample of the fastest batch, forward,
+Of tables of python -m shd_genn.bench peers: milliseconds per sample of the fastest batch, forward,
 backward and a step of Adam, and how many times the native engine's they are; memory that network
 and training take beyond library and input. What a library could not do within its limits is named
 below.
@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from analysis import script, style
 from analysis.load import Results, each
-from shd_genn.compare.peers import LIBRARIES
-from shd_genn.errors import DataError
+from shd_genn.bench.peers.libraries import LIBRARIES
+from shd_genn.support.errors import DataError
 
 SHOWN = {"train_ms": "ms per sample", "memory_growth_mb": "memory (MB)"}
 
@@ -27,7 +27,7 @@ def load(results: Results, options: script.Options) -> pd.DataFrame:
         DataError: if there are none.
     """
     if results.peers.empty:
-        raise DataError("a table of python -m shd_genn.compare must be given, but none was")
+        raise DataError("a table of python -m shd_genn.bench peers must be given, but none was")
     if results.peers["train_ms"].isna().all():
         raise DataError("a row that was measured must be in the table, but there is none")
     alike = ["peer", "topology", "hidden", "n_steps", "threads", "spikes_wanted", "cpu"]

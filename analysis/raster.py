@@ -17,13 +17,12 @@ from matplotlib.figure import Figure
 from analysis import script, style
 from analysis.configurations import best, datasets
 from analysis.load import Results
-from shd_genn.backends import Recording
+from shd_genn.backends.protocols import Recording
 from shd_genn.datasets.load import load_dataset
-from shd_genn.environment import digest
-from shd_genn.errors import ConfigError, DataError
-from shd_genn.model import compile_network
-from shd_genn.present import Presentation
-from shd_genn.record import RunFolder
+from shd_genn.record.environment import digest
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.support.errors import ConfigError, DataError
+from shd_genn.train.compile import compile_network
 
 EACH = "dataset"
 
@@ -89,7 +88,7 @@ def load(results: Results, options: Options) -> Numbers:
     folder = RunFolder.open(Path(run["path"]))
     config = folder.config
     splits = load_dataset(config.data, config.train.seed)
-    test = splits.presented_by(Presentation.of(config, splits.train.n_channels)).test
+    test = splits.presented_by(config.presentation(splits.train.n_channels)).test
     if test is None or digest(test) != run["test_digest"]:
         raise DataError(
             f"the test set of {run['run']} must be that which it was judged on, but "

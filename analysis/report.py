@@ -22,10 +22,10 @@ from analysis.comparison import accuracy
 from analysis.configurations import datasets, named, words
 from analysis.load import Results, each
 from analysis.studies import Study
-from shd_genn import environment
-from shd_genn.errors import DataError, ShdGennError
-from shd_genn.files import write_text
-from shd_genn.progress import progress
+from shd_genn.record import environment
+from shd_genn.support.errors import DataError, ShdGennError
+from shd_genn.support.files import write_text
+from shd_genn.support.progress import progress
 
 FIGURES = (
     "comparison",

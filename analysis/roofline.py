@@ -1,6 +1,6 @@
 """Each kernel against what the machine can do: the roofline.
 
-Of tables of python -m shd_genn.roofline: operations per second against operations per byte. A
+Of tables of python -m shd_genn.bench roofline: operations per second against operations per byte. A
 kernel can be no higher than the line of its own cache's bandwidth (a short slope above each point)
 and the peak of the vector units.
 """
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis import script, style
 from analysis.load import Results
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 def load(results: Results, options: script.Options) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def load(results: Results, options: script.Options) -> pd.DataFrame:
         DataError: if there are none.
     """
     if results.roofline.empty:
-        raise DataError("a table of python -m shd_genn.roofline must be given, but none was")
+        raise DataError("a table of python -m shd_genn.bench roofline must be given, but none was")
     alike = ["topology", "hidden", "stage", "threads", "cpu"]
     counted = results.roofline.dropna(subset="share")  # of the others only the time is known
     rows = counted.drop_duplicates(alike, keep="last")

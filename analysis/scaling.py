@@ -1,6 +1,6 @@
 """How training time grows, beside the law that it should follow.
 
-Of tables of python -m shd_genn.scaling: the time of a batch against one quantity at a time, and the
+Of tables of python -m shd_genn.bench scaling: the time of a batch against one quantity at a time, and the
 law's curve, whose constants were fitted to it.
 """
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis import script, style
 from analysis.load import Results
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 def load(results: Results, options: script.Options) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def load(results: Results, options: script.Options) -> pd.DataFrame:
         DataError: if there are none.
     """
     if results.scaling.empty:
-        raise DataError("a table of python -m shd_genn.scaling must be given, but none was")
+        raise DataError("a table of python -m shd_genn.bench scaling must be given, but none was")
     return results.scaling.drop_duplicates(["quantity", "value", "cpu"], keep="last")
 
 

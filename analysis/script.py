@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.load import Results, read
-from shd_genn.cli import command
-from shd_genn.files import PICTURES, require_ending, write_text, written_aside
+from shd_genn.support.cli import command
+from shd_genn.support.files import PICTURES, require_ending, write_text, written_aside
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import script, style
 from analysis.configurations import named, repetitions, unequal
 from analysis.load import Results
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 @dataclass(frozen=True)

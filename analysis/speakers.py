@@ -18,7 +18,7 @@ from analysis import script, style
 from analysis.configurations import best, datasets
 from analysis.load import Results
 from analysis.stats import spread, wilson
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 KINDS = {True: ("heard in training", style.COLOURS[0]), False: ("never heard", style.COLOURS[1])}
 

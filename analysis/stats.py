@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.stats
 
 from analysis.load import Results
-from shd_genn.errors import require
+from shd_genn.support.errors import require
 
 LEVEL = 0.95
 """Of all confidence intervals."""

@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 SQLITE = b"SQLite format 3\0"
 OBJECTIVES = {

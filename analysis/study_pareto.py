@@ -17,7 +17,7 @@ from analysis.comparison import latex
 from analysis.load import Results
 from analysis.studies import Study, choose, label
 from analysis.study_progress import EACH, Options
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 __all__ = ["EACH"]
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import script, style
 from analysis.load import Results
 from analysis.studies import Study, label
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 @dataclass(frozen=True)

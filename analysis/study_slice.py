@@ -15,7 +15,7 @@ from analysis.configurations import words
 from analysis.load import Results
 from analysis.studies import Study, categories, choose, is_categorical, label
 from analysis.study_progress import EACH, Options
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 __all__ = ["EACH"]
 

@@ -14,7 +14,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 WIDTH = 5.9
 """Inches: the text of an A4 page with usual margins, where 8 points are 8 points in print."""

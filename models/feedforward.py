@@ -1,8 +1,14 @@
 """Feed-forward layers of leaky integrate-and-fire neurons."""
 
 from shd_genn.config import Config
-from shd_genn.layers import delays, hidden_neuron, hidden_synapse, readout_neuron, readout_synapse
 from shd_genn.network import Connection, Dense, Network, Normal, Population, SpikeInput
+from shd_genn.network.layers import (
+    delays,
+    hidden_neuron,
+    hidden_synapse,
+    readout_neuron,
+    readout_synapse,
+)
 
 
 def build(config: Config) -> Network:

@@ -1,8 +1,14 @@
 """Recurrent layers of leaky integrate-and-fire neurons: every layer feeds itself and the next."""
 
 from shd_genn.config import Config
-from shd_genn.layers import delays, hidden_neuron, hidden_synapse, readout_neuron, readout_synapse
 from shd_genn.network import Connection, Dense, Network, Normal, Population, SpikeInput
+from shd_genn.network.layers import (
+    delays,
+    hidden_neuron,
+    hidden_synapse,
+    readout_neuron,
+    readout_synapse,
+)
 
 
 def build(config: Config) -> Network:

@@ -1,3 +1,5 @@
 """shd_genn: spiking networks that learn spoken words with EventProp's exact gradients."""
 
-__version__ = "0.1.0"
+from shd_genn.support.version import __version__
+
+__all__ = ["__version__"]

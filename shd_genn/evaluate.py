@@ -11,14 +11,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from shd_genn.cli import command
-from shd_genn.config import BackendOption
+from shd_genn.backends.choice import BackendOption
 from shd_genn.datasets.load import check_class_names, check_code, load_split
-from shd_genn.errors import ConfigError
-from shd_genn.judge import Judgement, accuracy, judge
-from shd_genn.model import compile_network
-from shd_genn.present import Presentation
-from shd_genn.record import RunFolder, write_table
+from shd_genn.record.run_folder import RunFolder, write_table
+from shd_genn.support.cli import command
+from shd_genn.support.errors import ConfigError
+from shd_genn.train.compile import compile_network
+from shd_genn.train.evaluation import Judgement, accuracy, judge
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def main() -> None:
     folder = RunFolder.open(options.run)
     trained_on = folder.read_json("environment")["dataset"]
     dataset = load_split(options.dataset, options.split, options.data_dir)
-    presentation = Presentation.of(folder.config, dataset.n_channels)
+    presentation = folder.config.presentation(dataset.n_channels)
     dataset = replace(dataset, presentation=presentation)
     check_code(trained_on.get("code", "cochlea"), dataset)
     check_class_names(tuple(trained_on["words"]), dataset)

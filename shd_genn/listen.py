@@ -12,18 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shd_genn.backends import Recording
-from shd_genn.cli import command
-from shd_genn.config import BackendOption
+from shd_genn.backends.choice import BackendOption
+from shd_genn.backends.protocols import Recording
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
-from shd_genn.errors import ConfigError
-from shd_genn.events import Events
-from shd_genn.files import require_ending, written_aside
-from shd_genn.losses import probabilities
-from shd_genn.model import compile_network
-from shd_genn.present import Presentation
-from shd_genn.record import RunFolder
+from shd_genn.learning.objective import probabilities
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.spikes.events import Events
+from shd_genn.support.cli import command
+from shd_genn.support.errors import ConfigError
+from shd_genn.support.files import require_ending, written_aside
+from shd_genn.train.compile import compile_network
 
 GREY, ACCENT = "0.7", "#0072B2"  # blue that the colour-blind see as well
 
@@ -99,7 +98,7 @@ def listen(
             f"code; encode the recording and judge it with "
             "python -m shd_genn.evaluate"
         )
-    presentation = Presentation.of(folder.config, cochlea.n_channels)
+    presentation = folder.config.presentation(cochlea.n_channels)
     if folder.config.model.n_inputs != presentation.n_inputs:
         raise ConfigError(
             f"the network must have the cochlea's {presentation.n_inputs} inputs, "

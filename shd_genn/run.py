@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
 
-from shd_genn import backends, crossval, presets, train
-from shd_genn.cli import command
-from shd_genn.config import Config
-from shd_genn.config_file import load_toml
+from shd_genn import backends
+from shd_genn.config import Config, presets
 from shd_genn.datasets import NOT_SHD, SPOKEN_DIGITS
-from shd_genn.errors import require
-from shd_genn.record import RunFolder
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.record.sources import given_settings
+from shd_genn.support.cli import command
+from shd_genn.train import crossval, loop
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def main() -> None:
     settings = options.settings
     choice = backends.choose(settings.backend)
     print(f"backend             {choice.name} ({choice.why})", flush=True)
-    protocol = crossval if crossval.wanted(settings) else train
+    protocol = crossval if crossval.wanted(settings) else loop
     if options.resume is not None:
         folder = RunFolder.open(options.resume)
         protocol.resume(folder, settings)
@@ -65,26 +64,6 @@ def parse(arguments: list[str]) -> Options:
         prog="python -m shd_genn.run",
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
-
-
-def given_settings(arguments: list[str]) -> Config:
-    """The settings that a command line starts from: those of --preset, --config or --resume."""
-    first = ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config", type=Path)
-    first.add_argument("--resume", type=Path)
-    first.add_argument("--preset")
-    named, _ = first.parse_known_args(arguments)
-    sources = [f"--{name}" for name in ("config", "resume", "preset") if getattr(named, name)]
-    require(
-        len(sources) < 2, "one source of settings", " and ".join(sources), "leave all but one out"
-    )
-    if named.resume is not None:
-        return RunFolder.open(named.resume).config
-    if named.config is not None:
-        return load_toml(named.config)
-    if named.preset is not None:
-        return presets.get(named.preset).config
-    return Config()
 
 
 def report(folder: RunFolder) -> None:

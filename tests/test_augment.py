@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shd_genn import augment
-from shd_genn.augment import shift_channels
-from shd_genn.batches import augmented
-from shd_genn.config import AugmentConfig, Config, DataConfig
-from shd_genn.events import Events
-from shd_genn.present import Presentation, binarise, delay_line
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.present import augment
+from shd_genn.present.augment import shift_channels
+from shd_genn.present.batches import augmented
+from shd_genn.present.presentation import binarise, delay_line
+from shd_genn.present.settings import AugmentConfig
+from shd_genn.spikes.events import Events
 
 N_CHANNELS = 700
 seeds = st.integers(0, 2**32)
@@ -217,7 +219,7 @@ def test_presentation_follows_the_settings():
     config = Config(
         data=DataConfig(delay_copies=2, delay_step_ms=30.0, trial_ms=50.0, binarise=True), dt_ms=2.0
     )
-    presentation = Presentation.of(config, 3)
+    presentation = config.presentation(3)
     assert presentation.n_inputs == 9
     shown = presentation(Events.of([(np.array([4.5, 5.0, 25.0]), np.array([1, 1, 2]))]))
     assert shown.times_ms.tolist() == [4, 24, 34]  # 54 and all of the last copy come too late

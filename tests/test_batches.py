@@ -5,10 +5,13 @@ import threading
 import numpy as np
 import pytest
 
-from shd_genn.batches import batches, one_ahead
-from shd_genn.config import AugmentConfig, Config, DataConfig, TrainConfig
-from shd_genn.datasets.spikes import SpikeDataset
-from shd_genn.events import Events
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.present.batches import batches, one_ahead
+from shd_genn.present.settings import AugmentConfig
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.events import Events
 
 
 def test_blends_are_of_what_a_trial_shows():
@@ -29,7 +32,7 @@ def test_blends_are_of_what_a_trial_shows():
             augment=AugmentConfig(blend=20.0, blend_keep=1.0, shift_channels=0.0),
             train=TrainConfig(batch_size=50),
         )
-        (batch,) = batches(config, dataset, 0)
+        (batch,) = batches(config.batching, dataset, 0)
         shown = [events[0] for events in map(batch[0].sample, range(len(batch[0])))]
         return [times[times < 400.0].tolist() for times in shown]
 

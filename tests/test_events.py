@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shd_genn.events import Events
+from shd_genn.spikes.events import Events
 
 # few times and channels, so that there are ties
 SPIKES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)

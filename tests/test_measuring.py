@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from shd_genn.backends.native.engine import STAGES
+from shd_genn.bench.machine import read_limit, vector_peak
+from shd_genn.bench.roofline import work
+from shd_genn.bench.scaling import LAWS, setting_of, values_of
 from shd_genn.datasets.load import load_split
-from shd_genn.machine import read_limit, vector_peak
-from shd_genn.roofline import work
-from shd_genn.scaling import LAWS, setting_of, values_of
 
 
 def test_work_of_a_feedforward_network():
@@ -127,7 +127,7 @@ def test_scaling_measures_what_it_is_told(tmp_path):
 
 
 def test_a_dataset_of_noise(tmp_path):
-    command = [sys.executable, "-m", "shd_genn.synthetic", str(tmp_path / "noise")]
+    command = [sys.executable, "-m", "shd_genn.bench", "noise", str(tmp_path / "noise")]
     subprocess.run([*command, "--train", "5", "--test", "3"], check=True)
     train, test = (load_split(str(tmp_path / "noise"), split) for split in ("train", "test"))
     assert (len(train), len(test), train.name) == (5, 3, "noise")
@@ -136,6 +136,6 @@ def test_a_dataset_of_noise(tmp_path):
     assert 0 <= train.events.times_ms.min() and train.events.times_ms.max() <= 1000
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 2 and "nothing is overwritten" in unframed(again.stderr)
-    nothing = [sys.executable, "-m", "shd_genn.synthetic", str(tmp_path / "b"), "--test", "0"]
+    nothing = [sys.executable, "-m", "shd_genn.bench", "noise", str(tmp_path / "b"), "--test", "0"]
     refused = subprocess.run(nothing, capture_output=True, text=True, check=False)
     assert refused.returncode == 2 and "1 <= test must hold, but got 0" in unframed(refused.stderr)

@@ -74,15 +74,15 @@ def test_command(command, place, monkeypatch):
         command += " --epochs 1"  # the last one given counts
     if "shd_genn.sweep" in command:
         command += " --epochs 1 --trials 1 --seeds 1"
-    if "shd_genn.roofline" in command:
+    if "shd_genn.bench roofline" in command:
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
-    if "shd_genn.scaling" in command:
+    if "shd_genn.bench scaling" in command:
         command += " --quantities threads --repetitions 1"
-    if "shd_genn.synthetic" in command:
+    if "shd_genn.bench noise" in command:
         command += " --train 400 --test 40"
     if "shd_genn.bench" in command:
         command += " --hidden-sizes 64 --topologies recurrent --repetitions 1"
-    if "shd_genn.compare" in command:  # the others are not installed everywhere
+    if "shd_genn.bench peers" in command:  # the others are not installed everywhere
         command += " --peers native --hidden-sizes 64 --topologies recurrent --repetitions 1"
     monkeypatch.setenv("PYTHONPATH", str(place / "stand_ins"))
     monkeypatch.setenv("SHD_GENN_DATA", str(place / "official"))

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends import CompileConfig
-from shd_genn.config import Config, ModelConfig
-from shd_genn.model import build_network
-from shd_genn.revival import feeding, revive
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.config import Config
+from shd_genn.network.model_files import build_network
+from shd_genn.network.settings import ModelConfig
+from shd_genn.train.silent_neurons import feeding, revive
 
 
 def network(model, sizes):

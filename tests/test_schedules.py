@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shd_genn.config import TrainConfig
-from shd_genn.schedules import Schedule
+from shd_genn.learning.schedules import Schedule
+from shd_genn.learning.settings import TrainConfig
 
 RATE = 0.01
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import tyro
 
-from shd_genn.cli import command
 from shd_genn.datasets import official
+from shd_genn.support.cli import command
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.errors import BuildError
-from shd_genn.files import cache_dir
+from shd_genn.support.errors import BuildError
+from shd_genn.support.files import cache_dir
 
 SYNCHRONOUS = 2  # the other way, RETRIEVAL, polls its own threads: sixteen times slower
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER

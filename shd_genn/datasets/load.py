@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.config import DataConfig
 from shd_genn.datasets import SPOKEN_DIGITS, official
-from shd_genn.datasets.hdf5 import read_spikes
-from shd_genn.datasets.spikes import SpikeDataset, Splits
+from shd_genn.datasets.settings import DataConfig
 from shd_genn.datasets.split import split_random, split_speaker
-from shd_genn.errors import ConfigError, DataError
+from shd_genn.spikes.dataset import SpikeDataset, Splits
+from shd_genn.spikes.hdf5 import read_spikes
+from shd_genn.support.errors import ConfigError, DataError
 
 
 def load_dataset(config: DataConfig, seed: int) -> Splits:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import h5py
 
-from shd_genn.errors import DataError
-from shd_genn.files import cache_dir, written_aside
-from shd_genn.progress import progress
+from shd_genn.support.errors import DataError
+from shd_genn.support.files import cache_dir, written_aside
+from shd_genn.support.progress import progress
 
 CHUNK = 1 << 22
 

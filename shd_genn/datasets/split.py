@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.datasets.spikes import SpikeDataset
-from shd_genn.errors import ConfigError
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.support.errors import ConfigError
 
 
 def split_random(

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from shd_genn.datasets import SPOKEN_DIGITS
 from shd_genn.datasets.espeak import Espeak
-from shd_genn.datasets.hdf5 import read_spikes, write_spikes
-from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.cochlea import RATE, Cochlea, transform_length
 from shd_genn.encode.encoder import encode_many
-from shd_genn.events import Events
-from shd_genn.files import cache_dir, locked
-from shd_genn.progress import Advance, progress
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.events import Events
+from shd_genn.spikes.hdf5 import read_spikes, write_spikes
+from shd_genn.support.files import cache_dir, locked
+from shd_genn.support.progress import Advance, progress
 
 ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GERMAN = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")

@@ -9,17 +9,17 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from shd_genn import __version__
-from shd_genn.cli import command
-from shd_genn.datasets.hdf5 import write_spikes
-from shd_genn.datasets.spikes import SpikeDataset
 from shd_genn.encode.audio import Recording, find_recordings, read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import Encoder, encode_many
 from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
-from shd_genn.errors import DataError, require
-from shd_genn.events import Events
-from shd_genn.progress import progress
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.events import Events
+from shd_genn.spikes.hdf5 import write_spikes
+from shd_genn.support.cli import command
+from shd_genn.support.errors import DataError, require
+from shd_genn.support.progress import progress
+from shd_genn.support.version import __version__
 
 
 @dataclass(frozen=True)

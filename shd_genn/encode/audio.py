@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 SUFFIXES = (".wav", ".flac")
 

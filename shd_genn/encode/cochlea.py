@@ -17,11 +17,10 @@ import numpy as np
 import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
 
-from shd_genn.backends.native.build import assemble, load_library
-from shd_genn.backends.native.render import KERNELS
 from shd_genn.encode.basilar_membrane import BasilarMembrane, transfer_matrix
 from shd_genn.encode.encoder import Spikes
-from shd_genn.errors import DataError, require
+from shd_genn.support.builder import assemble, load_library
+from shd_genn.support.errors import DataError, require
 
 SOURCE = Path(__file__).parent / "kernels" / "cochlea.cpp"
 RATE = 48_000
@@ -208,7 +207,7 @@ class Cochlea:
     @cached_property
     def _library(self) -> ctypes.CDLL:
         source = SOURCE.read_text(encoding="utf-8")
-        library = load_library(assemble(source, KERNELS), "cochlea")
+        library = load_library(assemble(source), "cochlea")
         pointer, c_int = ctypes.c_void_p, ctypes.c_int
         library.cochlea_fire.argtypes = [
             *(pointer, c_int, c_int, c_int, pointer, ctypes.c_uint32, c_int),

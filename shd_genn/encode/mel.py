@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from shd_genn.encode.cochlea import RATE
 from shd_genn.encode.encoder import Spikes
-from shd_genn.errors import DataError, require
+from shd_genn.support.errors import DataError, require
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,15 @@ import tyro
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
-from shd_genn import crossval
-from shd_genn.cli import command
 from shd_genn.config import Config
-from shd_genn.cores import available_cores
 from shd_genn.datasets.load import find_files, load_dataset
 from shd_genn.datasets.split import training_speakers
-from shd_genn.errors import ConfigError, require
-from shd_genn.model import find_model
-from shd_genn.progress import progress
-from shd_genn.run import given_settings
+from shd_genn.network.model_files import find_model
+from shd_genn.record.sources import given_settings
+from shd_genn.support.cli import command
+from shd_genn.support.cores import available_cores
+from shd_genn.support.errors import ConfigError, require
+from shd_genn.support.progress import progress
 from shd_genn.sweep import sampling
 from shd_genn.sweep.dashboard import served
 from shd_genn.sweep.processes import ProcessWorkers
@@ -41,6 +40,7 @@ from shd_genn.sweep.space import (
 )
 from shd_genn.sweep.storage import opened, patiently, shown
 from shd_genn.sweep.study import Counts, Course, Plan, Running, Workers, count, take_over
+from shd_genn.train import crossval
 
 REMEMBERED_AS = "shd_genn"
 """The study's attribute that says what is searched."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from distributed import Client, Future, Queue
 
-from shd_genn.config_file import to_toml
-from shd_genn.errors import ConfigError
+from shd_genn.config.toml import to_toml
+from shd_genn.support.errors import ConfigError
 from shd_genn.sweep.task import LOOK, train_on_worker
 from shd_genn.sweep.worker import Job
 

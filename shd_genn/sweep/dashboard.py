@@ -11,7 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.storages import BaseStorage
 
-from shd_genn.errors import ConfigError
+from shd_genn.support.errors import ConfigError
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

@@ -27,7 +27,7 @@ from optuna.samplers import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from shd_genn.errors import ConfigError
+from shd_genn.support.errors import ConfigError
 
 SamplerName = Literal["tpe", "gp", "cmaes", "random", "grid", "nsgaii"]
 PrunerName = Literal["auto", "none", "median", "hyperband", "wilcoxon"]

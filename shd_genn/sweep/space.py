@@ -14,11 +14,11 @@ import tomli_w
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import BaseTrial
 
-from shd_genn import user_files
 from shd_genn.config import Config
-from shd_genn.config_file import from_toml, to_toml
-from shd_genn.errors import ConfigError
-from shd_genn.train import difference
+from shd_genn.config.toml import from_toml, to_toml
+from shd_genn.support import user_files
+from shd_genn.support.errors import ConfigError
+from shd_genn.train.loop import difference
 
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",

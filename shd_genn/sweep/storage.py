@@ -20,8 +20,8 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from shd_genn.errors import BusyError, ConfigError
-from shd_genn.files import claimed
+from shd_genn.support.errors import BusyError, ConfigError
+from shd_genn.support.files import claimed
 
 Result = TypeVar("Result")
 

@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_s
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from shd_genn.config import Config
-from shd_genn.errors import ConfigError
+from shd_genn.support.errors import ConfigError
 from shd_genn.sweep.sampling import PrunerName
 from shd_genn.sweep.space import Space
 from shd_genn.sweep.storage import MISSED_HEARTBEATS, first_heartbeats, patiently

@@ -32,7 +32,7 @@ def train_on_worker(
     Returns:
         What came of it; see `work`.
     """
-    from shd_genn.config_file import from_toml
+    from shd_genn.config.toml import from_toml
     from shd_genn.sweep.worker import Job, work
 
     job = Job(tuple(from_toml(text) for text in configs), Path(runs), tuple(command))

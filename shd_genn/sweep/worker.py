@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shd_genn import train
 from shd_genn.config import Config
-from shd_genn.errors import BusyError, PrunedError, ShdGennError
-from shd_genn.record import RunFolder
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.support.errors import BusyError, PrunedError, ShdGennError
+from shd_genn.train import loop
 
 Ask = Callable[[str, int, Any], Any]
 """``ask(what, run, content)`` tells the study something of a run, and returns what it answers:
@@ -94,11 +94,11 @@ def _train(config: Config, runs: Path, run: int, ask: Ask) -> RunFolder:
     # killed so early that there is nothing to go on with: it begins anew
     if folder is None or not folder.read_json("environment"):
         told = False
-        return train.start(config, runs, on_epoch)
+        return loop.start(config, runs, on_epoch)
     if folder.read_json("summary").get("state") == "complete":
         return folder
     _when_free(
-        lambda: train.resume(folder, replace(folder.config, n_threads=config.n_threads), on_epoch)
+        lambda: loop.resume(folder, replace(folder.config, n_threads=config.n_threads), on_epoch)
     )
     return folder
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends import BatchResult, CompileConfig, Compiled, installation
-from shd_genn.config import Config, ModelConfig
-from shd_genn.events import Events
-from shd_genn.model import build_network
+from shd_genn.backends.genn import installation
+from shd_genn.backends.protocols import BatchResult, CompileConfig, Compiled
+from shd_genn.config import Config
 from shd_genn.network import (
     Clipped,
     Connection,
@@ -26,6 +25,9 @@ from shd_genn.network import (
     Uniform,
     output_neuron,
 )
+from shd_genn.network.model_files import build_network
+from shd_genn.network.settings import ModelConfig
+from shd_genn.spikes.events import Events
 
 N_INPUTS, N_CLASSES, N_STEPS = 40, 5, 150
 

@@ -8,10 +8,10 @@ import pytest
 import tiny
 
 from shd_genn import backends
-from shd_genn.backends import installation
+from shd_genn.backends.genn import installation
 from shd_genn.config import Config
-from shd_genn.errors import ConfigError
-from shd_genn.train import start
+from shd_genn.support.errors import ConfigError
+from shd_genn.train.loop import start
 
 GPU = ("Some GPU", "GeNN has the GPU Some GPU")
 NO_GPU = (None, "GeNN was built without CUDA")

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends import CompileConfig, FirstSpikeLoss, Regulariser
-from shd_genn.backends.reference import Reference
-from shd_genn.errors import ConfigError
-from shd_genn.events import Events
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
+from shd_genn.learning.objective import FirstSpikeLoss, Regulariser
 from shd_genn.network import Connection, Dense, Exponential, Normal
-from shd_genn.readouts import READOUTS
+from shd_genn.network.readouts import READOUTS
+from shd_genn.spikes.events import Events
+from shd_genn.support.errors import ConfigError
 
 CONFIG = CompileConfig(networks.N_STEPS, temperature=0.5, regulariser=Regulariser(1e-3, 2e-3, 3))
 

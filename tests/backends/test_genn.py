@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import tiny
 
-from shd_genn import train
-from shd_genn.backends import CompileConfig, Regulariser, get, installation
-from shd_genn.backends.reference import Reference
-from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.errors import BuildError, ConfigError
-from shd_genn.events import Events
-from shd_genn.model import compile_network
+from shd_genn.backends.choice import get
+from shd_genn.backends.genn import installation
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.objective import Regulariser
+from shd_genn.learning.settings import TrainConfig
 from shd_genn.network import (
     Connection,
     Dense,
@@ -29,7 +30,12 @@ from shd_genn.network import (
     SpikeInput,
     Uniform,
 )
-from shd_genn.record import RunFolder
+from shd_genn.network.settings import ModelConfig
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.spikes.events import Events
+from shd_genn.support.errors import BuildError, ConfigError
+from shd_genn.train import loop
+from shd_genn.train.compile import compile_network
 
 pytestmark = [
     pytest.mark.genn,
@@ -191,7 +197,7 @@ def test_batches_on_a_cpu_are_refused():
 def test_a_refused_run_leaves_nothing_behind(data, tmp_path):
     config = Config(data=DataConfig(dataset=str(data)), backend="genn")
     with pytest.raises(ConfigError, match=r"but got 32; .*--backend native"):
-        train.start(config, tmp_path)
+        loop.start(config, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -273,8 +279,8 @@ def test_trained_by_one_it_says_the_same_in_the_other(data, tmp_path, trains, ju
         train=TrainConfig(epochs=2, batch_size=1, learning_rate=0.01),
         backend=trains,
     )
-    folder = train.start(config, tmp_path)
-    splits = train.load(folder.config)
+    folder = loop.start(config, tmp_path)
+    splits = loop.load(folder.config)
     assert splits.test is not None
     for part in (splits.test, splits.train):
         said = []
@@ -301,7 +307,7 @@ def short_run(data, backend: str, epochs: int) -> Config:
 def test_runs_go_from_one_backend_to_the_other(data, tmp_path):
     """What native has trained says the same in GeNN, and GeNN goes on with it, and back."""
     config = short_run(data, "native", epochs=1)
-    folder = train.start(config, tmp_path)
+    folder = loop.start(config, tmp_path)
     said = folder.read_table("predictions")
     options = ["--dataset", str(data), "--backend", "genn", "-o", str(tmp_path / "said.csv")]
     evaluated = subprocess.run(
@@ -315,8 +321,8 @@ def test_runs_go_from_one_backend_to_the_other(data, tmp_path):
     assert columns == [row["predicted_word"] for row in _table(tmp_path / "said.csv")]
 
     both = replace(folder.config, train=replace(config.train, epochs=2), backend="genn")
-    train.resume(folder, both)
-    straight = train.start(replace(config, train=replace(config.train, epochs=2)), tmp_path / "2")
+    loop.resume(folder, both)
+    straight = loop.start(replace(config, train=replace(config.train, epochs=2)), tmp_path / "2")
     for name, array in straight.read_arrays("last").items():
         # 50 updates whose gradients agree to about 1e-6, each of at most the rate, 1e-2
         np.testing.assert_allclose(folder.read_arrays("last")[name], array, atol=1e-3)
@@ -328,9 +334,9 @@ def _table(path):
 
 def test_resumed_to_the_same_bits(data, tmp_path):
     config = short_run(data, "genn", epochs=2)
-    whole = train.start(config, tmp_path / "whole")
-    parts = train.start(replace(config, train=replace(config.train, epochs=1)), tmp_path / "parts")
-    train.resume(parts, replace(parts.config, train=config.train))
+    whole = loop.start(config, tmp_path / "whole")
+    parts = loop.start(replace(config, train=replace(config.train, epochs=1)), tmp_path / "parts")
+    loop.resume(parts, replace(parts.config, train=config.train))
     for name, array in whole.read_arrays("last").items():
         np.testing.assert_array_equal(parts.read_arrays("last")[name], array)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends import CompileConfig, Regulariser
-from shd_genn.backends.reference import Reference
-from shd_genn.events import Events
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
+from shd_genn.learning.objective import Regulariser
 from shd_genn.network import (
     Connection,
     Dense,
@@ -19,6 +19,7 @@ from shd_genn.network import (
     Normal,
     Uniform,
 )
+from shd_genn.spikes.events import Events
 
 CONFIG = CompileConfig(networks.N_STEPS, regulariser=Regulariser(1e-3, 2e-3, 3))
 

@@ -7,12 +7,12 @@ import networks
 import numpy as np
 import pytest
 
-from shd_genn.backends import CompileConfig, get
-from shd_genn.backends.native import build, engine
+from shd_genn.backends.choice import get
+from shd_genn.backends.native import engine
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.native.render import render
-from shd_genn.backends.reference import Reference
-from shd_genn.errors import BuildError
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
 from shd_genn.network import (
     Connection,
     Dense,
@@ -24,6 +24,8 @@ from shd_genn.network import (
     Population,
     SpikeInput,
 )
+from shd_genn.support import builder
+from shd_genn.support.errors import BuildError
 
 CONFIG = CompileConfig(networks.N_STEPS)
 
@@ -150,37 +152,37 @@ def test_no_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(BuildError, match=r"no C\+\+ compiler was found .* apt install g\+\+"):
-        build.build_library("int x;", "test")
+        builder.build_library("int x;", "test")
 
 
 def test_named_compiler_is_used_or_fails(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(BuildError, match="CXX=no-such-compiler names no program"):
-        build.build_library("int x;", "test")
+        builder.build_library("int x;", "test")
 
 
 def test_compiler_failure_shows_its_words(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
     with pytest.raises(BuildError, match=r"(?s)compiler failed on .*\.cpp.*nonsense"):
-        build.build_library("nonsense;", "test")
+        builder.build_library("nonsense;", "test")
     assert not list(tmp_path.rglob("*.so"))
 
 
 def test_library_is_compiled_once(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
-    first = build.build_library('extern "C" int answer() { return 42; }', "test")
+    first = builder.build_library('extern "C" int answer() { return 42; }', "test")
     written = first.stat().st_mtime_ns
-    assert build.build_library('extern "C" int answer() { return 42; }', "test") == first
+    assert builder.build_library('extern "C" int answer() { return 42; }', "test") == first
     assert first.stat().st_mtime_ns == written
-    assert build.load_library('extern "C" int answer() { return 42; }', "test").answer() == 42
+    assert builder.load_library('extern "C" int answer() { return 42; }', "test").answer() == 42
 
 
 def test_damaged_library_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
-    path = build.build_library("int x;", "test")
+    path = builder.build_library("int x;", "test")
     path.write_bytes(b"not a library")
     with pytest.raises(BuildError, match=r"cannot be loaded .* delete it and try again"):
-        build.load_library("int x;", "test")
+        builder.load_library("int x;", "test")
 
 
 def test_unwritable_cache_is_named(monkeypatch, tmp_path):
@@ -188,7 +190,7 @@ def test_unwritable_cache_is_named(monkeypatch, tmp_path):
     blocked.write_text("in the way")
     monkeypatch.setenv("SHD_GENN_CACHE", str(blocked))
     with pytest.raises(Exception, match="set SHD_GENN_CACHE to a folder that you may write to"):
-        build.build_library("int x;", "test")
+        builder.build_library("int x;", "test")
     assert stat.S_ISREG(blocked.stat().st_mode)
 
 
@@ -196,7 +198,7 @@ def test_unwritable_cache_is_named(monkeypatch, tmp_path):
 @pytest.mark.parametrize("flags", ["-mno-avx512f", "-mno-avx512f -mno-avx"])
 def test_narrower_vectors(flags, monkeypatch, tmp_path):
     """The same source for 32-byte and 16-byte vectors agrees with the reference as well."""
-    compiler = " ".join(build.find_compiler())
+    compiler = " ".join(builder.find_compiler())
     monkeypatch.setenv("CXX", f"{compiler} {flags}")
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
     network = networks.learned_network(delays=True)

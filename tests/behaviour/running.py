@@ -7,7 +7,11 @@ import time
 
 import numpy as np
 
-from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.present.settings import AugmentConfig
 
 
 def settings(data, **train_settings):

@@ -10,9 +10,12 @@ import soundfile
 import tiny
 from PIL import Image
 
-from shd_genn import train
-from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.datasets.hdf5 import write_spikes
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.spikes.hdf5 import write_spikes
+from shd_genn.train import loop
 
 
 def run(module, *arguments):
@@ -31,7 +34,7 @@ def trained(data, tmp_path_factory):
         model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2, w_in_sd=0.1),
         train=TrainConfig(epochs=5, batch_size=16, learning_rate=0.01),
     )
-    return train.start(config, tmp_path_factory.mktemp("runs"))
+    return loop.start(config, tmp_path_factory.mktemp("runs"))
 
 
 def test_evaluate_repeats_the_runs_own_numbers(trained, data, tmp_path):
@@ -80,7 +83,7 @@ def hearing(tmp_path_factory):
         model=ModelConfig(hidden_sizes=(30,)),
         train=TrainConfig(epochs=1, batch_size=9),
     )
-    return train.start(config, tmp_path_factory.mktemp("runs"))
+    return loop.start(config, tmp_path_factory.mktemp("runs"))
 
 
 def test_a_dataset_without_test_file_trains_all_the_same(hearing):

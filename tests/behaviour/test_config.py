@@ -4,15 +4,13 @@ from dataclasses import fields
 
 import pytest
 
-from shd_genn.config import (
-    AugmentConfig,
-    Config,
-    DataConfig,
-    ModelConfig,
-    TrainConfig,
-)
-from shd_genn.config_file import from_toml, load_toml, to_toml
-from shd_genn.errors import ConfigError
+from shd_genn.config import Config
+from shd_genn.config.toml import from_toml, load_toml, to_toml
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.present.settings import AugmentConfig
+from shd_genn.support.errors import ConfigError
 
 SECTIONS = (DataConfig, AugmentConfig, ModelConfig, TrainConfig)
 

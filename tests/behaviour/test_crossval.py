@@ -12,11 +12,14 @@ import pytest
 import tiny
 from running import run, same_weights, wait_until
 
-from shd_genn import crossval, train
-from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.datasets.hdf5 import write_spikes
-from shd_genn.errors import ConfigError
-from shd_genn.record import RunFolder
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.spikes.hdf5 import write_spikes
+from shd_genn.support.errors import ConfigError
+from shd_genn.train import crossval, loop
 
 SPEAKERS = ("anna", "ben", "dora/d")  # not every name can be a folder's
 
@@ -200,7 +203,7 @@ def settings(data, **data_settings):
 def test_one_speaker_by_name_is_a_single_run(voices, tmp_path):
     config = settings(voices, validation_speaker="ben")
     assert not crossval.wanted(config)
-    folder = train.start(config, tmp_path)
+    folder = loop.start(config, tmp_path)
     assert folder.read_json("environment")["dataset"]["valid"]["speakers"] == [1]
 
 
@@ -220,5 +223,5 @@ def test_what_cannot_be_cross_validated_leaves_no_folder(tmp_path):
     with pytest.raises(ConfigError, match="batch_size <= training samples of every fold"):
         crossval.start(settings(small), tmp_path / "runs")
     with pytest.raises(ConfigError, match="validation_speaker must be named to train a single"):
-        train.start(settings(small), tmp_path / "runs")
+        loop.start(settings(small), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

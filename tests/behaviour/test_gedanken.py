@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shd_genn.errors import ConfigError
+from shd_genn.support.errors import ConfigError
 
 ANALYSIS = Path(__file__).resolve().parents[2] / "analysis"
 

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from shd_genn.config import Config, ModelConfig
-from shd_genn.errors import ConfigError
-from shd_genn.initialisers import AT_A_TIME
-from shd_genn.model import build_network
+from shd_genn.config import Config
 from shd_genn.network import (
     Clipped,
     Connection,
@@ -22,7 +19,11 @@ from shd_genn.network import (
     Trainable,
     Uniform,
 )
-from shd_genn.readouts import READOUTS
+from shd_genn.network.initialisers import AT_A_TIME
+from shd_genn.network.model_files import build_network
+from shd_genn.network.readouts import READOUTS
+from shd_genn.network.settings import ModelConfig
+from shd_genn.support.errors import ConfigError
 
 INPUT = Population("input", SpikeInput(), 3)
 HIDDEN = Population("hidden", LeakyIntegrateFire(), 4)
@@ -169,7 +170,7 @@ def test_own_models_have_the_layers_asked_for():
 
 def test_user_model_file(tmp_path):
     copy = tmp_path / "mine.py"
-    copy.write_text("from shd_genn.model import find_model, build_network\n" + OWN)
+    copy.write_text("from shd_genn.network.model_files import find_model, build_network\n" + OWN)
     assert build(model=str(copy)).hidden[0].size == 9
 
 

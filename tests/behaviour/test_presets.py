@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from running import run
 
-from shd_genn import backends, train
-from shd_genn.datasets.hdf5 import write_spikes
-from shd_genn.datasets.spikes import SpikeDataset
-from shd_genn.events import Events
-from shd_genn.presets import PRESETS
+from shd_genn import backends
+from shd_genn.config.presets import PRESETS
 from shd_genn.run import parse
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.events import Events
+from shd_genn.spikes.hdf5 import write_spikes
+from shd_genn.train import loop
 
 N_TRAIN = 300  # more than the largest batch of a preset
 
@@ -45,7 +46,7 @@ def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
     settings = parse(["--preset", name, "--dataset", str(small), "--epochs", "2"]).settings
     # a short trial only saves time; every layer and every input is as large as it is named
     settings = replace(settings, data=replace(settings.data, trial_ms=50.0))
-    folder = train.start(settings, tmp_path)
+    folder = loop.start(settings, tmp_path)
     summary = folder.read_json("summary")
     assert summary["state"] == "complete" and summary["epochs"] == 2 and "test" in summary
     recorded, named = folder.config, PRESETS[name].config

@@ -10,16 +10,17 @@ import pytest
 import tiny
 from running import EVERYTHING, command, progress_of, rows, run, same_weights, settings, wait_until
 
-from shd_genn import train
-from shd_genn.config import Config, TrainConfig
-from shd_genn.errors import ConfigError
-from shd_genn.model import compile_network
-from shd_genn.record import RunFolder
+from shd_genn.config import Config
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.support.errors import ConfigError
+from shd_genn.train import loop
+from shd_genn.train.compile import compile_network
 
 
 def test_checkpoints_of_old_runs_still_load(data, tmp_path):
     """Until other things than weights could be learned, keys began with ``weights_``."""
-    folder = train.start(settings(data), tmp_path)
+    folder = loop.start(settings(data), tmp_path)
     arrays = folder.read_arrays("last")
     old = {key.replace("parameter_", "weights_"): array for key, array in arrays.items()}
     assert old.keys() != arrays.keys()
@@ -31,12 +32,12 @@ def test_checkpoints_of_old_runs_still_load(data, tmp_path):
 
 
 def test_a_run_whose_metrics_lack_a_newer_column_goes_on(data, tmp_path):
-    folder = train.start(settings(data, epochs=1), tmp_path)
+    folder = loop.start(settings(data, epochs=1), tmp_path)
     newer = "synaptic_operations"
     old = [{k: v for k, v in r.items() if k != newer} for r in folder.read_table("metrics")]
     folder.write_table("metrics", old)
     config = folder.config
-    train.resume(folder, replace(config, train=replace(config.train, epochs=2)))
+    loop.resume(folder, replace(config, train=replace(config.train, epochs=2)))
     found = {(r["epoch"], r["split"]): r[newer] for r in folder.read_table("metrics")}
     assert found["0", "train"] == "" and float(found["1", "train"]) > 0
 
@@ -79,26 +80,26 @@ def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
 
 
 def test_killed_just_before_the_summary_the_test_set_is_in_the_table_once(data, tmp_path):
-    folder = train.start(settings(data, epochs=1), tmp_path)
+    folder = loop.start(settings(data, epochs=1), tmp_path)
     whole = [row["split"] for row in rows(folder.path, "metrics")]
     folder.write_json("summary", {"state": "running"})
-    train.resume(folder, folder.config)
+    loop.resume(folder, folder.config)
     assert [row["split"] for row in rows(folder.path, "metrics")] == whole
     assert whole == ["train", "valid", "test"]
 
 
 def test_a_complete_run_is_not_judged_again(data, tmp_path):
-    folder = train.start(settings(data, epochs=2), tmp_path / "whole")
+    folder = loop.start(settings(data, epochs=2), tmp_path / "whole")
     with pytest.raises(ConfigError, match="is complete after 2 epochs; give more --epochs"):
-        train.resume(folder, folder.config)
+        loop.resume(folder, folder.config)
     never_better = {"epochs": 9, "patience": 1, "learning_rate": 1e-9}
-    ended = train.start(settings(data, **never_better), tmp_path / "ended")
+    ended = loop.start(settings(data, **never_better), tmp_path / "ended")
     done = ended.read_json("summary")["epochs"]
     assert done < 9
     more = replace(ended.config, train=replace(ended.config.train, epochs=12))
     for config in (ended.config, more):
         with pytest.raises(ConfigError, match=f"after {done} epochs; patience = 1 ended it"):
-            train.resume(ended, config)
+            loop.resume(ended, config)
     assert ended.read_json("summary")["state"] == "complete"
 
 
@@ -119,7 +120,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
         changed = Config(
             **{**vars(before), "train": TrainConfig(**vars(before.train) | {"seed": 1})}
         )
-        train.resume(RunFolder(folder), changed)
+        loop.resume(RunFolder(folder), changed)
     done = progress_of(tmp_path)
     result = run("--resume", folder, "--epochs", done + 3)
     assert result.returncode == 0, result.stderr

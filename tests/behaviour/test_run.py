@@ -12,11 +12,15 @@ import pytest
 import tiny
 from running import command, rows, run, same_weights, settings
 
-from shd_genn import train
-from shd_genn.batches import batches, count_batches
-from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.errors import ConfigError, DivergedError, PrunedError
-from shd_genn.record import RunFolder
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.present.batches import batches, count_batches
+from shd_genn.present.settings import AugmentConfig
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.support.errors import ConfigError, DivergedError, PrunedError
+from shd_genn.train import loop
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +90,9 @@ def test_threads_and_repetition_do_not_change_a_bit(data, tmp_path):
     folders = []
     for i, n_threads in enumerate((1, 2, 2)):
         config = Config(**{**vars(settings(data)), "n_threads": n_threads})
-        folders.append(train.start(config, tmp_path / str(i)).path)
+        folders.append(loop.start(config, tmp_path / str(i)).path)
     assert same_weights(folders[0], folders[1]) and same_weights(folders[1], folders[2])
-    other = train.start(settings(data, seed=1), tmp_path / "other").path
+    other = loop.start(settings(data, seed=1), tmp_path / "other").path
     assert not same_weights(folders[0], other)
 
 
@@ -101,13 +105,13 @@ def test_a_run_tells_of_its_epochs_and_can_be_ended_by_who_listens(data, tmp_pat
             raise PrunedError("others do better")
 
     with pytest.raises(PrunedError):
-        train.start(settings(data), tmp_path, listen)
+        loop.start(settings(data), tmp_path, listen)
     epochs = [[(epoch, split) for split in ("train", "valid")] for epoch in range(4)]
     assert heard == [[], *epochs[:2]]
     (path,) = tmp_path.iterdir()
     folder = RunFolder.open(path)
     assert folder.read_json("summary") == {"state": "pruned", "reason": "others do better"}
-    train.resume(folder, folder.config, listen)  # what is saved is told again
+    loop.resume(folder, folder.config, listen)  # what is saved is told again
     assert heard[3:] == [epochs[0] + epochs[1], *epochs[2:]]
 
 
@@ -119,7 +123,7 @@ def test_a_complete_run_is_not_resumed_but_can_be_lengthened(finished):
 
 
 def test_early_stopping(data, tmp_path):
-    folder = train.start(settings(data, epochs=100, patience=3), tmp_path)
+    folder = loop.start(settings(data, epochs=100, patience=3), tmp_path)
     accuracies = [
         float(r["accuracy"]) for r in folder.read_table("metrics") if r["split"] == "valid"
     ]
@@ -134,13 +138,13 @@ def test_without_validation_the_training_accuracy_chooses(data, tmp_path):
             "data": DataConfig(dataset=str(data), trial_ms=120.0, validation="none"),
         }
     )
-    summary = train.start(config, tmp_path).read_json("summary")
+    summary = loop.start(config, tmp_path).read_json("summary")
     assert summary["chosen_by"] == "training accuracy"
 
 
 def test_batches_are_all_samples_once_and_differ_by_epoch(data):
     config, dataset = settings(data), tiny.dataset(50, 0)
-    epochs = [list(batches(config, dataset, e)) for e in (0, 0, 1)]
+    epochs = [list(batches(config.batching, dataset, e)) for e in (0, 0, 1)]
     assert [len(labels) for _, labels in epochs[0]] == [16, 16, 16, 2]
     counts = np.bincount(np.concatenate([labels for _, labels in epochs[0]]))
     assert counts.tolist() == np.bincount(dataset.labels).tolist()
@@ -152,9 +156,9 @@ def test_batches_are_all_samples_once_and_differ_by_epoch(data):
 def test_blended_samples_are_added_to_an_epoch(data):
     config, dataset = settings(data), tiny.dataset(50, 0)
     config = replace(config, augment=AugmentConfig(blend=0.5, shift_channels=0.0))
-    epoch = list(batches(config, dataset, 0))
+    epoch = list(batches(config.batching, dataset, 0))
     assert [len(labels) for _, labels in epoch] == [16, 16, 16, 16, 11]
-    assert count_batches(config, dataset) == 5
+    assert count_batches(config.batching, dataset) == 5
     recorded = {tuple(dataset.events.sample(i)[0]) for i in range(50)}
     shown = [tuple(events.sample(i)[0]) for events, labels in epoch for i in range(len(labels))]
     assert recorded <= set(shown) and sum(times not in recorded for times in shown) == 25
@@ -172,7 +176,7 @@ def test_the_delay_line_is_part_of_the_run(data, tmp_path):
     """Recorded in its folder, in training and test alike, and when it is evaluated again."""
     config = settings(data)
     config = replace(config, data=replace(config.data, delay_copies=2, delay_step_ms=10.0))
-    folder = train.start(config, tmp_path)
+    folder = loop.start(config, tmp_path)
     assert folder.config.model.n_inputs == 90 and folder.config.data.delay_copies == 2
     by_split = {row["split"]: float(row["input_spikes"]) for row in folder.read_table("metrics")}
     for split in ("valid", "test"):  # 80 spikes, some later than 120 ms with their delay
@@ -193,7 +197,7 @@ def test_the_delay_line_is_part_of_the_run(data, tmp_path):
 def test_the_test_set_can_be_left_alone(data, tmp_path):
     config = settings(data)
     config = replace(config, data=replace(config.data, test=False))
-    folder = train.start(config, tmp_path)
+    folder = loop.start(config, tmp_path)
     assert "test" not in folder.read_json("summary")
     assert "test" not in folder.read_json("environment")["dataset"]
     assert not (folder.path / "predictions.csv").exists()
@@ -201,7 +205,7 @@ def test_the_test_set_can_be_left_alone(data, tmp_path):
 
 def test_training_accuracy_may_choose_beside_validation(data, tmp_path):
     config = settings(data, best_by="training")
-    folder = train.start(config, tmp_path)
+    folder = loop.start(config, tmp_path)
     training = [r for r in folder.read_table("metrics") if r["split"] == "train"]
     best = max(training, key=lambda r: (float(r["accuracy"]), -float(r["loss"])))
     summary = folder.read_json("summary")
@@ -210,15 +214,15 @@ def test_training_accuracy_may_choose_beside_validation(data, tmp_path):
 
 
 def test_a_cosine_cannot_be_lengthened(data, tmp_path):
-    folder = train.start(settings(data, schedule="cosine", epochs=2), tmp_path)
+    folder = loop.start(settings(data, schedule="cosine", epochs=2), tmp_path)
     longer = replace(folder.config, train=replace(folder.config.train, epochs=3))
     with pytest.raises(ConfigError, match=r"epochs = 2 must hold with schedule=cosine"):
-        train.resume(folder, longer)
+        loop.resume(folder, longer)
 
 
 def test_diverged_training_stops_with_advice(data, tmp_path):
     with pytest.raises(DivergedError, match=r"must stay finite.*lower learning_rate"):
-        train.start(settings(data, learning_rate=1e38), tmp_path)
+        loop.start(settings(data, learning_rate=1e38), tmp_path)
     (folder,) = tmp_path.iterdir()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["state"] == "failed" and "lower learning_rate" in summary["reason"]

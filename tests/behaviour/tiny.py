@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shd_genn.datasets.hdf5 import write_spikes
-from shd_genn.datasets.spikes import SpikeDataset
-from shd_genn.events import Events
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.events import Events
+from shd_genn.spikes.hdf5 import write_spikes
 
 N_CHANNELS, CLASSES = 30, ("ja", "nein", "doch")
 

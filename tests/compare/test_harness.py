@@ -1,4 +1,4 @@
-"""`python -m shd_genn.compare`: peers in processes of their own, limits, tables, going on."""
+"""`python -m shd_genn.bench peers`: peers in processes of their own, limits, tables, going on."""
 
 import math
 import os
@@ -14,12 +14,12 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from shd_genn.compare import peers, table
-from shd_genn.compare.__main__ import chosen
-from shd_genn.compare.case import Batch, Setting
-from shd_genn.compare.harness import Limits, measure
-from shd_genn.compare.peers import Library
-from shd_genn.errors import ConfigError, DataError
+from shd_genn.bench.peers import libraries, table
+from shd_genn.bench.peers.case import Batch, Setting
+from shd_genn.bench.peers.command import chosen
+from shd_genn.bench.peers.harness import Limits, measure
+from shd_genn.bench.peers.libraries import Library
+from shd_genn.support.errors import ConfigError, DataError
 
 TINY = Setting("recurrent", hidden=16, n_steps=50, threads=1)
 LIMITS = Limits(repetitions=2, seconds=60, memory_gb=4)
@@ -67,7 +67,7 @@ def fake(tmp_path, monkeypatch):
         start = tmp_path / "sitecustomize.py"
         start.write_text(
             (start.read_text() if start.exists() else "import sys, types\n")
-            + f"module = types.ModuleType('shd_genn.compare.peers.{name}_peer')\n"
+            + f"module = types.ModuleType('shd_genn.bench.peers.libraries.{name}_peer')\n"
             + f"exec({code!r}, module.__dict__)\n"
             + "sys.modules[module.__name__] = module\n"
         )
@@ -140,8 +140,8 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
 
 
 def test_what_is_not_installed_is_refused_by_name_and_named_otherwise(monkeypatch, capsys):
-    absent = peers.Library("BPTT", ("no_such_package",), ())
-    monkeypatch.setitem(peers.LIBRARIES, "spyx", absent)
+    absent = libraries.Library("BPTT", ("no_such_package",), ())
+    monkeypatch.setitem(libraries.LIBRARIES, "spyx", absent)
     with pytest.raises(ConfigError, match=r"spyx needs no_such_package.*\[compare\]"):
         chosen(("native", "spyx"))
     assert "spyx" not in chosen(())
@@ -150,9 +150,9 @@ def test_what_is_not_installed_is_refused_by_name_and_named_otherwise(monkeypatc
 
 
 def test_every_peer_has_a_file():
-    assert list(peers.LIBRARIES) == list(get_args(peers.PeerName))
-    for name in peers.LIBRARIES:
-        assert (Path(peers.__file__).parent / f"{name}_peer.py").is_file()
+    assert list(libraries.LIBRARIES) == list(get_args(libraries.PeerName))
+    for name in libraries.LIBRARIES:
+        assert (Path(libraries.__file__).parent / f"{name}_peer.py").is_file()
 
 
 def test_dense_input_arrives_a_step_after_it_was_emitted():
@@ -167,7 +167,7 @@ def test_dense_input_arrives_a_step_after_it_was_emitted():
 
 
 def compare(*arguments, **options):
-    command = [sys.executable, "-m", "shd_genn.compare", *map(str, arguments)]
+    command = [sys.executable, "-m", "shd_genn.bench", "peers", *map(str, arguments)]
     return subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
     )

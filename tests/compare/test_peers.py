@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from shd_genn.compare.case import Batch, Setting
-from shd_genn.compare.peers import LIBRARIES, load
-from shd_genn.compare.peers.compiled import CompiledPeer
-from shd_genn.compare.peers.readout import spike_weights
-from shd_genn.compare.worker import match_activity
-from shd_genn.events import Events
-from shd_genn.readouts import read_weights
+from shd_genn.bench.peers.case import Batch, Setting
+from shd_genn.bench.peers.libraries import LIBRARIES, load
+from shd_genn.bench.peers.libraries.compiled import CompiledPeer
+from shd_genn.bench.peers.libraries.readout import spike_weights
+from shd_genn.bench.peers.worker import match_activity
+from shd_genn.network.readouts import read_weights
+from shd_genn.spikes.events import Events
 
 COMPILED = {"torch", "snntorch", "spikingjelly", "norse"}
 PEERS = [

@@ -3,9 +3,9 @@
 import h5py
 import numpy as np
 
-from shd_genn.datasets.hdf5 import write_spikes
-from shd_genn.datasets.spikes import SpikeDataset
-from shd_genn.events import Events
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.events import Events
+from shd_genn.spikes.hdf5 import write_spikes
 
 
 def dataset(labels, speakers=None, names=("ja", "nein"), speaker_names=(), n_channels=700, seed=0):

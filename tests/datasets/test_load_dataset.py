@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import small
 
-from shd_genn.config import DataConfig
 from shd_genn.datasets import official
-from shd_genn.datasets.hdf5 import write_spikes
 from shd_genn.datasets.load import check_class_names, find_files, load_dataset, load_split
+from shd_genn.datasets.settings import DataConfig
 from shd_genn.datasets.split import speaker_name
-from shd_genn.errors import ConfigError, DataError
+from shd_genn.spikes.hdf5 import write_spikes
+from shd_genn.support.errors import ConfigError, DataError
 
 
 def load(folder, seed=0, **options):

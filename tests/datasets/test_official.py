@@ -13,8 +13,8 @@ import pytest
 import small
 
 from shd_genn.datasets import __main__, official
-from shd_genn.datasets.hdf5 import read_spikes, write_spikes
-from shd_genn.errors import DataError
+from shd_genn.spikes.hdf5 import read_spikes, write_spikes
+from shd_genn.support.errors import DataError
 
 TRAIN, TEST = small.dataset([0, 1] * 4, [1] * 8), small.dataset([1, 0, 1], [4, 4, 5], seed=1)
 

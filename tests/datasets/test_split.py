@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shd_genn.datasets.split import speaker_name, split_random, split_speaker
-from shd_genn.errors import ConfigError
+from shd_genn.support.errors import ConfigError
 
 
 def numbered(labels, **more):

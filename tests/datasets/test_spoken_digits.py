@@ -10,12 +10,12 @@ import pytest
 
 from shd_genn.datasets import spoken_digits
 from shd_genn.datasets.espeak import Espeak
-from shd_genn.datasets.hdf5 import read_spikes
 from shd_genn.datasets.load import load_split
 from shd_genn.datasets.spoken_digits import Recipe, Voice, prepare, speak, takes
 from shd_genn.encode.basilar_membrane import BasilarMembrane
 from shd_genn.encode.cochlea import Cochlea
-from shd_genn.errors import BuildError
+from shd_genn.spikes.hdf5 import read_spikes
+from shd_genn.support.errors import BuildError
 
 LITTLE = Recipe(
     seen=(Voice("m1", "en-us", 45), Voice("f1", "en", 55)),

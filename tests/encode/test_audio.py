@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from shd_genn.encode.audio import find_recordings, read_audio
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 def write(path, rate=16_000, seconds=0.1):

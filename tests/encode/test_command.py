@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from shd_genn.cli import command
-from shd_genn.datasets.hdf5 import read_spikes, write_spikes
 from shd_genn.encode.__main__ import Options, encode_recordings, main
 from shd_genn.encode.audio import find_recordings
 from shd_genn.encode.cochlea import Cochlea
+from shd_genn.spikes.hdf5 import read_spikes, write_spikes
+from shd_genn.support.cli import command
 
 
 def run(*arguments):

@@ -9,14 +9,18 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shd_genn import evaluate, listen, train
-from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.datasets.hdf5 import read_spikes
+from shd_genn import evaluate, listen
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
 from shd_genn.encode import __main__ as encode
 from shd_genn.encode.cochlea import RATE
 from shd_genn.encode.encoder import encode_many
 from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
-from shd_genn.errors import ConfigError, DataError
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.spikes.hdf5 import read_spikes
+from shd_genn.support.errors import ConfigError, DataError
+from shd_genn.train import loop
 
 COARSE = MelSpectrogram(n_channels=40)
 T = np.arange(RATE // 4) / RATE
@@ -159,7 +163,7 @@ def test_the_code_is_in_the_file_in_the_run_and_where_it_is_used(tmp_path, monke
         model=ModelConfig(hidden_sizes=(8,)),
         train=TrainConfig(batch_size=4, epochs=1),
     )
-    folder = train.start(config, tmp_path / "runs")
+    folder = loop.start(config, tmp_path / "runs")
     assert folder.read_json("environment")["dataset"]["code"] == "rate"
     for other in ("a", "b"):
         monkeypatch.setattr(
@@ -177,4 +181,4 @@ def test_the_code_is_in_the_file_in_the_run_and_where_it_is_used(tmp_path, monke
     (tmp_path / "a/train.h5").rename(tmp_path / "b/train.h5")
     mixed = replace(config, data=DataConfig(dataset=str(tmp_path / "b")))
     with pytest.raises(DataError, match="test must be encoded like train, by rate, but is by lat"):
-        train.start(mixed, tmp_path / "runs")
+        loop.start(mixed, tmp_path / "runs")

@@ -7,8 +7,11 @@ import numpy as np
 import optuna
 import sqlalchemy
 
-from shd_genn.config import Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.record import RunFolder
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.record.run_folder import RunFolder
 
 WORDS = ("zero", "one", "10")
 SPEAKERS = ("anna", "ben")
@@ -176,7 +179,7 @@ def study(path: Path, n_objectives: int = 1, n_trials: int = 20) -> Path:
 
 
 def comparison(path):
-    """Write a table of python -m shd_genn.compare: native measured twice, one size too large."""
+    """Write a table of python -m shd_genn.bench peers: native measured twice, one size too large."""
     titles = "spikes_wanted,train_ms,times_native,memory_growth_mb,spikes_per_neuron,cpu,result"
     path.write_text(
         f"peer,topology,hidden,n_steps,threads,{titles}\n"
@@ -189,7 +192,7 @@ def comparison(path):
 
 
 def roofline(path):
-    """Write a table of python -m shd_genn.roofline: two kernels with different limits, and one
+    """Write a table of python -m shd_genn.bench roofline: two kernels with different limits, and one
     of which only the time is known."""
     path.write_text(
         "topology,hidden,threads,stage,ms,mb,mflop,gb_s,limit_gb_s,gflop_s,peak_gflop_s,share,cpu\n"

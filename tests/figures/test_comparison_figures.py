@@ -19,7 +19,7 @@ from analysis import (
     study_progress,
 )
 from analysis.load import read
-from shd_genn.errors import ConfigError, DataError
+from shd_genn.support.errors import ConfigError, DataError
 
 
 def test_comparison_as_figure_and_table(grid, results):

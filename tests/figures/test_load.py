@@ -11,7 +11,7 @@ import pytest
 from analysis import accuracy_by_size, script
 from analysis.configurations import best, named, repetitions, unequal
 from analysis.load import read
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 def test_tables_hold_what_the_files_say(grid, results):

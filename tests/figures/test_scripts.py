@@ -17,9 +17,13 @@ from PIL import Image
 
 from analysis import accuracy_by_spikes, parameters, raster, report, script
 from analysis.load import read
-from shd_genn import train
-from shd_genn.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
-from shd_genn.record import RunFolder
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.present.settings import AugmentConfig
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.train import loop
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_STUDIES = {name: "--study" for name in report.FIGURES if name.startswith("study_")}
@@ -35,7 +39,7 @@ def trained(tmp_path_factory):
         model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2, w_in_sd=0.1, train_tau=True),
         train=TrainConfig(epochs=2, batch_size=16, learning_rate=0.01),
     )
-    return train.start(config, place / "runs").path
+    return loop.start(config, place / "runs").path
 
 
 @pytest.fixture(scope="module")

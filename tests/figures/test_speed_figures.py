@@ -9,7 +9,7 @@ from drawn import PLAIN, lines, summaries
 
 from analysis import epoch_time, memory, peers, roofline, scaling
 from analysis.load import read
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):

@@ -12,7 +12,7 @@ import scipy.stats
 from analysis import stats
 from analysis.configurations import named
 from analysis.load import read
-from shd_genn.errors import ConfigError
+from shd_genn.support.errors import ConfigError
 
 
 def test_spread_has_the_sample_standard_deviation():

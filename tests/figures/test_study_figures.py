@@ -17,7 +17,7 @@ from analysis import (
     study_slice,
 )
 from analysis.load import read
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pytest
 
 from analysis import style
-from shd_genn.errors import DataError
+from shd_genn.support.errors import DataError
 
 
 def test_the_style_leaves_nothing_behind():

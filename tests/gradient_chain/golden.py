@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shd_genn.backends import CompileConfig, Regulariser
-from shd_genn.events import Events
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.learning.objective import Regulariser
 from shd_genn.network import (
     Connection,
     Dense,
@@ -19,6 +19,7 @@ from shd_genn.network import (
     Population,
     SpikeInput,
 )
+from shd_genn.spikes.events import Events
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "golden"
 CONNECTIONS = {"ih": "input_hidden", "hh": "hidden_hidden", "ho": "hidden_output"}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from event_exact import ExactNetwork, gradient, loss, solve
 
-from shd_genn.backends import CompileConfig, FirstSpikeLoss
-from shd_genn.backends.reference import Reference
-from shd_genn.events import Events
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
+from shd_genn.learning.objective import FirstSpikeLoss
 from shd_genn.network import (
     Connection,
     Dense,
@@ -18,6 +18,7 @@ from shd_genn.network import (
     SpikeInput,
     output_neuron,
 )
+from shd_genn.spikes.events import Events
 
 N_INPUTS, N_HIDDEN, N_CLASSES, TRIAL_MS = 6, 8, 3, 60.0
 

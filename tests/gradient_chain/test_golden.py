@@ -4,11 +4,13 @@ import golden
 import numpy as np
 import pytest
 
-from shd_genn.backends import Adam, get, gradient_scale
-from shd_genn.backends.eventprop import adam_update, backward, forward
-from shd_genn.backends.reference import Reference
-from shd_genn.backends.trial import steps_of_input
-from shd_genn.losses import cross_entropy, regulariser_jump
+from shd_genn.backends.choice import get
+from shd_genn.backends.reference.engine import Reference
+from shd_genn.backends.reference.eventprop import adam_update, backward, forward
+from shd_genn.backends.reference.trial import steps_of_input
+from shd_genn.learning.methods.eventprop import gradient_scale
+from shd_genn.learning.objective import cross_entropy, regulariser_jump
+from shd_genn.learning.optimisers import Adam
 
 pytestmark = pytest.mark.skipif(
     not golden.FOLDER.is_dir(), reason="needs the golden data of mlGeNN in ../shared/golden"

@@ -7,9 +7,8 @@ import exact_neurons as exact
 import numpy as np
 import pytest
 
-from shd_genn.backends import CompileConfig
-from shd_genn.backends.reference import Reference
-from shd_genn.events import Events
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
 from shd_genn.network import (
     Connection,
     Dense,
@@ -22,6 +21,7 @@ from shd_genn.network import (
     SpikeInput,
     Trainable,
 )
+from shd_genn.spikes.events import Events
 
 N_INPUTS, N_HIDDEN, N_CLASSES, TRIAL_MS = 4, 6, 2, 50.0
 LAYERS = {"recurrent": [slice(0, 6)], "layers": [slice(0, 3), slice(3, 6)]}

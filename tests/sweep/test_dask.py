@@ -42,7 +42,7 @@ def test_a_killed_worker_of_the_cluster_loses_nothing(space, data, cluster):
 
 
 def test_a_scheduler_that_is_not_there_is_said(space, data, monkeypatch):
-    from shd_genn.errors import ConfigError
+    from shd_genn.support.errors import ConfigError
     from shd_genn.sweep import cluster
 
     monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 0.5)

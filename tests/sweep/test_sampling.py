@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from shd_genn.errors import ConfigError
+from shd_genn.support.errors import ConfigError
 from shd_genn.sweep.sampling import choose_pruner, grid_points, grid_size, make_sampler
 
 SPACE = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}

@@ -8,8 +8,9 @@ import optuna
 import pytest
 import sweeping
 
-from shd_genn.config import Config, TrainConfig
-from shd_genn.errors import ConfigError
+from shd_genn.config import Config
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.support.errors import ConfigError
 from shd_genn.sweep.space import (
     changes,
     given_twice,

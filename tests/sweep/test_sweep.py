@@ -13,8 +13,8 @@ import pytest
 import sweeping
 from sweeping import finished, load, run_folders, sweep, trials
 
-from shd_genn.errors import ShdGennError
-from shd_genn.record import RunFolder
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.support.errors import ShdGennError
 from shd_genn.sweep.__main__ import main, parse
 
 

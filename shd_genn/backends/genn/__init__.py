@@ -6,10 +6,10 @@ The only place that imports pygenn and ml_genn. `translate` says a network in ml
 
 from __future__ import annotations
 
-from shd_genn.backends import CompileConfig, Compiled
-from shd_genn.backends.installation import HOW_TO_INSTALL, require_installed
-from shd_genn.errors import ConfigError
+from shd_genn.backends.genn.installation import HOW_TO_INSTALL, require_installed
+from shd_genn.backends.protocols import CompileConfig, Compiled
 from shd_genn.network import Network
+from shd_genn.support.errors import ConfigError
 
 __all__ = ["compile"]
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shd_genn.errors import BuildError
-from shd_genn.files import cache_dir
+from shd_genn.support.errors import BuildError
+from shd_genn.support.files import cache_dir
 
 
 def build(model: Any, key: str) -> tempfile.TemporaryDirectory[str]:

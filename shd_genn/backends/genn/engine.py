@@ -8,27 +8,25 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import (
-    BatchResult,
-    CompileConfig,
-    LearningRate,
-    Parameters,
-    Recording,
-    gradient_scale,
-    installation,
-    rate_of,
-    require_samples,
-)
-from shd_genn.backends.genn import translate
+from shd_genn.backends.genn import installation, translate
 from shd_genn.backends.genn.compiler import NO_LABEL
 from shd_genn.backends.genn.inputs import emitted
 from shd_genn.backends.genn.simulation import Inference, Spikes, Trials
 from shd_genn.backends.genn.training import Training
-from shd_genn.backends.native.build import compiler_version, find_compiler
-from shd_genn.errors import ConfigError, require
-from shd_genn.events import Events
-from shd_genn.losses import loss_and_drive, needs_voltages, regulariser_jump
+from shd_genn.backends.protocols import (
+    BatchResult,
+    CompileConfig,
+    Parameters,
+    Recording,
+    require_samples,
+)
+from shd_genn.learning.methods.eventprop import gradient_scale
+from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
+from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network, Population, SpikeInput, kind_of
+from shd_genn.spikes.events import Events
+from shd_genn.support.builder import compiler_version, find_compiler
+from shd_genn.support.errors import ConfigError, require
 
 EVALUATION_BATCH = 128
 """Trials a GPU runs at once when nothing is learned from them."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import CompileConfig
-from shd_genn.errors import require
-from shd_genn.events import Events
+from shd_genn.backends.protocols import CompileConfig
 from shd_genn.network import Network
+from shd_genn.spikes.events import Events
+from shd_genn.support.errors import require
 
 
 def emitted(

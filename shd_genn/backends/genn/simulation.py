@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.genn.build import build
 from shd_genn.network import Network
-from shd_genn.readouts import READOUTS
+from shd_genn.network.readouts import READOUTS
 
 FloatArray = NDArray[np.float32]
 Spikes = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.genn.compiler import NO_LABEL
 from shd_genn.backends.genn.simulation import FloatArray, Simulation, Spikes, Trials
-from shd_genn.readouts import READOUTS
+from shd_genn.network.readouts import READOUTS
 
 
 class Training(Simulation):

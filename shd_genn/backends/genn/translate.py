@@ -14,10 +14,10 @@ from ml_genn.compilers import InferenceCompiler
 from ml_genn.compilers.event_prop_compiler import default_params
 from ml_genn.connectivity import Dense
 
-from shd_genn.backends import CompileConfig
 from shd_genn.backends.genn.compiler import Compiler, MaxVar, Weighted
+from shd_genn.backends.protocols import CompileConfig
 from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network, Population
-from shd_genn.readouts import Readout
+from shd_genn.network.readouts import Readout
 
 
 def training_network(

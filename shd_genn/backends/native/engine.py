@@ -9,26 +9,25 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import (
-    BatchResult,
-    CompileConfig,
-    LearningRate,
-    Parameters,
-    Recording,
-    gradient_scale,
-    rate_of,
-    require_samples,
-)
-from shd_genn.backends.native.build import load_library
 from shd_genn.backends.native.lower import CONSTANTS, ConnectionPlan, PopulationPlan, lower
 from shd_genn.backends.native.render import render
 from shd_genn.backends.native.store import FloatArray, ParameterStore
-from shd_genn.cores import available_cores
-from shd_genn.errors import require
-from shd_genn.events import Events
-from shd_genn.losses import loss_and_drive, needs_voltages, regulariser_jump
+from shd_genn.backends.protocols import (
+    BatchResult,
+    CompileConfig,
+    Parameters,
+    Recording,
+    require_samples,
+)
+from shd_genn.learning.methods.eventprop import gradient_scale
+from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
+from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
-from shd_genn.readouts import drive_weights, read_weights
+from shd_genn.network.readouts import drive_weights, read_weights
+from shd_genn.spikes.events import Events
+from shd_genn.support.builder import load_library
+from shd_genn.support.cores import available_cores
+from shd_genn.support.errors import require
 
 STAGES = ("input", "forward", "adjoint", "gradient", "optimiser")
 """What the engine's time goes to, in the order of `Stage` of clock.h: putting input spikes on the

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import CompileConfig
-from shd_genn.backends.eventprop import constants_of
-from shd_genn.initialisers import Parameter
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.eventprop import constants_of
 from shd_genn.network import (
     Kind,
     LeakyIntegrate,
@@ -21,7 +20,8 @@ from shd_genn.network import (
     SpikeInput,
     kind_of,
 )
-from shd_genn.readouts import READOUTS, Form
+from shd_genn.network.initialisers import Parameter
+from shd_genn.network.readouts import READOUTS, Form
 
 STRIP = 64
 """Neurons that the kernels walk at a time (simd.h); arrays are padded to whole strips."""

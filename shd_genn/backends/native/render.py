@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from shd_genn.backends.native.build import assemble
 from shd_genn.backends.native.lower import Plan
 from shd_genn.network import Kind
-from shd_genn.readouts import Form
+from shd_genn.network.readouts import Form
+from shd_genn.support.builder import assemble
 
 KERNELS = Path(__file__).parent / "kernels"
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends import Parameters
 from shd_genn.backends.native.lower import CONSTANTS, STRIP, constants, padded
-from shd_genn.backends.synapses import whole_steps
-from shd_genn.initialisers import Parameter
+from shd_genn.backends.protocols import Parameters
+from shd_genn.backends.reference.synapses import whole_steps
 from shd_genn.network import Network, Population
+from shd_genn.network.initialisers import Parameter
 
 FloatArray = NDArray[np.float32]
 

@@ -1,0 +1,210 @@
+"""The `reference` backend: the equations of `eventprop` as a `Compiled`, trial after trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends.protocols import (
+    BatchResult,
+    CompileConfig,
+    Parameters,
+    Recording,
+    require_samples,
+)
+from shd_genn.backends.reference.eventprop import Array, adam_update, backward, forward
+from shd_genn.backends.reference.trial import Trial, steps_of_input
+from shd_genn.learning.methods.eventprop import gradient_scale
+from shd_genn.learning.objective import loss_and_drive, regulariser_jump
+from shd_genn.learning.optimisers import LearningRate, rate_of
+from shd_genn.network import Network
+from shd_genn.spikes.events import Events
+from shd_genn.support.errors import require
+
+
+def compile(network: Network, config: CompileConfig) -> Reference:
+    """Make a network ready to run, its weights as drawn from the seed."""
+    return Reference(network, config)
+
+
+class Reference:
+    """A network in NumPy; see `shd_genn.backends.Compiled`.
+
+    Args:
+        network: The network.
+        config: Steps, optimiser, regulariser, seed.
+        dtype: float64, or float32 to compare with engines that compute so.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        config: CompileConfig,
+        dtype: type[np.floating] = np.float64,
+    ) -> None:
+        self.network = network
+        self.config = config
+        self._dtype = np.dtype(dtype)
+        self._step = 0
+        self._parameters: dict[str, Array] = {}
+        self.set_parameters(network.initial_parameters(config.seed))
+        trained = [p for p in network.parameters if p.trained]
+        self._m: dict[str, Array] = {p.key: np.zeros(p.shape, self._dtype) for p in trained}
+        self._v: dict[str, Array] = {p.key: np.zeros(p.shape, self._dtype) for p in trained}
+
+    def __enter__(self) -> Self:
+        """Nothing to do: it owns no device."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing to do."""
+
+    def train_batch(
+        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
+    ) -> BatchResult:
+        """One update of all that is learned; the result is that of the parameters before it."""
+        result, gradient = self._backward(events, labels)
+        self._step += 1
+        bounds = {p.key: (np.float32(p.low), np.float32(p.high)) for p in self.network.parameters}
+        for name, g in gradient.items():
+            w, self._m[name], self._v[name] = adam_update(
+                self.config.adam,
+                self._parameters[name],
+                g,
+                self._m[name],
+                self._v[name],
+                self._step,
+                rate_of(learning_rate, name),
+            )
+            # to what can be saved, so that a resumed run goes on with the very same weights
+            kept = np.clip(w.astype(np.float32), *bounds[name])
+            self._parameters[name] = kept.astype(self._dtype)
+        return result
+
+    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
+        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
+        _, gradient = self._backward(events, labels)
+        scale = gradient_scale(self.network, self.config.n_steps)
+        return {name: (scale * g).astype(np.float32) for name, g in gradient.items()}
+
+    def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
+        """Forward pass only; the parameters stay."""
+        trials = self._forward(events)
+        loss: Array = np.full(len(events), np.nan)
+        if labels is not None:
+            loss, _ = self._loss(trials, labels)
+        return self._result(trials, loss)
+
+    def record(self, events: Events) -> Recording:
+        """All spikes and output voltages of some samples."""
+        trials = self._forward(events)
+        times = np.arange(self.config.n_steps) * self.config.dt_ms
+        spikes = {
+            p.name: Events.of(
+                [
+                    (
+                        np.repeat(times, [len(fired) for fired in trial.spikes[p.name]]),
+                        np.concatenate(trial.spikes[p.name]),
+                    )
+                    for trial in trials
+                ]
+            )
+            for p in (self.network.input, *self.network.spiking)
+        }
+        return Recording(spikes, self._voltages(trials).astype(np.float32))
+
+    def parameters(self) -> Parameters:
+        """A copy of all parameters."""
+        return {name: array.astype(np.float32) for name, array in self._parameters.items()}
+
+    def set_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
+        """Replace the weights, and those other parameters that are given.
+
+        Raises:
+            ConfigError: if they are not of this network.
+        """
+        self.network.check_parameters(parameters)
+        for key, array in parameters.items():
+            self._parameters[key] = array.astype(self._dtype)
+
+    def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
+        """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
+        state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
+        state |= {f"m_{name}": array.copy() for name, array in self._m.items()}
+        state |= {f"v_{name}": array.copy() for name, array in self._v.items()}
+        return state
+
+    def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Replace the optimiser's state; moments that are not given become 0."""
+        self._step = int(state["step"])
+        for name in self._m:
+            for prefix, moments in (("m", self._m), ("v", self._v)):
+                saved = state.get(f"{prefix}_{name}", np.zeros_like(moments[name]))
+                moments[name] = np.asarray(saved, self._dtype)
+
+    def kernel_times(self) -> dict[str, float]:
+        """Nothing is measured."""
+        return {}
+
+    def _forward(self, events: Events) -> list[Trial]:
+        highest, n_inputs = int(events.channels.max(initial=0)), self.network.input.size
+        require(
+            highest < n_inputs,
+            "channel < number of input neurons",
+            f"channel {highest} of {n_inputs}",
+            "build the network for as many channels as the dataset has",
+        )
+        samples = [events.sample(i) for i in range(len(events))]
+        return [
+            forward(
+                self.network,
+                self.config,
+                self._parameters,
+                steps_of_input(times_ms, channels, self.config),
+            )
+            for times_ms, channels in samples
+        ]
+
+    def _backward(
+        self, events: Events, labels: NDArray[np.integer]
+    ) -> tuple[BatchResult, dict[str, Array]]:
+        require_samples(labels)
+        trials = self._forward(events)
+        loss, drive = self._loss(trials, labels)
+        result = self._result(trials, loss)
+        jumps = {
+            name: regulariser_jump(counts, self.config.regulariser).astype(self._dtype)
+            for name, counts in result.spike_counts.items()
+        }
+        total = {name: np.zeros_like(m) for name, m in self._m.items()}
+        for trial, d in zip(trials, drive / len(trials), strict=True):
+            gradient = backward(
+                self.network, self.config, self._parameters, trial, d.astype(self._dtype), jumps
+            )
+            for name, g in gradient.items():
+                total[name] += g
+        return result, total
+
+    def _loss(self, trials: list[Trial], labels: NDArray[np.integer]) -> tuple[Array, Array]:
+        readout, voltages = self._readout(trials), self._voltages(trials)
+        return loss_and_drive(self.network, self.config, readout, labels, voltages)
+
+    def _voltages(self, trials: list[Trial]) -> Array:
+        shape = (len(trials), self.config.n_steps, self.network.output.size)
+        return np.array([trial.voltages for trial in trials], self._dtype).reshape(shape)
+
+    def _readout(self, trials: list[Trial]) -> Array:
+        shape = (len(trials), self.network.output.size)
+        return np.array([trial.readout for trial in trials], self._dtype).reshape(shape)
+
+    def _result(self, trials: list[Trial], loss: Array) -> BatchResult:
+        counts = {
+            p.name: np.array([trial.counts(p) for trial in trials], np.int32).reshape(-1, p.size)
+            for p in (self.network.input, *self.network.hidden)
+        }
+        input_spikes = counts.pop(self.network.input.name).sum(axis=1, dtype=np.int32)
+        readout = self._readout(trials).astype(np.float32)
+        return BatchResult(readout, loss.astype(np.float32), counts, input_spikes)

@@ -1,0 +1,1 @@
+"""How fast this machine trains: against its limits, laws and other libraries."""

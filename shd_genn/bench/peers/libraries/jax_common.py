@@ -1,0 +1,25 @@
+"""What the peers on JAX that go step by step share: the batch, dense, on JAX's device."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from shd_genn.bench.peers.case import Batch, Setting
+from shd_genn.datasets.noise import BATCH
+
+Placed = tuple[jax.Array, jax.Array]
+
+
+class JaxPeer:
+    """See `shd_genn.bench.peers.libraries.Peer`; a library says the rest."""
+
+    batch_size = BATCH
+
+    @staticmethod
+    def place(setting: Setting, batch: Batch) -> Placed:
+        """Input (n_steps, n_samples, channels) and labels."""
+        return jnp.asarray(batch.dense(setting.n_steps)), jnp.asarray(batch.labels)
+
+    def close(self) -> None:
+        """Nothing to do."""

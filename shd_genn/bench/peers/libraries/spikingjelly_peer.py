@@ -1,0 +1,54 @@
+"""SpikingJelly: `CUBALIFNode`, its current-based neuron, on PyTorch (others need a GPU).
+
+As its documentation has it ("Basic concepts"): layers that know no state act on all steps at once.
+Its own container for recurrent connections multiplies spikes and input by one matrix twice as wide
+in every step; here the neuron's `single_step_functional_forward` is given the sum, and ten steps
+are compiled together, see `compiled_in_chunks`, where its multi-step mode would loop in Python.
+Its neurons have no gain, so weights are multiplied by it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import layer, neuron, surrogate
+from torch import nn
+
+from shd_genn.bench.peers.libraries.torch_common import LinearPeer, compiled_in_chunks
+from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES
+
+
+class Peer(LinearPeer):
+    """See `LinearPeer`."""
+
+    has_gain = False
+
+    def build(self) -> None:
+        """Linear layers, and the steps of neurons between them."""
+        s = self.setting
+        decays = {"c_decay": s.decay_syn, "v_decay": s.decay_mem}
+        spike = surrogate.SuperSpike()
+        hidden = neuron.CUBALIFNode(
+            **decays, v_threshold=float(s.model.v_thresh), surrogate_function=spike
+        )
+        self._recurrent = s.topology == "recurrent"
+        self._in = layer.Linear(N_CHANNELS, s.hidden, bias=False, step_mode="m")
+        self._rec = nn.Linear(s.hidden, s.hidden, bias=False)
+        self._out = layer.Linear(s.hidden, N_CLASSES, bias=False, step_mode="m")
+
+        def step(current: torch.Tensor, z: Any, v: Any, c: Any, w: Any) -> Any:
+            if self._recurrent:
+                current = current + nn.functional.linear(z, w)
+            (z,), (v, c) = hidden.single_step_functional_forward((current,), (v, c))
+            return z, z, v, c, w
+
+        def output_step(current: torch.Tensor, v: Any, c: Any) -> Any:
+            c = (
+                s.decay_syn * c + current
+            )  # the library has no neuron of this kind that never spikes
+            v = s.decay_mem * v + c
+            return v, v, c
+
+        self._layer = compiled_in_chunks(step)
+        self._output = compiled_in_chunks(output_step)

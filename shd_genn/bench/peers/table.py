@@ -1,0 +1,226 @@
+"""Rows of the comparison: as a CSV file, on a terminal, and in Markdown."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from rich.table import Table
+
+from shd_genn.bench.activity import SPIKES_PER_NEURON, Topology
+from shd_genn.bench.peers.case import Setting
+from shd_genn.bench.peers.harness import Measured
+from shd_genn.bench.peers.libraries import LIBRARIES
+from shd_genn.record import environment
+from shd_genn.record.run_folder import write_table
+from shd_genn.support.cli import print_table
+from shd_genn.support.errors import DataError
+
+
+@dataclass(frozen=True)
+class Row:
+    """A peer in a setting; nan where nothing was measured.
+
+    Attributes:
+        peer: Its name.
+        method: How it gets its gradients.
+        topology: Of the setting, as what follows.
+        hidden: Neurons.
+        n_steps: Steps of the trial's second.
+        threads: Cores.
+        spikes_wanted: Hidden spikes per neuron and sample that were wanted.
+        batch: Samples of a batch.
+        repetitions: Batches that were timed.
+        train_ms: Milliseconds per sample, fastest batch.
+        train_median_ms: Median batch.
+        times_native: How many times as long as native's in the same setting, by fastest batches.
+        times_native_median: Likewise by median batches.
+        setup_s: Seconds to make the network.
+        warm_up_s: Seconds of finding input weights and the first batch, compiling included.
+        spikes_per_neuron: Hidden activity, per sample.
+        memory_growth_mb: Memory that network and training take, beyond library and input.
+        result: ``measured``, or why not.
+        versions: Of the packages.
+        cpu: The machine.
+        commit: Of this project.
+        started: When the setting was begun.
+    """
+
+    peer: str
+    method: str
+    topology: str
+    hidden: int
+    n_steps: int
+    threads: int
+    spikes_wanted: float
+    batch: int
+    repetitions: int
+    train_ms: float
+    train_median_ms: float
+    times_native: float
+    times_native_median: float
+    setup_s: float
+    warm_up_s: float
+    spikes_per_neuron: float
+    memory_growth_mb: float
+    result: str
+    versions: str
+    cpu: str
+    commit: str
+    started: str
+
+    @property
+    def setting(self) -> Setting:
+        """The work that was done."""
+        return Setting(
+            cast(Topology, self.topology),
+            self.hidden,
+            self.n_steps,
+            self.threads,
+            spikes_per_neuron=self.spikes_wanted,
+        )
+
+
+def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -> list[Row]:
+    """What was measured in a setting, with where and when."""
+    measured = list(measured)
+    nothing = (math.nan, math.nan)
+    native = next((m.ms_per_sample for m in measured if m.peer == "native"), nothing)
+    cpu, commit = environment.cpu_name(), environment.commit() or ""
+    rows = []
+    for each in measured:
+        library, ready = LIBRARIES[each.peer], each.ready
+        fastest, median = each.ms_per_sample
+        rows.append(
+            Row(
+                peer=each.peer,
+                method=library.method,
+                topology=setting.topology,
+                hidden=setting.hidden,
+                n_steps=setting.n_steps,
+                threads=setting.threads,
+                spikes_wanted=setting.spikes_per_neuron,
+                batch=ready.batch_size if ready else 0,
+                repetitions=sum(len(turn.seconds) for turn in each.turns),
+                train_ms=fastest,
+                train_median_ms=median,
+                times_native=fastest / native[0],
+                times_native_median=median / native[1],
+                setup_s=ready.setup_s if ready else math.nan,
+                warm_up_s=ready.warm_up_s if ready else math.nan,
+                spikes_per_neuron=ready.spikes_per_neuron if ready else math.nan,
+                memory_growth_mb=max((t.memory_growth_mb for t in each.turns), default=math.nan),
+                result=each.result,
+                versions=library.versions,
+                cpu=cpu,
+                commit=commit,
+                started=f"{started:%Y-%m-%d %H:%M:%S}",
+            )
+        )
+    return rows
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write a CSV file."""
+    write_table(path, [asdict(row) for row in rows])
+
+
+def read(path: Path) -> list[Row]:
+    """Read a CSV file that `write` wrote.
+
+    Raises:
+        DataError: if it is none.
+    """
+    kinds = {"int": int, "float": float, "str": str}
+    try:
+        with path.open(newline="", encoding="utf-8") as text:
+            return [
+                Row(**{f.name: kinds[str(f.type)](given[f.name]) for f in fields(Row)})
+                for given in csv.DictReader(text)
+            ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} must be a table of python -m shd_genn.bench peers, but {error!r}; "
+            "name another file"
+        ) from error
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print a table of each setting."""
+    for setting, part in by_setting(rows).items():
+        table = Table(title=f"{named(setting)}; {part[0].cpu}, commit {part[0].commit}")
+        for column in ("peer", "method"):
+            table.add_column(column)
+        times = "batch", "ms/sample", "median", "× native", "medians,\n× native"
+        heads = *times, "memory\n+MB", "spikes per\nneuron"
+        for column in (*heads, "warm-up\ns", "batches\ntimed"):
+            table.add_column(column, justify="right")
+        table.add_column("result")
+        for row in part:
+            table.add_row(
+                row.peer,
+                row.method,
+                str(row.batch or ""),
+                number(row.train_ms),
+                number(row.train_median_ms),
+                number(row.times_native),
+                number(row.times_native_median),
+                number(row.memory_growth_mb),
+                number(row.spikes_per_neuron),
+                number(row.warm_up_s),
+                str(row.repetitions),
+                row.result,
+            )
+        print_table(table)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """One table, a line a peer and a column a setting: ms per sample (times native), +MB."""
+    settings = by_setting(rows)
+    peers = list(dict.fromkeys(row.peer for row in rows))
+    methods = {row.peer: row.method for row in rows}
+    heads = ["peer", "gradients", *map(named, settings)]
+    lines = [heads, ["---"] * len(heads)]
+    for peer in peers:
+        cells = (
+            next((row for row in part if row.peer == peer), None) for part in settings.values()
+        )
+        lines.append([peer, methods[peer], *map(_cell, cells)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return ""
+    if row.result != "measured":
+        return row.result.replace("|", "/")
+    times = "" if row.peer == "native" else f" ({number(row.times_native)}×)"
+    return f"{number(row.train_ms)} ms{times}, {number(row.memory_growth_mb)} MB"
+
+
+def by_setting(rows: Sequence[Row]) -> Mapping[Setting, list[Row]]:
+    """The rows of each setting, in order."""
+    parts: dict[Setting, list[Row]] = {}
+    for row in rows:
+        parts.setdefault(row.setting, []).append(row)
+    return parts
+
+
+def named(setting: Setting) -> str:
+    """``1000 steps, 256 hidden, recurrent, 2 cores``."""
+    cores = f"{setting.threads} core{'s' if setting.threads > 1 else ''}"
+    spikes = setting.spikes_per_neuron
+    others = "" if spikes == SPIKES_PER_NEURON else f", {number(spikes)} spikes per neuron"
+    return f"{setting.n_steps} steps, {setting.hidden} hidden, {setting.topology}, {cores}{others}"
+
+
+def number(value: Any) -> str:
+    """Three digits; nothing for nan."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,43 @@
+"""Published networks by name, as the papers' code has them less its defects, and a few of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shd_genn.config.presets import meszaros, mlgenn, nowotny, own
+from shd_genn.config.presets.preset import Preset
+from shd_genn.support.errors import ConfigError
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        *nowotny.presets(),
+        *mlgenn.presets(),
+        *meszaros.presets(),
+        *own.presets(),
+    )
+}
+"""All presets by name."""
+
+
+def get(name: str) -> Preset:
+    """The preset of a name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"preset must be one of {', '.join(PRESETS)}, but got {name!r}; "
+            "see python -m shd_genn.run --list-presets"
+        )
+    return PRESETS[name]
+
+
+def describe(presets: Iterable[Preset]) -> str:
+    """Source, parameters and published accuracy of each, as lines of text."""
+    return "\n\n".join(
+        f"{preset.name}\n  {preset.about}\n  published: {preset.published} ({preset.source})\n"
+        f"  {preset.parameters}"
+        for preset in presets
+    )

@@ -1,0 +1,58 @@
+"""The examples of mlGeNN that learn SHD with EventProp."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shd_genn.config import Config
+from shd_genn.config.presets.preset import MODEL, PLAIN, SHD, SHD_SAMPLES, TRAIN, Preset
+
+MLGENN = "mlGeNN, examples/event_prop"
+
+
+def presets() -> list[Preset]:
+    """All three."""
+    plain = Config(
+        data=replace(SHD, trial_ms=1370.0),
+        augment=PLAIN,
+        model=MODEL,
+        train=replace(TRAIN, reg_lambda=2.5e-10, ease_in=1.0),
+        dt_ms=1.0,
+    )
+    return [
+        Preset("mlgenn-shd", "shd.py: no augmentation", MLGENN, "none", plain),
+        Preset(
+            "mlgenn-shd-augment",
+            "shd_augment.py: shift with a standard deviation of 2 channels, here evenly spread and "
+            "anew in every epoch (there normal, and adding up over the epochs)",
+            MLGENN,
+            "none",
+            replace(
+                plain,
+                augment=replace(PLAIN, shift_channels=4.2),
+                train=replace(plain.train, epochs=300, reg_lambda=4e-9),
+            ),
+        ),
+        Preset(
+            "mlgenn-shd-best",
+            "shd_delay_shift_blend.py: nine delayed copies, shift, and as many blends again, made "
+            "of recorded samples only (there of blends, too, and more in every epoch)",
+            MLGENN,
+            "none",
+            Config(
+                data=replace(
+                    SHD,
+                    validation="random",
+                    validation_fraction=round(512 / SHD_SAMPLES, 4),
+                    delay_copies=9,
+                    delay_step_ms=30.0,
+                ),
+                augment=replace(PLAIN, shift_channels=40.0, blend=1.0),
+                model=MODEL,
+                train=replace(
+                    TRAIN, epochs=50, reg_lambda=5e-11, revive_silent=0.002, best_by="validation"
+                ),
+                dt_ms=1.0,
+            ),
+        ),
+    ]

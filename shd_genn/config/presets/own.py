@@ -1,0 +1,67 @@
+"""What this project found to do well on other recordings; see README, Recipes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shd_genn.config import Config
+from shd_genn.config.presets.preset import MODEL, PLAIN, SHD, TRAIN, Preset
+
+OWN = "this project, README, Recipes"
+
+
+def presets() -> list[Preset]:
+    """All of them."""
+    quick = Config(
+        data=SHD,
+        augment=replace(PLAIN, shift_channels=20.0),
+        model=replace(MODEL, w_in_sd=0.05, tau_syn_ms=10.0),
+        train=replace(
+            TRAIN,
+            epochs=30,
+            learning_rate=2e-3,
+            ease_in=1.0,
+            schedule="cosine",
+            reg_lambda=0.0,
+            softmax_temperature=0.2,
+        ),
+        dt_ms=2.0,
+    )
+    small_batches = replace(quick.train, epochs=80, batch_size=8, learning_rate=1.5e-3)
+    best = replace(
+        quick,
+        data=replace(SHD, delay_copies=4, delay_step_ms=60.0),
+        augment=replace(PLAIN, dilation=1.25, shift_channels=20.0),
+        model=replace(
+            quick.model,
+            # five copies of each spike: a fifth of the mean, and the same variance of their sum
+            w_in_mean=0.006,
+            w_in_sd=0.022,
+            tau_distribution="gamma",
+            train_tau=True,
+        ),
+        train=replace(small_batches, epochs=70, tau_learning_rate=0.02),
+    )
+    about = (
+        "recurrent, 256 hidden neurons with wide input weights and slow synapses, a softmax "
+        "that is sharp from the first batch, shift, 2 ms"
+    )
+    published = "none on SHD"
+    return [
+        Preset("shd-genn-30", f"{about}; 30 epochs", OWN, published, quick),
+        Preset(
+            "shd-genn-80",
+            f"{about}; 80 epochs of small batches",
+            OWN,
+            published,
+            replace(quick, train=small_batches),
+        ),
+        Preset(
+            "shd-genn-best",
+            f"{about}; small batches, dilation, a delay line of 4 copies 60 ms apart, "
+            "heterogeneous learned time constants",
+            OWN,
+            published,
+            best,
+        ),
+    ]

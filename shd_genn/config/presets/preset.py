@@ -1,0 +1,137 @@
+"""What a preset is, and what most have in common."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.present.settings import AugmentConfig
+
+FIGURE = "in a figure only"
+"""Where an accuracy is published that could not be read."""
+SHD_SAMPLES = 8156
+"""Training samples of SHD."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An experiment by name.
+
+    Attributes:
+        name: What ``--preset`` calls it.
+        about: What it is, in a few words, and where it departs from the code it was read from.
+        source: Paper or code.
+        published: Published test accuracy in per cent, or where it stands.
+        config: All its settings.
+    """
+
+    name: str
+    about: str
+    source: str
+    published: str
+    config: Config
+
+    @property
+    def parameters(self) -> str:
+        """The settings that are not the defaults, as options of ``python -m shd_genn.run``."""
+        default = _flat(asdict(Config()))
+        own = {k: v for k, v in _flat(asdict(self.config)).items() if v != default[k]}
+        return " ".join(f"--{name.replace('_', '-')} {_word(value)}" for name, value in own.items())
+
+
+def _flat(tree: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value) if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def _word(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+# Every setting is named, also where it is the default, so that a preset stays what it is when a
+# default changes. Values are those of the common base of Nowotny, Turner & Knight (2025).
+SHD = DataConfig(
+    dataset="shd",
+    data_dir=None,
+    trial_ms=1000.0,
+    validation="none",
+    validation_fraction=0.1,
+    validation_speaker=None,
+    test=True,
+    binarise=False,
+    delay_copies=0,
+    delay_step_ms=30.0,
+)
+PLAIN = AugmentConfig(
+    blend=0.0,
+    blend_keep=0.5,
+    dilation=1.0,
+    shift_channels=0.0,
+    jitter_channels=0.0,
+    dropout=0.0,
+    normalise_spikes=False,
+)
+MODEL = ModelConfig(
+    model="recurrent",
+    hidden_sizes=(256,),
+    n_inputs=None,
+    n_classes=None,
+    tau_mem_ms=20.0,
+    tau_syn_ms=5.0,
+    tau_mem_out_ms=20.0,
+    tau_distribution="same",
+    train_tau=False,
+    train_tau_out=False,
+    tau_mem_min_ms=3.0,
+    tau_syn_min_ms=1.0,
+    v_thresh=1.0,
+    v_thresh_sd=0.0,
+    v_thresh_min=0.1,
+    train_v_thresh=False,
+    delay_in_ms=0.0,
+    delay_rec_ms=0.0,
+    delay_hidden_ms=0.0,
+    train_delays=(),
+    max_delay_ms=1000.0,
+    readout="avg_var_exp_weight",
+    w_in_mean=0.03,
+    w_in_sd=0.01,
+    w_rec_mean=0.0,
+    w_rec_sd=0.02,
+    w_hidden_mean=0.02,
+    w_hidden_sd=0.03,
+    w_out_mean=0.0,
+    w_out_sd=0.03,
+)
+TRAIN = TrainConfig(
+    epochs=100,
+    batch_size=32,
+    learning_rate=1e-3,
+    tau_learning_rate=None,
+    v_thresh_learning_rate=None,
+    delay_learning_rate=0.1,
+    ease_in=0.001,
+    ease_in_growth=1.05,
+    schedule="constant",
+    decay=0.5,
+    decay_epochs=50,
+    beta1=0.9,
+    beta2=0.999,
+    epsilon=1e-8,
+    reg_lambda=0.0,
+    reg_nu=14.0,
+    revive_silent=0.0,
+    best_by="training",
+    softmax_temperature=1.0,
+    first_spike_tau0_ms=1.0,
+    first_spike_tau1_ms=100.0,
+    first_spike_alpha=5e-5,
+    patience=0,
+    seed=0,
+)

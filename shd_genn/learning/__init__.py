@@ -1,0 +1,1 @@
+"""What is minimised, and how: objective, optimisers, schedules, training methods."""

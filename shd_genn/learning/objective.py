@@ -1,0 +1,234 @@
+"""Loss and regulariser: one definition for all backends.
+
+Every readout of a voltage is learned by the cross-entropy of its softmax,
+
+    L = -log p_y,  p = softmax(readout/θ),  -∂L/∂readout_k = (1[k = y] - p_k)/θ,   y the label,
+
+θ the softmax's temperature (the papers' code has none: 1),
+but for ``var``, whose loss is that cross-entropy in every time step, averaged (mlGeNN's
+``per_timestep_loss``; on SHD it fails, see analysis/gedanken.py):
+
+    L = (1/T) ∫ -log softmax(V(t)/θ)_y dt,  -∂L/∂V_k(t) = (1[k = y] - softmax(V(t)/θ)_k) / (T θ).
+
+Averages over a trial are small numbers: the output of 256 neurons that spike ten times a second
+through weights of 0.03 is some 0.01, so that with θ = 1 all classes stay equally probable until the
+output weights are a hundred times larger, and all that time hidden neurons move in directions that
+the loss says little about. A lower temperature makes the readout matter from the first batch.
+
+``max_var`` is read at the time of the maximum. Where V peaks smoothly a change of that time changes
+nothing. Often the maximum is where a spike arrives that pulls V down: then V's left slope there
+times the change of the spike's time belongs to the derivative, and EventProp, here as in
+genn_eventprop and mlGeNN, leaves it out. Only output weights have their exact gradient there.
+
+First spikes at t_k (t_k = T if there is none) are learned by
+
+    L = -log p_y + c(t_y),  p = softmax(-t/τ0),  ∂L/∂t_k = (1[k = y] - p_k)/τ0 + 1[k = y] c'(t_y),
+
+    first_spike_time:      c(t) = α / (1.01 T - t)          c'(t) = α / (1.01 T - t)²
+    first_spike_time_exp:  c(t) = α (exp(t/τ1) - 1)         c'(t) = (α/τ1) exp(t/τ1)
+
+(genn_eventprop `EVP_LIF_output_first_spike` and `…_exp`; the first is mlGeNN's too). EventProp
+adds ∂L/∂t_k / (τ_mem dV/dt) to λ_V at that spike (Wunderlich & Pehle 2021, Table 1).
+If the right output never spikes, no exact gradient tells it to: there the published code kicks λ_V
+by c'(T) at the end of the trial (its phantom spike). That is the exact gradient of another term,
+-c'(T) τ_mem V_y(T), which pulls the voltage up. It is no part of the loss that is reported.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.network import Network
+from shd_genn.network.readouts import READOUTS, Readout
+from shd_genn.support.errors import require
+
+Float = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Regulariser:
+    """Pulls the spike count of each hidden neuron towards a target (mlGeNN's, same strengths).
+
+    At each of a neuron's own spikes the adjoint jumps: λ_V -= (strength / B) (c - target) with c
+    the neuron's spikes per trial averaged over the batch of B samples.
+
+    Attributes:
+        upper: Strength where c > target (mlGeNN ``reg_lambda_upper``).
+        lower: Strength elsewhere (mlGeNN ``reg_lambda_lower``).
+        target: Spikes per neuron and trial (mlGeNN ``reg_nu_upper``).
+    """
+
+    upper: float = 0.0
+    lower: float = 0.0
+    target: float = 14.0
+
+    def __post_init__(self) -> None:
+        for name in ("upper", "lower", "target"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"0 <= regulariser {name} < inf", value, "0 means none")
+
+
+@dataclass(frozen=True)
+class FirstSpikeLoss:
+    """Constants of the losses of first spikes (Nowotny, Turner & Knight 2025); see `losses`.
+
+    Attributes:
+        tau0_ms: Spikes compete by exp(-t/tau0); mlGeNN's ``softmax_temperature``.
+        tau1_ms: Time constant of the exponential penalty of late spikes.
+        alpha: Strength of the penalty; mlGeNN's ``ttfs_alpha``.
+    """
+
+    tau0_ms: float = 1.0
+    tau1_ms: float = 100.0
+    alpha: float = 5e-5
+
+    def __post_init__(self) -> None:
+        for name in ("tau0_ms", "tau1_ms"):
+            value = getattr(self, name)
+            require(0 < value < math.inf, f"0 < first spike {name} < inf", value, "it is in ms")
+        require(
+            0 <= self.alpha < math.inf, "0 <= first spike alpha < inf", self.alpha, "0 means none"
+        )
+
+
+class LossSettings(Protocol):
+    """What a loss depends on besides the network."""
+
+    @property
+    def temperature(self) -> float:
+        """What the softmax divides output voltages by, in the unit of V."""
+
+    @property
+    def first_spike(self) -> FirstSpikeLoss:
+        """Constants of the losses of first spikes."""
+
+    @property
+    def trial_ms(self) -> float:
+        """Length of a trial in ms."""
+
+
+def needs_voltages(readout: Readout) -> bool:
+    """Whether the loss is of the output voltages of all steps, not of the readout alone."""
+    return READOUTS[readout].form == "each_step"
+
+
+def probabilities(network: Network, config: LossSettings, readout: Float) -> Float:
+    """Softmax over the classes, as the loss takes it: (n_samples, n_classes)."""
+    by_time = _is_time(network.readout)
+    return softmax(readout / (config.first_spike.tau0_ms if by_time else config.temperature))
+
+
+def loss_and_drive(
+    network: Network,
+    config: LossSettings,
+    readout: Float,
+    labels: NDArray[np.integer],
+    voltages: Float | None = None,
+) -> tuple[Float, Float]:
+    """Loss of each sample, and what the loss does to the adjoint of the output.
+
+    Args:
+        network: Says which readout it is.
+        config: Length of the trial and constants.
+        readout: (n_samples, n_classes).
+        labels: (n_samples,).
+        voltages: (n_samples, n_steps, n_classes): output voltages, where `needs_voltages`.
+
+    Returns:
+        The loss, (n_samples,), and the drive, in the precision of what is given:
+        -∂L/∂readout, (n_samples, n_classes), to be weighted with `readouts.drive_weights`;
+        for ``var`` the same for each step, (n_samples, n_steps, n_classes);
+        for first spikes ∂L/∂t in 1/ms, (n_samples, n_classes), or the kick where there is none.
+    """
+    if _is_time(network.readout):
+        return _first_spike_loss(
+            network.readout, config.first_spike, -readout, labels, config.trial_ms
+        )
+    if not needs_voltages(network.readout):
+        return cross_entropy(readout, labels, config.temperature)
+    assert voltages is not None
+    n_samples, n_steps, n_classes = voltages.shape
+    each_step, each_label = voltages.reshape(-1, n_classes), np.repeat(labels, n_steps)
+    loss, drive = cross_entropy(each_step, each_label, config.temperature)
+    return loss.reshape(n_samples, n_steps).mean(axis=1), drive.reshape(voltages.shape)
+
+
+def softmax(readout: Float) -> Float:
+    """Softmax over the classes, (n_samples, n_classes), in the readout's precision."""
+    powers = np.exp(readout - readout.max(axis=1, keepdims=True))
+    p: Float = powers / powers.sum(axis=1, keepdims=True)
+    return p
+
+
+def cross_entropy(
+    readout: Float, labels: NDArray[np.integer], temperature: float = 1.0
+) -> tuple[Float, Float]:
+    """Cross-entropy of the softmax over the classes (mlGeNN `SparseCategoricalCrossentropy`).
+
+    Args:
+        readout: (n_samples, n_classes).
+        labels: (n_samples,).
+        temperature: What the softmax divides the readout by, in the readout's unit.
+
+    Returns:
+        The loss of each sample, (n_samples,), and minus its derivative by the readout,
+        (1[class = label] - p) / temperature, (n_samples, n_classes).
+    """
+    rows = np.arange(len(labels))
+    shifted = (readout - readout.max(axis=1, keepdims=True)) / temperature
+    powers = np.exp(shifted)
+    total = powers.sum(axis=1)
+    drive = -powers / total[:, np.newaxis]
+    drive[rows, labels] += 1
+    return np.log(total) - shifted[rows, labels], drive / temperature
+
+
+def _is_time(readout: Readout) -> bool:
+    return READOUTS[readout].form == "first_spike"
+
+
+def _first_spike_loss(
+    readout: Readout,
+    constants: FirstSpikeLoss,
+    times: Float,
+    labels: NDArray[np.integer],
+    trial_ms: float,
+) -> tuple[Float, Float]:
+    rows = np.arange(len(labels))
+    alpha, tau1, t = constants.alpha, constants.tau1_ms, times[rows, labels]
+    if readout == "first_spike_time_exp":
+        late, late_slope = alpha * np.expm1(t / tau1), alpha / tau1 * np.exp(t / tau1)
+    else:
+        late, late_slope = alpha / (1.01 * trial_ms - t), alpha / (1.01 * trial_ms - t) ** 2
+    loss, drive = cross_entropy(-times, labels, constants.tau0_ms)
+    drive[rows, labels] += late_slope
+    silent = times > trial_ms * (1 - 1e-6)  # t = T; the last step is earlier by more than rounding
+    kick = np.zeros_like(drive)
+    kick[rows, labels] = late_slope
+    return loss + late, np.where(silent, kick, drive)
+
+
+def regulariser_jump(
+    spike_counts: NDArray[np.int32], regulariser: Regulariser
+) -> NDArray[np.float64]:
+    """What is taken from λ_V at each spike of a hidden neuron, to pull its spike count.
+
+    mlGeNN's rule with the published strengths: (strength / B)(c - target), c the mean spike count
+    over the batch of B trials. (mlGeNN cuts B·target down to a whole number; this does not.)
+
+    Args:
+        spike_counts: (n_samples, neurons).
+        regulariser: Strengths and target.
+
+    Returns:
+        float64, (neurons,).
+    """
+    excess = spike_counts.mean(axis=0) - regulariser.target
+    strength = np.where(excess > 0, regulariser.upper, regulariser.lower)
+    jump: NDArray[np.float64] = strength / len(spike_counts) * excess
+    return jump

@@ -1,0 +1,384 @@
+"""Inert descriptions of networks, in mlGeNN's words; nothing here knows a backend.
+
+A network is populations and connections, both plain values:
+
+    inputs = Population("input", SpikeInput(), 700)
+    hidden = Population("hidden", LeakyIntegrateFire(tau_mem=20.0), 256)
+    output = Population("output", LeakyIntegrate(tau_mem=20.0), 20)
+    network = Network(
+        (inputs, hidden, output),
+        (
+            Connection(inputs, hidden, Dense(Normal(0.03, 0.01)), Exponential(5.0)),
+            Connection(hidden, hidden, Dense(Normal(0.0, 0.02)), Exponential(5.0)),
+            Connection(hidden, output, Dense(Normal(0.0, 0.03)), Exponential(5.0)),
+        ),
+    )
+
+All times are in ms, but delays in steps. Every connection delivers a spike one time step after it
+was emitted, as in GeNN, plus its delay; so a graph of any shape, loops included, is well defined.
+
+Time constants, thresholds and delays may differ from neuron to neuron or synapse to synapse, and
+may be learned; see `shd_genn.network.initialisers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.network.initialisers import (
+    Clipped,
+    Gamma,
+    Initialiser,
+    Kind,
+    Normal,
+    Parameter,
+    Trainable,
+    Uniform,
+    Value,
+    bounds_of,
+    draw,
+    kind_of,
+    typical,
+)
+from shd_genn.network.neurons import (
+    Exponential,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Neuron,
+    SpikeInput,
+    output_neuron,
+)
+from shd_genn.network.readouts import Readout
+from shd_genn.support.errors import ConfigError, require
+
+# all that the description of a network takes, from one place
+__all__ = [
+    "Clipped",
+    "Connection",
+    "Dense",
+    "Exponential",
+    "Gamma",
+    "Kind",
+    "LeakyIntegrate",
+    "LeakyIntegrateFire",
+    "Network",
+    "Neuron",
+    "Normal",
+    "Population",
+    "SpikeInput",
+    "Trainable",
+    "Uniform",
+    "Value",
+    "kind_of",
+    "output_neuron",
+]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """All-to-all connectivity whose weights start as drawn from an initialiser."""
+
+    weight: Initialiser
+
+
+@dataclass(frozen=True)
+class Population:
+    """A number of like neurons.
+
+    Attributes:
+        name: Identifies the population in weights, results and figures.
+        neuron: The neuron model.
+        size: The number of neurons.
+    """
+
+    name: str
+    neuron: Neuron
+    size: int
+
+    def __post_init__(self) -> None:
+        require(
+            self.name.isidentifier(),
+            "a population's name must be a Python identifier, which",
+            repr(self.name),
+            "use letters, digits and _",
+        )
+        require(
+            1 <= self.size <= 65_535,
+            f"1 <= size of population {self.name} <= 65535",
+            self.size,
+            "give it at least one neuron",
+        )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Synapses from every neuron of one population to every neuron of another, or of itself.
+
+    Attributes:
+        source: Where spikes come from.
+        target: Where they go to.
+        connectivity: The initial weights.
+        synapse: What a spike does there.
+        delay: Steps that a spike takes longer than the one step that it always takes (mlGeNN's
+            ``delay``); drawn for each synapse, and rounded to whole steps where it is used.
+        max_delay_steps: The longest delay there can be.
+        train_delay: Whether delays are learned (Mészáros et al. 2025); updates keep them within 0
+            and ``max_delay_steps``.
+    """
+
+    source: Population
+    target: Population
+    connectivity: Dense
+    synapse: Exponential
+    delay: float | Initialiser = 0.0
+    max_delay_steps: int = 0
+    train_delay: bool = False
+
+    def __post_init__(self) -> None:
+        low, high = bounds_of(self.delay)
+        require(
+            0 <= low and high <= self.max_delay_steps,
+            f"0 <= delay <= max_delay_steps of connection {self.name}",
+            f"delay {self.delay}, max_delay_steps {self.max_delay_steps}",
+            "delays are in steps; raise max_delay_steps, or clip what is drawn",
+        )
+        require(
+            0 < self.max_delay_steps or not self.train_delay,
+            f"0 < max_delay_steps of connection {self.name}, whose delays are learned,",
+            self.max_delay_steps,
+            "say how long delays may become",
+        )
+
+    @property
+    def delayed(self) -> bool:
+        """Whether its spikes take longer than one step, or may come to."""
+        return self.train_delay or bounds_of(self.delay) != (0, 0)
+
+    @property
+    def name(self) -> str:
+        """``source_target``: the key of its weights."""
+        return f"{self.source.name}_{self.target.name}"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of its weights: (source neurons, target neurons)."""
+        return self.source.size, self.target.size
+
+
+@dataclass(frozen=True)
+class Network:
+    """Populations and the connections between them.
+
+    One population is a `SpikeInput`, one is the output: a `LeakyIntegrate`, or a
+    `LeakyIntegrateFire` with a readout. The others are `LeakyIntegrateFire`. Which connections
+    there are is free: layers, loops, shortcuts.
+
+    Raises:
+        ConfigError: if EventProp cannot be derived for it; the message says why.
+    """
+
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...]
+
+    def __post_init__(self) -> None:
+        names = [population.name for population in self.populations]
+        require(len(set(names)) == len(names), "unique population names", names, "rename one")
+        for has, what in ((_is_input, "SpikeInput"), (_is_output, "output (with a readout)")):
+            found = [p.name for p in self.populations if has(p)]
+            require(len(found) == 1, f"exactly one {what}", found, "add or remove populations")
+        keys = [connection.name for connection in self.connections]
+        require(len(set(keys)) == len(keys), "one connection per pair", keys, "merge the two")
+        for connection in self.connections:
+            _check_connection(connection, self.populations)
+        for population in self.populations:
+            _check_inputs(population, self.inputs_of(population))
+
+    def inputs_of(self, population: Population) -> tuple[Connection, ...]:
+        """The connections that end in a population, in order."""
+        return tuple(c for c in self.connections if c.target == population)
+
+    def outputs_of(self, population: Population) -> tuple[Connection, ...]:
+        """The connections that start in a population, in order."""
+        return tuple(c for c in self.connections if c.source == population)
+
+    def tau_syn(self, population: Population) -> Value:
+        """Synaptic time constant in ms of the connections that end in a population."""
+        return self.inputs_of(population)[0].synapse.tau
+
+    @cached_property
+    def input(self) -> Population:
+        """The population of `SpikeInput`."""
+        return next(p for p in self.populations if _is_input(p))
+
+    @cached_property
+    def hidden(self) -> tuple[Population, ...]:
+        """The populations of `LeakyIntegrateFire` that are not read out, in order."""
+        return tuple(p for p in self.populations if not (_is_input(p) or _is_output(p)))
+
+    @cached_property
+    def output(self) -> Population:
+        """The population that is read out."""
+        return next(p for p in self.populations if _is_output(p))
+
+    @cached_property
+    def spiking(self) -> tuple[Population, ...]:
+        """The populations of `LeakyIntegrateFire`, in order; a spiking output is among them."""
+        return tuple(p for p in self.populations if isinstance(p.neuron, LeakyIntegrateFire))
+
+    @property
+    def readout(self) -> Readout:
+        """How the output is read."""
+        neuron = self.output.neuron
+        assert not isinstance(neuron, SpikeInput) and neuron.readout is not None
+        return neuron.readout
+
+    @property
+    def tau_mem_out(self) -> float:
+        """Membrane time constant of the output in ms; their mean at the start, if they differ."""
+        neuron = self.output.neuron
+        assert not isinstance(neuron, SpikeInput)
+        return typical(neuron.tau_mem)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All arrays of numbers: weights, and what differs between synapses or neurons."""
+        weights = [Parameter(c.name, c.shape, c.connectivity.weight) for c in self.connections]
+        delays = [
+            Parameter(f"{c.name}.delay", c.shape, c.delay, c.train_delay, 0, c.max_delay_steps)
+            for c in self.connections
+            if c.delayed
+        ]
+        of_neurons = [
+            Parameter(
+                f"{p.name}.{kind}",
+                (p.size,),
+                value,
+                isinstance(value, Trainable),
+                *(bounds_of(value) if isinstance(value, Trainable) else ()),
+            )
+            for p in self.populations
+            for kind, value in self._values_of(p)
+            if not isinstance(value, float | int)
+        ]
+        return (*weights, *delays, *of_neurons)
+
+    def _values_of(self, population: Population) -> list[tuple[Kind, Value]]:
+        neuron = population.neuron
+        if isinstance(neuron, SpikeInput):
+            return []
+        values: list[tuple[Kind, Value]] = [
+            ("tau_mem", neuron.tau_mem),
+            ("tau_syn", self.tau_syn(population)),
+        ]
+        if isinstance(neuron, LeakyIntegrateFire):
+            values.append(("v_thresh", neuron.v_thresh))
+        return values
+
+    def initial_parameters(self, seed: int) -> dict[str, NDArray[np.float32]]:
+        """Draw the parameters that training starts from.
+
+        Each depends on the seed and on its key alone, so that they are the same for every backend
+        and stay the same when something is added to the network.
+
+        Args:
+            seed: The run's seed.
+
+        Returns:
+            Key → float32 array; see `parameters`.
+        """
+        return {
+            p.key: draw(p.initial, p.shape, np.random.default_rng([seed, *p.key.encode()]))
+            for p in self.parameters
+        }
+
+    def check_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
+        """Refuse parameters that are not of this network. Weights must be there; others may.
+
+        Raises:
+            ConfigError: if names or shapes differ, or a number is not finite or out of bounds.
+        """
+        known = {p.key: p.shape for p in self.parameters}
+        weights = {key for key in known if kind_of(key) == "weight"}
+        given = {key: array.shape for key, array in parameters.items()}
+        require(
+            weights <= given.keys() and given.items() <= known.items(),
+            f"parameters of shapes {known}",
+            given,
+            "load parameters of a network of the same sizes and connections",
+        )
+        for p in self.parameters:
+            if p.key in parameters:
+                _check_numbers(p, parameters[p.key])
+
+
+def _check_numbers(parameter: Parameter, array: NDArray[np.float32]) -> None:
+    key, lowest, highest = parameter.key, array.min(), array.max()  # nan if one of them is
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        raise ConfigError(
+            f"parameters {key} must be finite, but {np.sum(~np.isfinite(array))} are not; "
+            "load a checkpoint from before the training diverged"
+        )
+    # 1e-6: a bound is a float64, what was clipped to it a float32
+    low = parameter.low - 1e-6 * abs(parameter.low)
+    high = parameter.high + 1e-6 * abs(parameter.high)
+    require(
+        bool(low <= lowest and highest <= high),
+        f"{parameter.low} <= parameters {key} <= {parameter.high}",
+        f"{lowest} to {highest}",
+        "clip them, or widen the bounds of the network",
+    )
+
+
+def _is_input(population: Population) -> bool:
+    return isinstance(population.neuron, SpikeInput)
+
+
+def _is_output(population: Population) -> bool:
+    neuron = population.neuron
+    return not isinstance(neuron, SpikeInput) and neuron.readout is not None
+
+
+def _check_connection(connection: Connection, populations: tuple[Population, ...]) -> None:
+    name = connection.name
+    for end in (connection.source, connection.target):
+        require(
+            end in populations,
+            f"both ends of connection {name} in the network",
+            f"{end.name}, which is not",
+            "add it to the populations",
+        )
+    require(
+        not isinstance(connection.source.neuron, LeakyIntegrate),
+        f"a spiking source of connection {name}",
+        "LeakyIntegrate, which never spikes",
+        "connect from the input or a LeakyIntegrateFire population",
+    )
+    require(
+        not isinstance(connection.target.neuron, SpikeInput),
+        f"a target of connection {name} that takes input",
+        "SpikeInput",
+        "connect to another population",
+    )
+
+
+def _check_inputs(population: Population, inputs: tuple[Connection, ...]) -> None:
+    if isinstance(population.neuron, SpikeInput):
+        return
+    require(
+        len(inputs) > 0,
+        f"at least one connection into population {population.name}",
+        "none",
+        "connect something to it",
+    )
+    taus = list(dict.fromkeys(connection.synapse.tau for connection in inputs))
+    require(
+        len(taus) == 1,
+        f"one tau_syn for all connections into population {population.name}",
+        taus,
+        "EventProp keeps one synaptic current a neuron (as mlGeNN); make them equal",
+    )

@@ -1,0 +1,253 @@
+"""Where the numbers of a network start, in mlGeNN's words, and which of them are learned.
+
+A time constant, threshold or delay is given as one number for all, as an initialiser that draws one
+for each neuron or synapse, or as `Trainable`, which is learned from there on:
+
+    LeakyIntegrateFire(tau_mem=20.0)
+    LeakyIntegrateFire(tau_mem=Clipped(Gamma(3, 20 / 3), low=3.0, high=60.0))
+    LeakyIntegrateFire(tau_mem=Trainable(20.0, low=3.0))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.support.errors import require
+
+AT_A_TIME = 1 << 14
+"""Numbers drawn at a time; which they are does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Numbers drawn from a normal distribution."""
+
+    mean: float = 0.0
+    sd: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(
+            math.isfinite(self.mean) and 0 <= self.sd < math.inf,
+            "finite mean and 0 <= sd of Normal",
+            f"mean {self.mean}, sd {self.sd}",
+            "give a standard deviation of 0 or more",
+        )
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which all numbers lie."""
+        return (-math.inf, math.inf) if self.sd else (self.mean, self.mean)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+        """A float32 array of the given shape."""
+        return _filled(shape, lambda n: rng.normal(self.mean, self.sd, n))
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Numbers drawn uniformly from [low, high)."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_bounds("Uniform", self.low, self.high)
+        require(
+            math.isfinite(self.low) and math.isfinite(self.high),
+            "finite low and high of Uniform",
+            f"low {self.low}, high {self.high}",
+            "correct them",
+        )
+
+    @property
+    def mean(self) -> float:
+        """The distribution's mean."""
+        return (self.low + self.high) / 2
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which all numbers lie."""
+        return self.low, self.high
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+        """A float32 array of the given shape."""
+        return _filled(shape, lambda n: rng.uniform(self.low, self.high, n))
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """Numbers drawn from a Gamma distribution, whose mean is shape · scale.
+
+    Perez-Nieves et al. (2021) and Nowotny, Turner & Knight (2025) draw time constants from
+    Gamma(3, tau / 3), clipped.
+    """
+
+    shape: float = 3.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("shape", self.shape), ("scale", self.scale)):
+            require(
+                0 < value < math.inf,
+                f"0 < {name} of Gamma < inf",
+                value,
+                "the mean is shape · scale",
+            )
+
+    @property
+    def mean(self) -> float:
+        """The distribution's mean."""
+        return self.shape * self.scale
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which all numbers lie."""
+        return 0.0, math.inf
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+        """A float32 array of the given shape."""
+        return _filled(shape, lambda n: rng.gamma(self.shape, self.scale, n))
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """Numbers of another initialiser, those beyond the bounds moved to them."""
+
+    initialiser: Normal | Uniform | Gamma
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        _check_bounds("Clipped", self.low, self.high)
+
+    @property
+    def mean(self) -> float:
+        """The mean before clipping, itself clipped."""
+        return min(max(self.initialiser.mean, self.low), self.high)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which all numbers lie."""
+        low, high = self.initialiser.bounds
+        return min(max(low, self.low), self.high), max(min(high, self.high), self.low)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+        """A float32 array of the given shape."""
+        drawn = self.initialiser.draw(shape, rng)
+        return np.clip(drawn, np.float32(self.low), np.float32(self.high))
+
+
+Initialiser = Normal | Uniform | Gamma | Clipped
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A number for each neuron that is learned.
+
+    Attributes:
+        initial: Where it starts: one number for all, or drawn. What is drawn beyond the bounds is
+            moved to them.
+        low: Where an update would lead below it, it is set to this.
+        high: Likewise, above.
+    """
+
+    initial: float | Initialiser
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        _check_bounds("Trainable", self.low, self.high)
+        if isinstance(self.initial, float | int):
+            require(
+                self.low <= self.initial <= self.high,
+                "low <= initial <= high of Trainable",
+                f"low {self.low}, initial {self.initial}, high {self.high}",
+                "start within the bounds, or move them",
+            )
+
+
+Value = float | Initialiser | Trainable
+"""One number for all; drawn for each; or learned."""
+
+
+def bounds_of(value: Value) -> tuple[float, float]:
+    """The least and the largest number that a value can be, training included."""
+    if isinstance(value, Trainable):
+        return value.low, value.high
+    return (value, value) if isinstance(value, float | int) else value.bounds
+
+
+def typical(value: Value) -> float:
+    """The one number that stands for a value where one is needed: its mean at the start."""
+    if isinstance(value, Trainable):
+        return min(max(typical(value.initial), value.low), value.high)
+    return value if isinstance(value, float | int) else value.mean
+
+
+def draw(value: Value, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A float32 array of numbers to start with."""
+    if isinstance(value, Trainable):
+        drawn = draw(value.initial, shape, rng)
+        return np.clip(drawn, np.float32(value.low), np.float32(value.high))
+    if isinstance(value, float | int):
+        return np.full(shape, value, np.float32)
+    return value.draw(shape, rng)
+
+
+Kind = Literal["weight", "delay", "tau_mem", "tau_syn", "v_thresh"]
+"""What can be learned: of synapses weights and delays, of neurons the others."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array of numbers of a network: weights, and what differs from neuron to neuron.
+
+    Attributes:
+        key: ``CONNECTION`` for weights, ``CONNECTION.delay``, ``POPULATION.tau_mem`` …
+        shape: (source neurons, target neurons) of synapses, (neurons,) of neurons.
+        initial: What it starts from.
+        trained: Whether it is learned.
+        low, high: What updates keep it within.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    initial: Value
+    trained: bool = True
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of number it is."""
+        return kind_of(self.key)
+
+
+def kind_of(key: str) -> Kind:
+    """The kind of a parameter from its key: ``input_hidden0.delay`` is a delay."""
+    _, dot, kind = key.partition(".")
+    return cast(Kind, kind) if dot else "weight"
+
+
+def _filled(
+    shape: tuple[int, ...], draw_some: Callable[[int], NDArray[np.float64]]
+) -> NDArray[np.float32]:
+    """An array of numbers that are drawn some at a time, so that no second array is needed."""
+    numbers = np.empty(shape, np.float32)
+    flat = numbers.reshape(-1)
+    for start in range(0, flat.size, AT_A_TIME):
+        some = flat[start : start + AT_A_TIME]
+        some[...] = draw_some(some.size)
+    return numbers
+
+
+def _check_bounds(name: str, low: float, high: float) -> None:
+    require(
+        low <= high, f"low <= high of {name}", f"low {low}, high {high}", "swap or correct them"
+    )

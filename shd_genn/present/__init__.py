@@ -1,0 +1,1 @@
+"""What a network is presented with: augmented samples, delayed copies, batches."""

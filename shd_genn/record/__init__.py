@@ -1,0 +1,1 @@
+"""The run folder, and what a run ran on."""

@@ -1,0 +1,1 @@
+"""Spike trains in memory and in files."""

@@ -1,0 +1,89 @@
+"""A labelled spike dataset in memory, and its division into training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.spikes.events import Events
+
+Presentation = Callable[[Events], Events]
+"""From recorded spikes to those that the input neurons emit; see `shd_genn.present`."""
+
+
+@dataclass(frozen=True)
+class SpikeDataset:
+    """Labelled spike trains.
+
+    Attributes:
+        name: What it is called in every result, e.g. ``shd`` or ``spoken-digits``.
+        events: The spikes, times in ms.
+        labels: int32, (n_samples,): class of each sample, 0 .. n_classes - 1.
+        speakers: int32, (n_samples,): index of who spoke; -1 where it is not known.
+        n_channels: Number of input channels (700 for the cochlea).
+        class_names: The word of each class.
+        speaker_names: The name of each speaker index; empty where none are known.
+        code: How sound became spikes: ``cochlea`` (as SHD), ``rate``, ``latency``.
+        presentation: How its spikes are shown to a network; None: as they are.
+    """
+
+    name: str
+    events: Events
+    labels: NDArray[np.int32]
+    speakers: NDArray[np.int32]
+    n_channels: int
+    class_names: tuple[str, ...]
+    speaker_names: tuple[str, ...] = ()
+    code: str = "cochlea"
+    presentation: Presentation | None = None
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.labels)
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    def presented(self, indices: NDArray[np.integer]) -> Events:
+        """The spikes that the input neurons emit for the given samples."""
+        events = self.events.take(indices)
+        return events if self.presentation is None else self.presentation(events)
+
+    def subset(self, indices: NDArray[np.integer]) -> SpikeDataset:
+        """A copy that holds the given samples, in the given order."""
+        return replace(
+            self,
+            events=self.events.take(indices),
+            labels=self.labels[indices],
+            speakers=self.speakers[indices],
+        )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a run trains on, chooses by, and is judged by.
+
+    Attributes:
+        train: What the weights are learned from.
+        valid: What settings and epochs are chosen by; None where there is none.
+        test: Looked at once, at the end; None where there is none.
+    """
+
+    train: SpikeDataset
+    valid: SpikeDataset | None
+    test: SpikeDataset | None
+
+    def presented_by(self, presentation: Presentation) -> Splits:
+        """The same samples, shown in the given way."""
+
+        def shown(part: SpikeDataset | None) -> SpikeDataset | None:
+            return None if part is None else replace(part, presentation=presentation)
+
+        return Splits(
+            replace(self.train, presentation=presentation), shown(self.valid), shown(self.test)
+        )

@@ -1,0 +1,1 @@
+"""What every room uses: errors, the command line, progress, files, the C++ builder."""

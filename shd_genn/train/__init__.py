@@ -1,0 +1,1 @@
+"""Training: the loop, resuming, evaluation, cross-validation."""
