@@ -2,6 +2,20 @@
 
 import signal
 
+import pytest
+from helpers import tiny
+from hypothesis import settings
+
 # a shell that starts the tests in its background lets them ignore Ctrl-C, and their children, too
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# how long an example takes depends on what else the machine is doing
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """The folder of the tiny dataset."""
+    return tiny.write(tmp_path_factory.mktemp("data") / "tiny")

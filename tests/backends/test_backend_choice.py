@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-import tiny
+from helpers import tiny
 
 from shd_genn import backends
 from shd_genn.backends.genn import installation

@@ -5,10 +5,9 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import networks
 import numpy as np
 import pytest
-import tiny
+from helpers import networks, tiny
 
 from shd_genn.backends.choice import get
 from shd_genn.backends.genn import installation

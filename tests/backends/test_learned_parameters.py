@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-import networks
 import numpy as np
 import pytest
+from helpers import networks
 
 from shd_genn import backends
 from shd_genn.backends.protocols import CompileConfig

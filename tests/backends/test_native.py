@@ -3,9 +3,9 @@
 import platform
 import stat
 
-import networks
 import numpy as np
 import pytest
+from helpers import networks
 
 from shd_genn.backends.choice import get
 from shd_genn.backends.native import engine

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-import tiny
+from helpers import tiny
 from PIL import Image
 
 from shd_genn.config import Config

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny
-from running import run, same_weights, wait_until
+from helpers import tiny
+from helpers.running import run, same_weights, wait_until
 
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from running import run
+from helpers.running import run
 
 from shd_genn import backends
 from shd_genn.config.presets import PRESETS

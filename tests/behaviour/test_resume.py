@@ -7,8 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny
-from running import EVERYTHING, command, progress_of, rows, run, same_weights, settings, wait_until
+from helpers import tiny
+from helpers.running import (
+    EVERYTHING,
+    command,
+    progress_of,
+    rows,
+    run,
+    same_weights,
+    settings,
+    wait_until,
+)
 
 from shd_genn.config import Config
 from shd_genn.learning.settings import TrainConfig

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny
-from running import command, rows, run, same_weights, settings
+from helpers import tiny
+from helpers.running import command, rows, run, same_weights, settings
 
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig

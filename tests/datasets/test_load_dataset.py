@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import small
+from helpers import small
 
 from shd_genn.datasets import official
 from shd_genn.datasets.load import check_class_names, find_files, load_dataset, load_split

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import small
+from helpers import small
 
 from shd_genn.datasets import __main__, official
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes

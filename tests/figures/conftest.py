@@ -1,8 +1,8 @@
 """Fixtures of the tests of figures."""
 
-import fakes
 import optuna
 import pytest
+from helpers import fakes
 
 from analysis.load import read
 

@@ -3,10 +3,10 @@
 import math
 import statistics
 
-import fakes
 import numpy as np
 import pytest
-from drawn import PLAIN, bars, rows, runs, summaries
+from helpers import fakes
+from helpers.drawn import PLAIN, bars, rows, runs, summaries
 
 from analysis import (
     accuracy_by_size,

@@ -2,10 +2,10 @@
 
 import statistics
 
-import fakes
 import numpy as np
 import pytest
-from drawn import PLAIN, rows, runs
+from helpers import fakes
+from helpers.drawn import PLAIN, rows, runs
 
 from analysis import accuracy_by_spikes, silent_neurons, spike_counts
 from analysis.load import read

@@ -2,9 +2,9 @@
 
 import statistics
 
-import fakes
 import pytest
-from drawn import NOWHERE, PLAIN
+from helpers import fakes
+from helpers.drawn import NOWHERE, PLAIN
 
 from analysis import (
     ablation,

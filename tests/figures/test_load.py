@@ -3,10 +3,10 @@
 import json
 import shutil
 
-import fakes
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import fakes
 
 from analysis import accuracy_by_size, script
 from analysis.configurations import best, named, repetitions, unequal

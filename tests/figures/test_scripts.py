@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fakes
 import numpy as np
 import pytest
 import soundfile
-import tiny
+from helpers import fakes, tiny
 from PIL import Image
 
 from analysis import accuracy_by_spikes, parameters, raster, report, script

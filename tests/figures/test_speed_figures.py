@@ -2,10 +2,10 @@
 
 import statistics
 
-import fakes
 import numpy as np
 import pytest
-from drawn import PLAIN, lines, summaries
+from helpers import fakes
+from helpers.drawn import PLAIN, lines, summaries
 
 from analysis import epoch_time, memory, peers, roofline, scaling
 from analysis.load import read

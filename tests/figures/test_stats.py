@@ -3,11 +3,11 @@
 import math
 from itertools import product
 
-import fakes
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from helpers import fakes
 
 from analysis import stats
 from analysis.configurations import named

@@ -2,11 +2,11 @@
 
 import math
 
-import fakes
 import numpy as np
 import optuna
 import pytest
-from drawn import NOWHERE, PLAIN
+from helpers import fakes
+from helpers.drawn import NOWHERE, PLAIN
 
 from analysis import (
     study_importance,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from event_exact import ExactNetwork, gradient, loss, solve
+from helpers.event_exact import ExactNetwork, gradient, loss, solve
 
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference

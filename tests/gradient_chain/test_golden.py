@@ -1,8 +1,8 @@
 """`reference` in float32 against trials recorded from mlGeNN, and `native` against `reference`."""
 
-import golden
 import numpy as np
 import pytest
+from helpers import golden
 
 from shd_genn.backends.choice import get
 from shd_genn.backends.reference.engine import Reference

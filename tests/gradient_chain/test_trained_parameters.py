@@ -3,9 +3,9 @@
 import itertools
 from functools import partial
 
-import exact_neurons as exact
 import numpy as np
 import pytest
+from helpers import exact_neurons as exact
 
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference

@@ -1,14 +1,7 @@
 """Fixtures of the sweep tests."""
 
 import pytest
-import sweeping
-import tiny
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory):
-    """The folder of the tiny dataset."""
-    return tiny.write(tmp_path_factory.mktemp("data") / "tiny")
+from helpers import sweeping
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-import sweeping
+from helpers import sweeping
 from PIL import Image
 from playwright.sync_api import sync_playwright
 

@@ -2,8 +2,8 @@
 
 import psutil
 import pytest
-import sweeping
-from sweeping import run_folders, trials
+from helpers import sweeping
+from helpers.sweeping import run_folders, trials
 
 distributed = pytest.importorskip("distributed")
 

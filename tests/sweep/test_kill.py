@@ -8,8 +8,8 @@ import subprocess
 import numpy as np
 import psutil
 import pytest
-import sweeping
-from sweeping import database, load, run_folders, trials
+from helpers import sweeping
+from helpers.sweeping import database, load, run_folders, trials
 
 ROUNDS = 10
 EPOCHS = 40

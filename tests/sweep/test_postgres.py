@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import sweeping
-from sweeping import run_folders, trials
+from helpers import sweeping
+from helpers.sweeping import run_folders, trials
 
 VERSIONS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 BIN = VERSIONS[-1] if VERSIONS else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-import sweeping
+from helpers import sweeping
 
 from shd_genn.config import Config
 from shd_genn.learning.settings import TrainConfig

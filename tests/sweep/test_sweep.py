@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import sweeping
-from sweeping import finished, load, run_folders, sweep, trials
+from helpers import sweeping
+from helpers.sweeping import finished, load, run_folders, sweep, trials
 
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import ShdGennError

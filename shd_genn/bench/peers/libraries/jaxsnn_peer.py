@@ -29,8 +29,8 @@ from jaxsnn.event.topology import Topology  # noqa: E402
 from jaxsnn.event.types import Spike  # noqa: E402
 from jaxsnn.examples.event.utils import loss_wrapper  # noqa: E402
 
-from shd_genn.bench.peers.case import Batch, Setting, Weights
-from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES, N_SPIKES, TRIAL_MS
+from shd_genn.bench.peers.case import Batch, Setting, Weights  # noqa: E402
+from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES, N_SPIKES, TRIAL_MS  # noqa: E402
 
 HEADROOM, OUTPUT_SPIKES = 1.2, 1000
 """Room for hidden spikes, times those wanted; room for the spikes of all outputs together."""

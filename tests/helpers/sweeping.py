@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import optuna
-import tiny
 from sqlalchemy.pool import NullPool
+
+from helpers import tiny
 
 SPACE = """
 def space(trial):

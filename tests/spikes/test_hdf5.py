@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import small
+from helpers import small
 from hypothesis import given
 from hypothesis import strategies as st
 

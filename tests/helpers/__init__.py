@@ -1,0 +1,1 @@
+"""What tests share: datasets, networks, runs, and exact networks to compare with."""
