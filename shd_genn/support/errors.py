@@ -1,4 +1,4 @@
-"""What goes wrong because of what the user gave us, as opposed to a bug of ours."""
+"""The errors that are meant for the user, and two helpers that raise them in whole sentences."""
 
 from __future__ import annotations
 
@@ -39,16 +39,18 @@ class PrunedError(ShdGennError):
 
 
 def require(holds: bool, relation: str, value: object, cure: str) -> None:
-    """Raise a ConfigError that states the relation, the value and the cure, unless it holds.
+    """Raise a ConfigError that states a relation, the value that breaks it and the cure.
+
+    For relations only; what is no relation is refused by `refuse_unless`.
 
     Args:
         holds: Whether the relation holds.
         relation: The relation as the user would write it, e.g. ``0 < tau_mem``.
-        value: What was got instead.
-        cure: What to do about it.
+        value: The value that the user gave.
+        cure: How to correct it, as a clause with a verb, e.g. ``the papers use 20 ms``.
 
     Raises:
-        ConfigError: if ``holds`` is false.
+        ConfigError: if ``holds`` is false: ``0 < tau_mem must hold, but got -1; the papers …``.
     """
     if not holds:
         raise ConfigError(f"{relation} must hold, but got {value}; {cure}")
@@ -60,9 +62,27 @@ def require_positive(name: str, value: float, cure: str) -> None:
     Args:
         name: The number's name.
         value: The number.
-        cure: What to do about it.
+        cure: How to correct it, as a clause with a verb.
 
     Raises:
-        ConfigError: if it is not.
+        ConfigError: if the number is not positive or not finite.
     """
     require(0 < value < math.inf, f"0 < {name} < inf", value, cure)
+
+
+def refuse_unless(
+    holds: bool, problem: str, cure: str, error: type[ShdGennError] = ConfigError
+) -> None:
+    """Raise an error that says in a whole sentence what is wrong, then the cure.
+
+    Args:
+        holds: Whether all is well.
+        problem: The sentence, with the value in it, e.g. ``populations a, a have the same name``.
+        cure: How to correct it, as a clause with a verb, e.g. ``rename one``.
+        error: The class of the error.
+
+    Raises:
+        ShdGennError: if ``holds`` is false: ``error(f"{problem}; {cure}")``.
+    """
+    if not holds:
+        raise error(f"{problem}; {cure}")
