@@ -3,7 +3,7 @@
 All that the description of a network takes can be imported from here; see `description`.
 """
 
-from shd_genn.network.description import Connection, Dense, Network, Population
+from shd_genn.network.description import Network
 from shd_genn.network.initialisers import (
     Clipped,
     Gamma,
@@ -15,15 +15,23 @@ from shd_genn.network.initialisers import (
     kind_of,
 )
 from shd_genn.network.neurons import (
+    NEURON_KINDS,
+    NEURONS,
+    SYNAPSES,
     Exponential,
     LeakyIntegrate,
     LeakyIntegrateFire,
     Neuron,
     SpikeInput,
+    Synapse,
     output_neuron,
 )
+from shd_genn.network.parts import Connection, Dense, Population
 
 __all__ = [
+    "NEURONS",
+    "NEURON_KINDS",
+    "SYNAPSES",
     "Clipped",
     "Connection",
     "Dense",
@@ -37,6 +45,7 @@ __all__ = [
     "Normal",
     "Population",
     "SpikeInput",
+    "Synapse",
     "Trainable",
     "Uniform",
     "Value",

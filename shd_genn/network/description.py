@@ -31,143 +31,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.network.initialisers import (
-    Clipped,
-    Gamma,
-    Initialiser,
     Kind,
-    Normal,
     Parameter,
     Trainable,
-    Uniform,
     Value,
     bounds_of,
     draw,
     kind_of,
     typical,
 )
-from shd_genn.network.neurons import (
-    Exponential,
-    LeakyIntegrate,
-    LeakyIntegrateFire,
-    Neuron,
-    SpikeInput,
-    output_neuron,
-)
+from shd_genn.network.parts import Connection, Population
 from shd_genn.network.readouts import Readout
 from shd_genn.support.errors import ConfigError, require
-
-# all that the description of a network takes, from one place
-__all__ = [
-    "Clipped",
-    "Connection",
-    "Dense",
-    "Exponential",
-    "Gamma",
-    "Kind",
-    "LeakyIntegrate",
-    "LeakyIntegrateFire",
-    "Network",
-    "Neuron",
-    "Normal",
-    "Population",
-    "SpikeInput",
-    "Trainable",
-    "Uniform",
-    "Value",
-    "kind_of",
-    "output_neuron",
-]
-
-
-@dataclass(frozen=True)
-class Dense:
-    """All-to-all connectivity whose weights start as drawn from an initialiser."""
-
-    weight: Initialiser
-
-
-@dataclass(frozen=True)
-class Population:
-    """A number of like neurons.
-
-    Attributes:
-        name: Identifies the population in weights, results and figures.
-        neuron: The neuron model.
-        size: The number of neurons.
-    """
-
-    name: str
-    neuron: Neuron
-    size: int
-
-    def __post_init__(self) -> None:
-        require(
-            self.name.isidentifier(),
-            "a population's name must be a Python identifier, which",
-            repr(self.name),
-            "use letters, digits and _",
-        )
-        require(
-            1 <= self.size <= 65_535,
-            f"1 <= size of population {self.name} <= 65535",
-            self.size,
-            "give it at least one neuron",
-        )
-
-
-@dataclass(frozen=True)
-class Connection:
-    """Synapses from every neuron of one population to every neuron of another, or of itself.
-
-    Attributes:
-        source: Where spikes come from.
-        target: Where they go to.
-        connectivity: The initial weights.
-        synapse: What a spike does there.
-        delay: Steps that a spike takes longer than the one step that it always takes (mlGeNN's
-            ``delay``); drawn for each synapse, and rounded to whole steps where it is used.
-        max_delay_steps: The longest delay there can be.
-        train_delay: Whether delays are learned (Mészáros et al. 2025); updates keep them within 0
-            and ``max_delay_steps``.
-    """
-
-    source: Population
-    target: Population
-    connectivity: Dense
-    synapse: Exponential
-    delay: float | Initialiser = 0.0
-    max_delay_steps: int = 0
-    train_delay: bool = False
-
-    def __post_init__(self) -> None:
-        low, high = bounds_of(self.delay)
-        require(
-            0 <= low and high <= self.max_delay_steps,
-            f"0 <= delay <= max_delay_steps of connection {self.name}",
-            f"delay {self.delay}, max_delay_steps {self.max_delay_steps}",
-            "delays are in steps; raise max_delay_steps, or clip what is drawn",
-        )
-        require(
-            0 < self.max_delay_steps or not self.train_delay,
-            f"0 < max_delay_steps of connection {self.name}, whose delays are learned,",
-            self.max_delay_steps,
-            "say how long delays may become",
-        )
-
-    @property
-    def delayed(self) -> bool:
-        """Whether its spikes take longer than one step, or may come to."""
-        return self.train_delay or bounds_of(self.delay) != (0, 0)
-
-    @property
-    def name(self) -> str:
-        """``source_target``: the key of its weights."""
-        return f"{self.source.name}_{self.target.name}"
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of its weights: (source neurons, target neurons)."""
-        return self.source.size, self.target.size
 
 
 @dataclass(frozen=True)
@@ -206,18 +81,14 @@ class Network:
         """The connections that start in a population, in order."""
         return tuple(c for c in self.connections if c.source == population)
 
-    def tau_syn(self, population: Population) -> Value:
-        """Synaptic time constant in ms of the connections that end in a population."""
-        return self.inputs_of(population)[0].synapse.tau
-
     @cached_property
     def input(self) -> Population:
-        """The population of `SpikeInput`."""
+        """The population that emits the input's spikes."""
         return next(p for p in self.populations if _is_input(p))
 
     @cached_property
     def hidden(self) -> tuple[Population, ...]:
-        """The populations of `LeakyIntegrateFire` that are not read out, in order."""
+        """The populations that are neither input nor output, in order."""
         return tuple(p for p in self.populations if not (_is_input(p) or _is_output(p)))
 
     @cached_property
@@ -227,22 +98,22 @@ class Network:
 
     @cached_property
     def spiking(self) -> tuple[Population, ...]:
-        """The populations of `LeakyIntegrateFire`, in order; a spiking output is among them."""
-        return tuple(p for p in self.populations if isinstance(p.neuron, LeakyIntegrateFire))
+        """The populations that spike, but for the input; an output that spikes is among them."""
+        return tuple(
+            p for p in self.populations if p.neuron.description.spikes and not _is_input(p)
+        )
 
     @property
     def readout(self) -> Readout:
         """How the output is read."""
-        neuron = self.output.neuron
-        assert not isinstance(neuron, SpikeInput) and neuron.readout is not None
-        return neuron.readout
+        readout = self.output.neuron.readout
+        assert readout is not None
+        return readout
 
     @property
     def tau_mem_out(self) -> float:
         """Membrane time constant of the output in ms; their mean at the start, if they differ."""
-        neuron = self.output.neuron
-        assert not isinstance(neuron, SpikeInput)
-        return typical(neuron.tau_mem)
+        return typical(self.values_of(self.output)["tau_mem"])
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -262,21 +133,17 @@ class Network:
                 *(bounds_of(value) if isinstance(value, Trainable) else ()),
             )
             for p in self.populations
-            for kind, value in self._values_of(p)
+            for kind, value in self.values_of(p).items()
             if not isinstance(value, float | int)
         ]
         return (*weights, *delays, *of_neurons)
 
-    def _values_of(self, population: Population) -> list[tuple[Kind, Value]]:
-        neuron = population.neuron
-        if isinstance(neuron, SpikeInput):
-            return []
-        values: list[tuple[Kind, Value]] = [
-            ("tau_mem", neuron.tau_mem),
-            ("tau_syn", self.tau_syn(population)),
-        ]
-        if isinstance(neuron, LeakyIntegrateFire):
-            values.append(("v_thresh", neuron.v_thresh))
+    def values_of(self, population: Population) -> dict[Kind, Value]:
+        """The constants of a population's neurons and of the synapses that end in them."""
+        neuron, inputs = population.neuron, self.inputs_of(population)
+        values = {p.name: p.value_in(neuron) for p in neuron.description.parameters}
+        for synapse in (connection.synapse for connection in inputs[:1]):
+            values |= {p.name: p.value_in(synapse) for p in synapse.description.parameters}
         return values
 
     def initial_parameters(self, seed: int) -> dict[str, NDArray[np.float32]]:
@@ -335,12 +202,11 @@ def _check_numbers(parameter: Parameter, array: NDArray[np.float32]) -> None:
 
 
 def _is_input(population: Population) -> bool:
-    return isinstance(population.neuron, SpikeInput)
+    return not population.neuron.description.receives
 
 
 def _is_output(population: Population) -> bool:
-    neuron = population.neuron
-    return not isinstance(neuron, SpikeInput) and neuron.readout is not None
+    return population.neuron.readout is not None
 
 
 def _check_connection(connection: Connection, populations: tuple[Population, ...]) -> None:
@@ -353,21 +219,21 @@ def _check_connection(connection: Connection, populations: tuple[Population, ...
             "add it to the populations",
         )
     require(
-        not isinstance(connection.source.neuron, LeakyIntegrate),
+        connection.source.neuron.description.spikes,
         f"a spiking source of connection {name}",
-        "LeakyIntegrate, which never spikes",
+        f"{connection.source.neuron.description.name}, which never spikes",
         "connect from the input or a LeakyIntegrateFire population",
     )
     require(
-        not isinstance(connection.target.neuron, SpikeInput),
+        connection.target.neuron.description.receives,
         f"a target of connection {name} that takes input",
-        "SpikeInput",
+        connection.target.neuron.description.name,
         "connect to another population",
     )
 
 
 def _check_inputs(population: Population, inputs: tuple[Connection, ...]) -> None:
-    if isinstance(population.neuron, SpikeInput):
+    if _is_input(population):
         return
     require(
         len(inputs) > 0,
@@ -375,10 +241,10 @@ def _check_inputs(population: Population, inputs: tuple[Connection, ...]) -> Non
         "none",
         "connect something to it",
     )
-    taus = list(dict.fromkeys(connection.synapse.tau for connection in inputs))
+    synapses = list(dict.fromkeys(connection.synapse for connection in inputs))
     require(
-        len(taus) == 1,
-        f"one tau_syn for all connections into population {population.name}",
-        taus,
+        len(synapses) == 1,
+        f"one kind of synapse in all connections into population {population.name}",
+        synapses,
         "EventProp keeps one synaptic current a neuron (as mlGeNN); make them equal",
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,8 +199,9 @@ def draw(value: Value, shape: tuple[int, ...], rng: np.random.Generator) -> NDAr
     return value.draw(shape, rng)
 
 
-Kind = Literal["weight", "delay", "tau_mem", "tau_syn", "v_thresh"]
-"""What can be learned: of synapses weights and delays, of neurons the others."""
+Kind = str
+"""A kind of parameter: ``weight`` and ``delay`` of a synapse, and what neurons are described with,
+for example ``tau_mem``; see `shd_genn.network.neurons.NEURON_KINDS`."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Parameter:
 def kind_of(key: str) -> Kind:
     """The kind of a parameter from its key: ``input_hidden0.delay`` is a delay."""
     _, dot, kind = key.partition(".")
-    return cast(Kind, kind) if dot else "weight"
+    return kind if dot else "weight"
 
 
 def _filled(

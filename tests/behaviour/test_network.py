@@ -56,7 +56,7 @@ CHAIN = (connect(INPUT, HIDDEN), connect(HIDDEN, OUTPUT))
         (
             (INPUT, HIDDEN, OUTPUT),
             (*CHAIN, connect(HIDDEN, HIDDEN, 7.0)),
-            r"one tau_syn for all connections into population hidden must hold, but got \[5",
+            "one kind of synapse in all connections into population hidden",
         ),
     ],
 )

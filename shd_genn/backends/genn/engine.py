@@ -23,7 +23,7 @@ from shd_genn.backends.protocols import (
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
-from shd_genn.network import Network, Population, SpikeInput, kind_of
+from shd_genn.network import Network, Population, kind_of
 from shd_genn.spikes.events import Events
 from shd_genn.support.builder import compiler_version, find_compiler
 from shd_genn.support.errors import ConfigError, require
@@ -334,8 +334,8 @@ def _check(network: Network, config: CompileConfig, genn_backend: str) -> None:
 
 def _check_time_constants(network: Network, population: Population) -> None:
     """MlGeNN divides by the difference of the two."""
-    assert not isinstance(population.neuron, SpikeInput)
-    taus = np.array([population.neuron.tau_mem, network.tau_syn(population)], np.float64)
+    values = network.values_of(population)
+    taus = np.array([values["tau_mem"], values["tau_syn"]], np.float64)
     tau_mem, tau_syn = taus.tolist()
     require(
         abs(tau_mem - tau_syn) > 1e-3 * tau_mem,

@@ -66,7 +66,7 @@ def _translate(network: Network, config: CompileConfig) -> Any:
                 populations[c.source.name],
                 populations[c.target.name],
                 Dense(zeros, zeros if c.delayed else 0),
-                synapses.Exponential(c.synapse.tau),
+                synapses.Exponential(network.values_of(c.target)["tau_syn"]),
                 name=c.name,
                 max_delay_steps=c.max_delay_steps if c.delayed else None,
             )

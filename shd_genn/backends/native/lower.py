@@ -13,9 +13,9 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.eventprop import constants_of
 from shd_genn.network import (
     Kind,
-    LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
+    Neuron,
     Population,
     SpikeInput,
     kind_of,
@@ -44,7 +44,7 @@ class PopulationPlan:
     """
 
     name: str
-    kind: type[SpikeInput | LeakyIntegrateFire | LeakyIntegrate]
+    kind: type[Neuron]
     size: int
     padded: int
     constants: tuple[float, ...] = ()

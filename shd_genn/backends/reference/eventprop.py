@@ -28,7 +28,7 @@ from shd_genn.backends.reference.sensitivities import Constants, Sensitivity
 from shd_genn.backends.reference.synapses import Synapses, whole_steps
 from shd_genn.backends.reference.trial import Trial, output_drive, read_out
 from shd_genn.learning.optimisers import Adam
-from shd_genn.network import Connection, LeakyIntegrateFire, Network, Population, SpikeInput
+from shd_genn.network import Connection, Network, Population
 
 Array = NDArray[np.floating]
 
@@ -40,14 +40,7 @@ def constants_of(
     dt_ms: float,
 ) -> Constants:
     """The constants of each neuron of a population that has inputs, in float64."""
-    neuron = population.neuron
-    assert not isinstance(neuron, SpikeInput)
-    v_thresh = neuron.v_thresh if isinstance(neuron, LeakyIntegrateFire) else math.inf
-    values = {
-        "tau_mem": neuron.tau_mem,
-        "tau_syn": network.tau_syn(population),
-        "v_thresh": v_thresh,
-    }
+    values = {"v_thresh": math.inf, **network.values_of(population)}  # of what never spikes
     arrays = {
         kind: np.full(population.size, value)
         if isinstance(value, float | int)

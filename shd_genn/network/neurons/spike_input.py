@@ -1,0 +1,21 @@
+"""Neurons that emit the spikes of the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shd_genn.network.neurons.description import Neuron, NeuronDescription
+
+
+@dataclass(frozen=True)
+class SpikeInput(Neuron):
+    """Neurons that emit given spikes, at most one each per step (mlGeNN `SpikeInput`).
+
+    Spikes of one neuron that fall into the same step are not merged: they leave in the steps that
+    follow.
+    """
+
+    description: ClassVar = NeuronDescription(
+        "SpikeInput", parameters=(), state=(), spikes=True, receives=False
+    )

@@ -1,0 +1,100 @@
+"""The parts of a network: populations of neurons, and connections between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shd_genn.network.initialisers import Initialiser, bounds_of
+from shd_genn.network.neurons import Neuron, Synapse
+from shd_genn.support.errors import require
+
+
+@dataclass(frozen=True)
+class Dense:
+    """All-to-all connectivity whose weights start as drawn from an initialiser."""
+
+    weight: Initialiser
+
+
+@dataclass(frozen=True)
+class Population:
+    """A number of like neurons.
+
+    Attributes:
+        name: Identifies the population in weights, results and figures.
+        neuron: The neuron model.
+        size: The number of neurons.
+    """
+
+    name: str
+    neuron: Neuron
+    size: int
+
+    def __post_init__(self) -> None:
+        require(
+            self.name.isidentifier(),
+            "a population's name must be a Python identifier, which",
+            repr(self.name),
+            "use letters, digits and _",
+        )
+        require(
+            1 <= self.size <= 65_535,
+            f"1 <= size of population {self.name} <= 65535",
+            self.size,
+            "give it at least one neuron",
+        )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Synapses from every neuron of one population to every neuron of another, or of itself.
+
+    Attributes:
+        source: Where spikes come from.
+        target: Where they go to.
+        connectivity: The initial weights.
+        synapse: What a spike does there.
+        delay: Steps that a spike takes longer than the one step that it always takes (mlGeNN's
+            ``delay``); drawn for each synapse, and rounded to whole steps where it is used.
+        max_delay_steps: The longest delay there can be.
+        train_delay: Whether delays are learned (Mészáros et al. 2025); updates keep them within 0
+            and ``max_delay_steps``.
+    """
+
+    source: Population
+    target: Population
+    connectivity: Dense
+    synapse: Synapse
+    delay: float | Initialiser = 0.0
+    max_delay_steps: int = 0
+    train_delay: bool = False
+
+    def __post_init__(self) -> None:
+        low, high = bounds_of(self.delay)
+        require(
+            0 <= low and high <= self.max_delay_steps,
+            f"0 <= delay <= max_delay_steps of connection {self.name}",
+            f"delay {self.delay}, max_delay_steps {self.max_delay_steps}",
+            "delays are in steps; raise max_delay_steps, or clip what is drawn",
+        )
+        require(
+            0 < self.max_delay_steps or not self.train_delay,
+            f"0 < max_delay_steps of connection {self.name}, whose delays are learned,",
+            self.max_delay_steps,
+            "say how long delays may become",
+        )
+
+    @property
+    def delayed(self) -> bool:
+        """Whether its spikes take longer than one step, or may come to."""
+        return self.train_delay or bounds_of(self.delay) != (0, 0)
+
+    @property
+    def name(self) -> str:
+        """``source_target``: the key of its weights."""
+        return f"{self.source.name}_{self.target.name}"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of its weights: (source neurons, target neurons)."""
+        return self.source.size, self.target.size
