@@ -25,8 +25,8 @@ from shd_genn.config import Config
 from shd_genn.datasets.noise import BATCH, N_SPIKES, TRIAL_MS, synthetic_batch
 from shd_genn.network.model_files import build_network
 from shd_genn.support.cli import print_table
-from shd_genn.support.cores import available_cores
 from shd_genn.support.errors import require
+from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import Advance, progress
 
 FloatArray = NDArray[np.float64]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import resource
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -35,8 +34,8 @@ from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import ModelConfig
 from shd_genn.support.cli import print_table
-from shd_genn.support.cores import available_cores
 from shd_genn.support.errors import require
+from shd_genn.support.machine import available_cores, peak_memory
 from shd_genn.support.progress import progress
 from shd_genn.train import loop
 
@@ -180,9 +179,9 @@ def measure(case: Case) -> Measurement:
     gpu_before = gpu_memory_mb() if gpu else math.nan
     with get(case.backend).compile(build_network(Config(model=model)), config) as compiled:
         spikes = activate(compiled, events)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_memory() // 1024
         training = seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        after = peak_memory() // 1024
         gpu_growth = (gpu_memory_mb() if gpu else math.nan) - gpu_before
         inference = seconds(lambda: compiled.evaluate(events), case.repetitions)
     fastest = min(training) / batch

@@ -25,7 +25,8 @@ from shd_genn.encode.encoder import encode_many
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
-from shd_genn.support.files import cache_dir, locked
+from shd_genn.support.files import cache_dir
+from shd_genn.support.locks import locked
 from shd_genn.support.progress import Advance, progress
 
 ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

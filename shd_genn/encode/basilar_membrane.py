@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import hankel1, j0, j1, y0, y1
 
-from shd_genn.support.cores import available_cores
 from shd_genn.support.errors import require
 from shd_genn.support.files import cache_dir, written_aside
+from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 
 Complex = NDArray[np.complex128]

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.support.cores import available_cores
+from shd_genn.support.machine import available_cores
 
 Spikes = tuple[NDArray[np.float32], NDArray[np.uint16]]
 """Times in ms and channels."""

@@ -17,7 +17,7 @@ from shd_genn.backends.choice import Choice
 from shd_genn.backends.genn import installation
 from shd_genn.spikes.dataset import SpikeDataset, Splits
 from shd_genn.support.builder import FLAGS, compiler_version, find_compiler, processor
-from shd_genn.support.cores import available_cores
+from shd_genn.support.machine import available_cores
 from shd_genn.support.version import __version__
 
 

@@ -22,8 +22,8 @@ from shd_genn.datasets.split import training_speakers
 from shd_genn.network.model_files import find_model
 from shd_genn.record.sources import given_settings
 from shd_genn.support.cli import command
-from shd_genn.support.cores import available_cores
 from shd_genn.support.errors import ConfigError, require
+from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 from shd_genn.sweep import sampling
 from shd_genn.sweep.dashboard import served

@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from shd_genn.support.cores import available_cores
+from shd_genn.support.machine import available_cores
 from shd_genn.sweep.worker import Job, work
 
 SECONDS_TO_STOP = 20.0

@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 )
 
 from shd_genn.support.errors import BusyError, ConfigError
-from shd_genn.support.files import claimed
+from shd_genn.support.locks import claimed
 
 Result = TypeVar("Result")
 

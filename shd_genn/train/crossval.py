@@ -25,7 +25,7 @@ from shd_genn.record import environment
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.dataset import Splits
 from shd_genn.support.errors import ConfigError, ShdGennError
-from shd_genn.support.files import claimed
+from shd_genn.support.locks import claimed
 from shd_genn.train import loop
 from shd_genn.train.compile import compile_network
 

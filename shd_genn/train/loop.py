@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +22,8 @@ from shd_genn.record import environment
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.dataset import SpikeDataset, Splits
 from shd_genn.support.errors import ConfigError, DivergedError, PrunedError, ShdGennError
-from shd_genn.support.files import claimed
+from shd_genn.support.locks import claimed
+from shd_genn.support.machine import peak_memory
 from shd_genn.support.progress import Advance, progress
 from shd_genn.train.compile import compile_network
 from shd_genn.train.evaluation import Tally, evaluate, judge
@@ -339,7 +339,7 @@ def _finish(
         "seconds_per_epoch": float(np.median([float(row["seconds"]) for row in train])),
         "backend": config.backend,
         "spikes_after_trial": late_spikes(splits.train, config),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mb": peak_memory() // 2**20,
     }
     if splits.test is not None:
         folder.load_checkpoint("best", compiled)

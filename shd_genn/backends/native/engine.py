@@ -26,8 +26,8 @@ from shd_genn.network import Network
 from shd_genn.network.readouts import drive_weights, read_weights
 from shd_genn.spikes.events import Events
 from shd_genn.support.builder import load_library
-from shd_genn.support.cores import available_cores
 from shd_genn.support.errors import require
+from shd_genn.support.machine import available_cores
 
 STAGES = ("input", "forward", "adjoint", "gradient", "optimiser")
 """What the engine's time goes to, in the order of `Stage` of clock.h: putting input spikes on the

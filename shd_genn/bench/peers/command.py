@@ -24,8 +24,8 @@ from shd_genn.bench.peers.harness import Limits, measure
 from shd_genn.bench.peers.libraries import LIBRARIES, PeerName
 from shd_genn.datasets.noise import TRIAL_MS
 from shd_genn.record import environment
-from shd_genn.support.cores import available_cores
 from shd_genn.support.errors import ConfigError, require
+from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 
 

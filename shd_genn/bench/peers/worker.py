@@ -6,9 +6,8 @@ than it may: libraries that map a lot and use little could not be limited otherw
 
 from __future__ import annotations
 
+import mmap
 import os
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 from shd_genn.bench.activity import scale_to_activity
 from shd_genn.bench.peers.case import Batch, Setting, Weights
 from shd_genn.bench.peers.libraries import Peer, PeerClass, PeerName, load
+from shd_genn.support.machine import peak_memory
 
 OUT_OF_MEMORY = 77
 """Exit code of a process that took more memory than it may."""
@@ -159,7 +159,7 @@ def _resident_mb() -> float:
     """Memory that this process holds; where the system does not tell, its peak."""
     statm = Path("/proc/self/statm")
     if statm.exists():
-        return int(statm.read_text().split()[1]) * resource.getpagesize() / MB
+        return int(statm.read_text().split()[1]) * mmap.PAGESIZE / MB
     return _peak_mb()
 
 
@@ -169,8 +169,7 @@ def _peak_mb() -> float:
     if status.exists():
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) / 1024
-    maxrss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return maxrss / (MB if sys.platform == "darwin" else 1024)
+    return peak_memory() / MB
 
 
 def _forget_peak_mb() -> float:
