@@ -22,7 +22,8 @@ COMMANDS = {
 
 USAGE = "\n".join(
     (
-        "usage: python -m shd_genn.bench SUBCOMMAND [OPTIONS]; SUBCOMMAND --help explains its options",
+        "usage: python -m shd_genn.bench SUBCOMMAND [OPTIONS]",
+        "       python -m shd_genn.bench SUBCOMMAND --help explains its options",
         "",
         *(f"  {name:10} {about}" for name, (_, about) in COMMANDS.items()),
     )

@@ -1,6 +1,6 @@
 """`python -m shd_genn.bench noise FOLDER`: write a dataset of random spikes, as large as SHD.
 
-Whole epochs of ``python -m shd_genn.run`` are measured with it. There is nothing in it to be learned.
+It serves to measure whole epochs of ``python -m shd_genn.run``. It holds nothing to be learned.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """`python -m shd_genn.bench roofline`: how far each kernel is from what this machine can do.
 
-For each stage of training on a sample, the bytes that it must read and write and the operations
-that it must do are counted from sizes and spikes; its time is measured; and both rates are held
-against the measured bandwidth of the cache that its data fit in and the measured peak of the vector
-units. What is written counts as what is read. Synthetic input, as in ``python -m shd_genn.bench speed``.
+Training on a sample has stages. For each stage this command counts the bytes that it must move and
+the operations that it must do, from sizes and spikes, and measures its time. It compares both rates
+with what the machine can do: the measured bandwidth of the cache that the data fit in, and the
+measured peak of the vector units. Writes count like reads. The input is that of `bench speed`.
 """
 
 from __future__ import annotations

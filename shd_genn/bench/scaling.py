@@ -1,8 +1,8 @@
-"""`python -m shd_genn.bench scaling`: how training time grows, beside the law that it should follow.
+"""`python -m shd_genn.bench scaling`: how training time grows, beside the expected law.
 
-One quantity at a time is changed of a recurrent network of 256 hidden neurons on synthetic input of
-SHD's density (``python -m shd_genn.bench speed``). Each law has one to three constants, fewer than
-there are measurements to fit them to: what the fit cannot follow, the law does not explain.
+The network is recurrent with 256 hidden neurons; its input is that of `bench speed`. One quantity
+changes at a time. Each law has one to three constants, fewer than there are measurements to fit
+them to. So what the fit misses, the law does not explain.
 """
 
 from __future__ import annotations

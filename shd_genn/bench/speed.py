@@ -1,4 +1,4 @@
-"""`python -m shd_genn.bench speed`: how fast this machine trains, and how far from its limit that is.
+"""`python -m shd_genn.bench speed`: how fast this machine trains, and how far from its limit.
 
 Each row of the table is measured in a process of its own, on synthetic input of SHD's density:
 700 channels, 8000 spikes in 1000 steps of 1 ms, 20 classes, batches of 32, input weights scaled so

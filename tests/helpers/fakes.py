@@ -179,7 +179,7 @@ def study(path: Path, n_objectives: int = 1, n_trials: int = 20) -> Path:
 
 
 def comparison(path):
-    """Write a table of python -m shd_genn.bench peers: native measured twice, one size too large."""
+    """Write a table of `bench peers`: native measured twice, one size too large."""
     titles = "spikes_wanted,train_ms,times_native,memory_growth_mb,spikes_per_neuron,cpu,result"
     path.write_text(
         f"peer,topology,hidden,n_steps,threads,{titles}\n"
@@ -192,8 +192,8 @@ def comparison(path):
 
 
 def roofline(path):
-    """Write a table of python -m shd_genn.bench roofline: two kernels with different limits, and one
-    of which only the time is known."""
+    """Write a table of `bench roofline`: two kernels with different limits, and one of
+    which only the time is known."""
     path.write_text(
         "topology,hidden,threads,stage,ms,mb,mflop,gb_s,limit_gb_s,gflop_s,peak_gflop_s,share,cpu\n"
         "recurrent,64,2,forward,0.1,10,5,100,200,50,60,0.83,Some CPU\n"

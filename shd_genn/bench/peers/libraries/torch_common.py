@@ -20,7 +20,7 @@ CHUNK = 25
 
 
 class TorchPeer(ABC):
-    """See `shd_genn.bench.peers.libraries.Peer`; a library says what `parameters` and `forward` are.
+    """A `Peer` on PyTorch; a library adds what its `parameters` and `forward` are.
 
     As PyTorch's tuning guide has it: gradients are forgotten by setting them to None, Adam is
     fused, threads are as many as cores.
