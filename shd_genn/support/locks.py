@@ -61,7 +61,7 @@ def claimed(path: Path) -> Iterator[None]:
     except Timeout as error:
         raise BusyError(
             path,
-            f"{path} is in use by another program; wait until that program ends, or stop it",
+            f"{path} must be free, but another program is working in it; wait for it or stop it",
         ) from error
     try:
         yield

@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -22,8 +22,9 @@ from shd_genn.datasets.split import training_speakers
 from shd_genn.network.model_files import find_model
 from shd_genn.record.sources import given_settings
 from shd_genn.support.cli import command
-from shd_genn.support.errors import ConfigError, require
+from shd_genn.support.errors import ConfigError, refuse_unless, require
 from shd_genn.support.machine import available_cores
+from shd_genn.support.paths import UserPath
 from shd_genn.support.progress import progress
 from shd_genn.sweep import sampling
 from shd_genn.sweep.dashboard import served
@@ -38,8 +39,9 @@ from shd_genn.sweep.space import (
     load_space,
     probe,
 )
-from shd_genn.sweep.storage import opened, patiently, shown
-from shd_genn.sweep.study import Counts, Course, Plan, Running, Workers, count, take_over
+from shd_genn.sweep.storage import Location, address, opened, parse_location, patiently
+from shd_genn.sweep.study import Plan, Running, StudyLoop, Workers
+from shd_genn.sweep.trials import Counts, count, take_over
 from shd_genn.train import crossval
 
 REMEMBERED_AS = "shd_genn"
@@ -56,7 +58,7 @@ class Options:
     space: tyro.conf.Positional[str]
     """A file of sweeps/ or your own with a function space(trial)."""
     settings: tyro.conf.FlagConversionOff[Config] = field(default_factory=Config)
-    config: Path | None = None
+    config: UserPath | None = None
     """A TOML file of settings, e.g. the config.toml of a run; options given beside it prevail."""
     preset: str | None = None
     """A published network by its name; options given beside it prevail."""
@@ -94,7 +96,7 @@ class Options:
     heartbeat_s: int = 20
     """Seconds between the signs of life by which machines that share a study notice that one has
     died; after three missed ones another takes its trials over."""
-    runs: Path = Path("runs")
+    runs: UserPath = Path("runs")
     """The folder that the study's folder goes into."""
 
     def __post_init__(self) -> None:
@@ -112,8 +114,10 @@ class Options:
 def main() -> None:
     """Run a study as the command line says."""
     warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats, Wilcoxon: known, tested
-    warnings.filterwarnings("ignore", "Heartbeat of storage is supposed")  # `Course` sends its own
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # every failure is told in our own words
+    warnings.filterwarnings(
+        "ignore", "Heartbeat of storage is supposed"
+    )  # `StudyLoop` sends its own
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported below
     given, options = parse(sys.argv[1:])
     space = load_space(options.space)
     found = probe(space, options.settings)
@@ -125,11 +129,13 @@ def main() -> None:
     _check(options)
     plan = make_plan(options, space, found)
     name = options.study or space.name
-    url = options.storage or f"sqlite:///{options.runs / name / 'study.db'}"
+    location: Location = options.runs / name / "study.db"
+    if options.storage is not None:
+        location = parse_location(options.storage)
     with ExitStack() as stack:
-        storage = stack.enter_context(opened(url, options.heartbeat_s))
+        storage = stack.enter_context(opened(location, options.heartbeat_s))
         study = open_study(storage, name, plan, found, options)
-        if url.startswith("sqlite"):
+        if isinstance(location, Path):
             take_over(study, storage)
         if options.dashboard:
             served_at = served(storage, options.dashboard_host, options.dashboard_port)
@@ -137,8 +143,17 @@ def main() -> None:
             print(f"dashboard           {address}/dashboard/studies/{study._study_id}", flush=True)
         try:
             run(study, storage, plan, options)
-        finally:
-            report(study, plan, url)
+        except (ConfigError, KeyboardInterrupt):
+            with suppress(Exception):  # a database that does not answer has been reported
+                report(study, plan, location)
+            raise
+        report(study, plan, location)
+        counts = count(study.get_trials(deepcopy=False))
+        refuse_unless(
+            counts.complete + counts.pruned > 0 or counts.failed == 0,
+            f"no trial of study {study.study_name} has trained a network to its end",
+            "correct what the failed trials report, then give another --study NAME",
+        )
         if options.dashboard:
             print("the dashboard is served until Ctrl-C", file=sys.stderr, flush=True)
             threading.Event().wait()
@@ -189,12 +204,12 @@ def make_plan(options: Options, space: Space, found: Probe) -> Plan:
 
 def _speakers(options: Options) -> tuple[str, ...]:
     """The speakers that are left out in turn; none if there is no cross-validation."""
-    wanted = "all" if crossval.wanted(options.settings) else options.folds
-    if not wanted:
+    folds = "all" if crossval.wanted(options.settings) else options.folds
+    if not folds:
         return ()
     data = replace(options.settings.data, validation="none")
     names = training_speakers(load_dataset(data, options.settings.train.seed).train)
-    n_folds = len(names) if wanted == "all" else int(wanted)
+    n_folds = len(names) if folds == "all" else int(folds)
     if not 2 <= n_folds <= len(names):
         raise ConfigError(
             f"2 <= folds <= training speakers must hold, but got {n_folds} of {len(names)}; "
@@ -255,9 +270,9 @@ def run(study: optuna.Study, storage: RDBStorage, plan: Plan, options: Options) 
     """Train until the study has its trials."""
     if count(study.get_trials(deepcopy=False)).finished >= plan.n_trials:
         return
-    with _workers(options, plan) as workers, _shown(study, plan) as show:
+    with _workers(options, plan) as workers, _progress(study, plan) as show:
         try:
-            Course(study, storage, plan, workers, show).run()
+            StudyLoop(study, storage, plan, workers, show).run()
         except KeyboardInterrupt:
             print("stopped; the same command goes on", file=sys.stderr)
             raise
@@ -285,7 +300,7 @@ def _workers(options: Options, plan: Plan) -> Iterator[Workers]:
 
 
 @contextmanager
-def _shown(study: optuna.Study, plan: Plan) -> Iterator[Callable[[Counts, list[Running]], None]]:
+def _progress(study: optuna.Study, plan: Plan) -> Iterator[Callable[[Counts, list[Running]], None]]:
     with progress("Sweep", plan.n_trials, "trials") as advance:
         done = 0
 
@@ -317,7 +332,7 @@ def best(study: optuna.Study) -> str:
     return f"best {name} {value} (trial {trial.number})"
 
 
-def report(study: optuna.Study, plan: Plan, url: str) -> None:
+def report(study: optuna.Study, plan: Plan, location: Location) -> None:
     """Print what a study has found."""
     trials = study.get_trials(deepcopy=False)
     counts = count(trials)
@@ -335,7 +350,7 @@ def report(study: optuna.Study, plan: Plan, url: str) -> None:
             print(f"  {name:<17} {value}")
         for folder in study.best_trial.user_attrs.get("run_folders", []):
             print(f"run folder          {folder}")
-    print(f"study               {study.study_name} in {shown(url)}")
+    print(f"study               {study.study_name} in {address(location)}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,20 @@
-"""The study's database: SQLite, or a server such as PostgreSQL."""
+"""The study's database: a file of SQLite, or a server such as PostgreSQL."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
@@ -19,73 +27,203 @@ from sqlalchemy.exc import (
     ProgrammingError,
     SQLAlchemyError,
 )
+from sqlalchemy.pool import QueuePool
 
-from shd_genn.support.errors import BusyError, ConfigError
+from shd_genn.support.errors import BusyError, ConfigError, DataError
+from shd_genn.support.files import write_error
 from shd_genn.support.locks import claimed
+from shd_genn.support.paths import user_path
 
 Result = TypeVar("Result")
+Location = Path | URL
+"""A file of SQLite, or the URL of a server."""
 
 BUSY_TIMEOUT = 60
 """Seconds that SQLite waits for another connection, e.g. a dashboard's, to release the file."""
 PATIENCE = 600.0
-"""Seconds that a lost database is waited for."""
+"""Seconds that a study waits for a database that does not answer."""
 ATTEMPTS = 5
-"""So often a new database is opened while others make its tables."""
+"""How often a new database is opened while other machines make its tables."""
 MISSED_HEARTBEATS = 3
-"""After so many missed heartbeats a trial's process is taken for dead."""
+"""After so many missed heartbeats a trial's process counts as dead."""
+LASTING = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+    }
+)
+"""Errors of SQLite that waiting does not end."""
+WAL_BYTES = slice(18, 20)
+"""Two bytes of an SQLite file that are 2 where new rows may still be in a file ``-wal``."""
+ENGINE_URL = "sqlite:///study.db"
+"""Names the kind of database only: a path in a URL would have to be escaped."""
+
+
+def parse_location(text: str) -> Location:
+    """Where a study's database is, from the option ``--storage``.
+
+    Args:
+        text: ``sqlite:///FILE`` or the URL of a server, as SQLAlchemy writes it.
+
+    Raises:
+        ConfigError: if it is no URL, or names no file; the message has no password in it.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        scheme = re.match(r"[\w+]*://", text)
+        begin = f"one that begins with {scheme[0]}" if scheme else "no URL"
+        # not chained: SQLAlchemy's message would have the password in it
+        raise ConfigError(
+            f"storage must be a URL that can be read, but is {begin}; write sqlite:///study.db or "
+            "postgresql://user@host/database, with %40 for @ and %2F for / in a password"
+        ) from None
+    if url.get_backend_name() != "sqlite":
+        return url
+    if not url.database or url.database == ":memory:" or url.query:
+        raise ConfigError(
+            f"storage must name a file, but is {address(url)}; write sqlite:///study.db"
+        )
+    return user_path(url.database)
+
+
+def address(location: Location) -> str:
+    """A database's address as it is printed: without a password."""
+    if isinstance(location, Path):
+        return f"sqlite:///{location}"
+    return location.render_as_string()
 
 
 @contextmanager
-def opened(url: str, heartbeat_s: int) -> Iterator[RDBStorage]:
+def opened(location: Location, heartbeat_s: int) -> Iterator[RDBStorage]:
     """Open a study's database for as long as a study runs.
 
-    A file of SQLite is one program's at a time. A server is shared by any number of machines; each
-    notices by heartbeat that another one has died.
+    A file of SQLite belongs to one program at a time. A server is shared by any number of machines;
+    each notices by heartbeats that another one has died.
 
     Args:
-        url: As SQLAlchemy and Optuna write it.
+        location: See `parse_location`.
         heartbeat_s: Seconds between heartbeats.
 
     Raises:
         ConfigError: if it cannot be opened.
     """
-    try:
-        address = make_url(url)
-    except ArgumentError as error:
-        raise ConfigError(
-            f"storage must be a URL, but got {url!r}; write sqlite:///study.db or "
-            "postgresql://user@host/database"
-        ) from error
-    if address.get_backend_name() != "sqlite":
-        with _connected(address, heartbeat_s) as storage:
+    if not isinstance(location, Path):
+        with _connected(location, heartbeat_s) as storage:
             yield storage
         return
-    if not address.database or address.database == ":memory:":
-        raise ConfigError(f"storage must name a file, but got {url}; write sqlite:///study.db")
-    lock = Path(f"{address.database}.lock")
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        lock.touch()
+        location.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"{lock} cannot be written ({error.strerror}); name a folder that you may write to"
-        ) from error
+        raise write_error(location, error) from error
+    if location.exists():
+        check_file(location)
     try:
-        with claimed(lock), _connected(address, heartbeat_s) as storage:
+        with claimed(location), _connected(location, heartbeat_s) as storage:
             yield storage
     except BusyError as error:
-        if error.path != lock:
+        if error.path != location:
             raise
         raise BusyError(
-            lock,
-            f"{address.database} must have a single writer, but another sweep is working on it; "
-            "stop it and give it more --workers, or use a PostgreSQL --storage",
+            location,
+            f"{location} is written by another sweep, and it can have one writer only; stop that "
+            "sweep and give it more --workers, or use a PostgreSQL --storage",
         ) from error
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that is no study, or that was copied without what belongs to it.
+
+    Args:
+        path: A file of SQLite.
+
+    Raises:
+        DataError: if it is one of these.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); choose a file that you may read"
+        ) from error
+    if not header:
+        return  # just made
+    if not header.startswith(b"SQLite format 3\0"):
+        raise DataError(f"{path} is no SQLite database; choose the file of a study")
+    wal = path.with_name(f"{path.name}-wal")
+    alone = not wal.exists()  # seen before SQLite makes one
+    uri, copied = _for_reading(path, alone)
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{path} cannot be read ({error}); restore a copy of it") from error
+    finally:
+        if copied is not None:
+            shutil.rmtree(copied, ignore_errors=True)
+    if not tables and header[WAL_BYTES] == b"\2\2" and alone:
+        raise DataError(
+            f"{path} holds no study, because it was copied without {wal.name}, which had the "
+            "trials in it; copy both files, or stop the sweep before you copy"
+        )
+
+
+def read_file(path: Path) -> RDBStorage:
+    """Open a study's file only to read from it, also where nothing may be written.
+
+    Args:
+        path: A file of SQLite.
+
+    Raises:
+        DataError: if it is no study.
+    """
+    check_file(path)
+    uri, copied = _for_reading(path)
+    storage = RDBStorage(
+        ENGINE_URL,
+        engine_kwargs={
+            "creator": lambda: sqlite3.connect(uri, uri=True, check_same_thread=False),
+            "poolclass": QueuePool,
+        },
+        skip_table_creation=True,
+    )
+    if copied is not None:
+        weakref.finalize(storage, shutil.rmtree, copied, ignore_errors=True)
+    return storage
+
+
+def _for_reading(path: Path, still: bool = False) -> tuple[str, Path | None]:
+    """A file's URI for reading only, and the folder of its copy, if it had to be copied.
+
+    Args:
+        path: The file.
+        still: Nothing is written to it meanwhile, so that no file is needed beside it.
+
+    SQLite needs a file beside the database to read one whose newest rows are in ``-wal``. Where
+    that file cannot be written, both are copied.
+    """
+    path, folder = path.resolve(), None
+    wal = path.with_name(f"{path.name}-wal")
+    mode = "immutable=1" if still else "mode=ro"
+    if not still and not os.access(path.parent, os.W_OK):
+        if wal.exists() and wal.stat().st_size:
+            folder = Path(tempfile.mkdtemp(prefix="shd_genn-study-"))
+            for file in (path, wal):
+                shutil.copyfile(file, folder / file.name)
+            path = folder / path.name
+        else:
+            mode = "immutable=1"
+    return f"file:{quote(os.fsencode(path))}?{mode}", folder
 
 
 @contextmanager
-def _connected(address: URL, heartbeat_s: int) -> Iterator[RDBStorage]:
-    storage = _connect(address, heartbeat_s)
+def _connected(location: Location, heartbeat_s: int) -> Iterator[RDBStorage]:
+    storage = _connect(location, heartbeat_s)
     try:
         yield storage
     finally:
@@ -93,32 +231,45 @@ def _connected(address: URL, heartbeat_s: int) -> Iterator[RDBStorage]:
         storage.engine.dispose()
 
 
-def _connect(address: URL, heartbeat_s: int) -> RDBStorage:
-    sqlite = address.get_backend_name() == "sqlite"
-    if address.drivername in ("postgresql", "postgres"):
-        address = address.set(drivername="postgresql+psycopg")  # what [distributed] installs
-    shown = address.render_as_string()
+def _connect(location: Location, heartbeat_s: int) -> RDBStorage:
+    options: dict[str, Any]
+    if isinstance(location, Path):
+        url = ENGINE_URL
+        options = {"creator": lambda: _connect_file(location), "poolclass": QueuePool}
+    else:
+        if location.drivername in ("postgresql", "postgres"):
+            location = location.set(drivername="postgresql+psycopg")  # what [distributed] installs
+        url, options = location.render_as_string(hide_password=False), {"pool_pre_ping": True}
+    where = address(location)
     try:
-        storage = _created(
-            address.render_as_string(hide_password=False),
-            {"connect_args": {"timeout": BUSY_TIMEOUT}} if sqlite else {"pool_pre_ping": True},
-            heartbeat_s,
-        )
-        if sqlite:  # written into the file: readers do not block the writer, nor it them
-            with storage.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        return _created(url, options, heartbeat_s)
     except (ImportError, NoSuchModuleError) as error:
         raise ConfigError(
-            f"storage {shown} needs a driver that is not installed ({error}); for PostgreSQL "
+            f"storage {where} needs a driver that is not installed ({error}); for PostgreSQL "
             "install shd_genn[distributed]"
         ) from error
-    except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
-        cause = str(getattr(error, "orig", None) or error.__cause__ or error).strip()
+    except RuntimeError as error:  # Optuna's, of tables that another version of it has made
         raise ConfigError(
-            f"storage {shown} must be reachable, but {cause.splitlines()[0]}; correct the URL, or "
-            "start its server"
+            f"storage {where} cannot be used by this version of Optuna ({error}); update Optuna, "
+            "or upgrade the database with optuna storage upgrade"
         ) from error
-    return storage
+    except (SQLAlchemyError, StorageInternalError) as error:
+        if isinstance(location, Path):
+            raise ConfigError(
+                f"{location} cannot be opened ({_cause(error)}); choose another folder, or free "
+                "space on its disk"
+            ) from error
+        raise ConfigError(
+            f"storage {where} does not answer ({_cause(error)}); correct the URL, or start its "
+            "server"
+        ) from error
+
+
+def _connect_file(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
+    # noted in the file: readers do not block the writer, nor the writer them
+    connection.execute("PRAGMA journal_mode=WAL")
+    return connection
 
 
 def _created(url: str, engine: dict[str, Any], heartbeat_s: int) -> RDBStorage:
@@ -140,29 +291,52 @@ def _created(url: str, engine: dict[str, Any], heartbeat_s: int) -> RDBStorage:
     raise AssertionError("the last attempt has returned or raised")
 
 
-def shown(url: str) -> str:
-    """A URL without its password."""
-    return make_url(url).render_as_string()
-
-
 def patiently(call: Callable[[], Result], seconds: float = PATIENCE) -> Result:
-    """Call something that may be called twice, until the database is there.
+    """Call something until the database answers; what is called may be called twice.
+
+    Args:
+        call: What is called.
+        seconds: How long to wait.
 
     Raises:
-        ConfigError: if it does not come back.
+        ConfigError: if the database does not answer, or has an error that waiting does not end.
     """
     end, pause = time.monotonic() + seconds, 0.1
     while True:
         try:
             return call()
         except (StorageInternalError, SQLAlchemyError) as error:
+            if _lasts(error):
+                raise ConfigError(
+                    f"the study's database cannot be written ({_cause(error)}); free space on its "
+                    "disk or correct its rights, then give the same command again: it goes on"
+                ) from error
             if time.monotonic() > end:
                 raise ConfigError(
-                    f"the database must answer, but {error.__cause__ or error}; start it, then "
-                    "give the same command again: it goes on"
+                    f"the study's database does not answer ({_cause(error)}); start its server, "
+                    "then give the same command again: it goes on"
                 ) from error
+            if pause == 0.1:
+                print(f"note: waiting for the database ({_cause(error)})", file=sys.stderr)
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what the database said."""
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    cause = getattr(cause, "orig", None) or cause
+    return (str(cause).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _lasts(error: BaseException | None) -> bool:
+    """Whether an error of SQLite does not end by waiting."""
+    while error is not None:
+        code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+        if code is not None:
+            return (code & 0xFF) in LASTING  # the rest of it says more of the same error
+        error = error.__cause__
+    return False
 
 
 def first_heartbeats(storage: RDBStorage, study_id: int) -> None:

@@ -1,4 +1,4 @@
-"""The course of a study: ask for trials, hand them to workers, tell what came of them."""
+"""The loop of a study: ask Optuna for trials, give them to workers, report their results."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import os
 import socket
 import statistics
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,14 +17,17 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_s
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from shd_genn.config import Config
-from shd_genn.support.errors import ConfigError
+from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.sweep.sampling import PrunerName
 from shd_genn.sweep.space import Space
 from shd_genn.sweep.storage import MISSED_HEARTBEATS, first_heartbeats, patiently
+from shd_genn.sweep.trials import Counts, attributes, count, queue_again
 from shd_genn.sweep.worker import Job
 
 DEATHS = 3
 """A trial that crashes, or whose worker dies, so often without one more epoch has failed."""
+SAME_FAILURES = 5
+"""If the first trials of a session all fail with the same error, so many are enough to stop."""
 TICK = 0.5
 """Seconds between looks at the clock while workers are silent."""
 WAIT_FOR_OTHERS = 2.0
@@ -111,43 +113,8 @@ class Running:
     deaths: int = 0
 
 
-@dataclass
-class Counts:
-    """How far a study is."""
-
-    asked: int = 0
-    complete: int = 0
-    pruned: int = 0
-    failed: int = 0
-    waiting: int = 0
-    elsewhere: int = 0
-
-    @property
-    def finished(self) -> int:
-        """Trials that have come to their end."""
-        return self.complete + self.pruned + self.failed
-
-
-def count(trials: list[FrozenTrial], mine: Set[int] = frozenset()) -> Counts:
-    """Count trials; one that was interrupted and tried again counts once.
-
-    Args:
-        trials: All of them.
-        mine: Numbers of those that run here.
-    """
-    counts = Counts()
-    for trial in trials:
-        counts.asked += not RetryHeartbeatStaleTrialCallback.retry_history(trial)
-        counts.complete += trial.state == TrialState.COMPLETE
-        counts.pruned += trial.state == TrialState.PRUNED
-        counts.failed += trial.state == TrialState.FAIL and "failure" in trial.user_attrs
-        counts.waiting += trial.state == TrialState.WAITING
-        counts.elsewhere += trial.state == TrialState.RUNNING and trial.number not in mine
-    return counts
-
-
-class Course:
-    """A study on its way; see `run`."""
+class StudyLoop:
+    """Trains the trials of a study; see `run`."""
 
     def __init__(
         self,
@@ -157,19 +124,21 @@ class Course:
         workers: Workers,
         show: Callable[[Counts, list[Running]], None],
     ) -> None:
-        """Prepare it.
+        """Prepare the loop.
 
         Args:
             study: Optuna's study.
             storage: Its database.
             plan: What trials are made of.
             workers: Where they are trained.
-            show: Is told now and then how far the study is, and what is running.
+            show: Called now and then with how far the study is, and what is running.
         """
         self.study, self.storage, self.plan, self.workers = study, storage, plan, workers
         self._show = show
         self._running: dict[int, Running] = {}
         self._beaten = 0.0
+        self._failures: list[str] = []
+        self._succeeded = False
         interval = storage.get_heartbeat_interval()
         assert interval is not None
         self._interval = interval
@@ -179,6 +148,7 @@ class Course:
 
         Raises:
             KeyboardInterrupt: after every running trial is saved and queued for another time.
+            ConfigError: if the database fails, or every trial fails with the same error.
         """
         looked, counts = -TICK, Counts()
         try:
@@ -194,7 +164,7 @@ class Course:
                 for i, what, run, content in self.workers.events(TICK):
                     self._handle(i, what, run, content)
                 self._beat()  # before others' missed heartbeats are looked for
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ConfigError):
             self.workers.interrupt()
             for i in list(self._running):
                 self._requeue(self._running.pop(i))
@@ -264,7 +234,7 @@ class Course:
         rows = [row for row in content if row["split"] == "valid"]
         if not rows:
             raise ConfigError(
-                "a sweep needs validation samples to judge by, but this dataset gives none; "
+                "a sweep needs validation samples to compare trials, but this dataset has none; "
                 "choose another --validation"
             )
         running.epoch, running.accuracy, running.deaths = rows[-1]["epoch"], rows[-1]["accuracy"], 0
@@ -293,6 +263,7 @@ class Course:
     def _end(self, running: Running, came: dict[str, str]) -> None:
         state, trial = came["state"], running.trial
         self._attributes(trial, attributes(running.results))
+        self._succeeded |= state in ("complete", "pruned")
         if state == "complete":
             values = [
                 statistics.fmean(result[name] for result in running.results)
@@ -303,7 +274,8 @@ class Course:
             self._attributes(trial, {"pruned": came["reason"]})
             self._tell(trial, state=TrialState.PRUNED)
         elif state == "failed":
-            self._fail(trial, came["reason"])
+            # training may diverge with one trial's settings and not with another's
+            self._fail(trial, came["reason"], counts=came.get("error") != "DivergedError")
         else:
             self._requeue(running)
 
@@ -316,9 +288,16 @@ class Course:
             del self._running[i]
             self._fail(running.trial, f"{DEATHS} times in a row {reason}")
 
-    def _fail(self, trial: Trial, reason: str) -> None:
+    def _fail(self, trial: Trial, reason: str, counts: bool = True) -> None:
+        """Note a trial's failure, and end the study if no trial can succeed."""
         self._attributes(trial, {"failure": reason})
         self._tell(trial, state=TrialState.FAIL)
+        self._failures += [reason] if counts else []
+        refuse_unless(
+            self._succeeded or len(self._failures) < SAME_FAILURES or len(set(self._failures)) > 1,
+            f"the study stops, because all {len(self._failures)} trials failed with: {reason}",
+            "correct that, then give the same command again",
+        )
 
     def _requeue(self, running: Running) -> None:
         """Queue a trial that was interrupted, to go on another time."""
@@ -344,45 +323,3 @@ class Course:
         for running in self._running.values():
             patiently(lambda r=running: self.storage.record_heartbeat(r.trial._trial_id))  # type: ignore[misc]
         self._beaten = time.monotonic()
-
-
-def attributes(results: list[dict[str, float]]) -> dict[str, Any]:
-    """What a trial remembers of its runs: means, and each accuracy if there are several."""
-    if not results:
-        return {}
-    found: dict[str, Any] = {}
-    for key in results[0]:
-        values = [result[key] for result in results if key in result]
-        found[key] = max(values) if key == "peak_memory_mb" else statistics.fmean(values)
-    if len(results) > 1:
-        for key in ("accuracy", "test_accuracy"):
-            if key in results[0]:
-                found[f"{key}_of_runs"] = [result[key] for result in results]
-    return found
-
-
-def take_over(study: optuna.Study, storage: RDBStorage) -> None:
-    """Queue what a killed process left running, where no other can be working on the study."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    queue_again(study, study.get_trials(deepcopy=False), older_than=0.0)
-
-
-def queue_again(study: optuna.Study, trials: list[FrozenTrial], older_than: float) -> None:
-    """Queue interrupted trials that have not been, because who had to do it was killed.
-
-    Args:
-        study: The study.
-        trials: All its trials.
-        older_than: Seconds since they were interrupted; another machine may be about to do it.
-    """
-    history = RetryHeartbeatStaleTrialCallback.retry_history
-    queued = {number for trial in trials for number in history(trial)}
-    for trial in trials:
-        if trial.state != TrialState.FAIL or "failure" in trial.user_attrs:
-            continue
-        if trial.number in queued or trial.datetime_complete is None:
-            continue
-        age = datetime.now() - trial.datetime_complete
-        if age.total_seconds() >= older_than:
-            RetryHeartbeatStaleTrialCallback()(study, trial)

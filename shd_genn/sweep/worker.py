@@ -52,7 +52,8 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
         n_threads: Threads to compute with.
 
     Returns:
-        ``state``: complete, pruned, failed, crashed or interrupted; ``reason``, if not complete.
+        ``state``: complete, pruned, failed, crashed or interrupted; ``reason``, if not complete;
+        ``error``, the class of the error, if failed.
     """
     sys.argv = list(job.command)  # a storage's password is none of a run folder's business
     try:
@@ -65,7 +66,7 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
     except PrunedError as error:
         return {"state": "pruned", "reason": str(error)}
     except ShdGennError as error:
-        return {"state": "failed", "reason": str(error)}
+        return {"state": "failed", "reason": str(error), "error": type(error).__name__}
     except Exception as error:  # a bug, or a machine in trouble
         traceback.print_exc()
         return {"state": "crashed", "reason": f"{type(error).__name__}: {error}"}

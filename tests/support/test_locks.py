@@ -47,7 +47,7 @@ def finish(process):
 
 def test_a_claimed_folder_is_refused_to_others_and_left_as_it_was(tmp_path):
     process = holder("claimed", tmp_path)
-    with pytest.raises(BusyError, match=r"is in use .*; wait") as error, claimed(tmp_path):
+    with pytest.raises(BusyError, match=r"must be free, but .*; wait") as error, claimed(tmp_path):
         pass
     assert error.value.path == tmp_path
     finish(process)

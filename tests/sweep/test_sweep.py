@@ -211,4 +211,4 @@ def test_a_study_has_one_program_at_a_time(space, data):
         process.kill()
         process.communicate()
     assert second.returncode == 2
-    assert "must have a single writer, but another sweep is working on it" in second.stderr
+    assert "is written by another sweep, and it can have one writer only" in second.stderr

@@ -1,0 +1,99 @@
+"""The trials of a study: how many there are of each kind, and queueing interrupted ones again."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+
+@dataclass
+class Counts:
+    """How far a study is.
+
+    Attributes:
+        asked: Trials that were begun; one that was tried again counts once.
+        complete: Trials that have trained all their runs.
+        pruned: Trials that the pruner has ended early.
+        failed: Trials that ended with an error.
+        waiting: Trials in the queue.
+        elsewhere: Trials that other machines train.
+    """
+
+    asked: int = 0
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    waiting: int = 0
+    elsewhere: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Trials that have ended."""
+        return self.complete + self.pruned + self.failed
+
+
+def count(trials: list[FrozenTrial], mine: Set[int] = frozenset()) -> Counts:
+    """Count trials; one that was interrupted and tried again counts once.
+
+    Args:
+        trials: All of them.
+        mine: Numbers of those that run here.
+    """
+    counts = Counts()
+    for trial in trials:
+        counts.asked += not RetryHeartbeatStaleTrialCallback.retry_history(trial)
+        counts.complete += trial.state == TrialState.COMPLETE
+        counts.pruned += trial.state == TrialState.PRUNED
+        counts.failed += trial.state == TrialState.FAIL and "failure" in trial.user_attrs
+        counts.waiting += trial.state == TrialState.WAITING
+        counts.elsewhere += trial.state == TrialState.RUNNING and trial.number not in mine
+    return counts
+
+
+def attributes(results: list[dict[str, float]]) -> dict[str, Any]:
+    """What a trial remembers of its runs: means, and each accuracy if there are several."""
+    if not results:
+        return {}
+    found: dict[str, Any] = {}
+    for key in results[0]:
+        values = [result[key] for result in results if key in result]
+        found[key] = max(values) if key == "peak_memory_mb" else statistics.fmean(values)
+    if len(results) > 1:
+        for key in ("accuracy", "test_accuracy"):
+            if key in results[0]:
+                found[f"{key}_of_runs"] = [result[key] for result in results]
+    return found
+
+
+def take_over(study: optuna.Study, storage: RDBStorage) -> None:
+    """Queue what a killed process left running, where no other can be working on the study."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    queue_again(study, study.get_trials(deepcopy=False), older_than=0.0)
+
+
+def queue_again(study: optuna.Study, trials: list[FrozenTrial], older_than: float) -> None:
+    """Queue interrupted trials that have not been, because who had to do it was killed.
+
+    Args:
+        study: The study.
+        trials: All its trials.
+        older_than: Seconds since they were interrupted; another machine may be about to do it.
+    """
+    history = RetryHeartbeatStaleTrialCallback.retry_history
+    queued = {number for trial in trials for number in history(trial)}
+    for trial in trials:
+        if trial.state != TrialState.FAIL or "failure" in trial.user_attrs:
+            continue
+        if trial.number in queued or trial.datetime_complete is None:
+            continue
+        age = datetime.now() - trial.datetime_complete
+        if age.total_seconds() >= older_than:
+            RetryHeartbeatStaleTrialCallback()(study, trial)
