@@ -14,7 +14,7 @@ import tyro
 from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES, synthetic_batch
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.hdf5 import write_spikes
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless, require
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,10 @@ class Options:
         for name in ("train", "test"):
             require(1 <= getattr(self, name), f"1 <= {name}", getattr(self, name), "SHD has more")
         taken = [name for name in ("train.h5", "test.h5") if (self.folder / name).exists()]
-        require(
+        refuse_unless(
             not taken and (self.folder.is_dir() or not self.folder.exists()),
-            "a new folder, or one without train.h5 and test.h5,",
-            self.folder,
-            "name another: nothing is overwritten",
+            f"{self.folder} must be a new folder, or one without train.h5 and test.h5",
+            "name another; nothing is overwritten",
         )
 
 

@@ -25,7 +25,7 @@ from shd_genn.config import Config
 from shd_genn.datasets.noise import BATCH, N_SPIKES, TRIAL_MS, synthetic_batch
 from shd_genn.network.model_files import build_network
 from shd_genn.support.cli import print_table
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import Advance, progress
 
@@ -108,10 +108,10 @@ class Options:
     def __post_init__(self) -> None:
         measurements.require_measurable(self.repetitions)
         wrong = [quantity for quantity in self.quantities if quantity not in LAWS]
-        require(
+        refuse_unless(
             bool(self.quantities) and not wrong,
-            f"quantities of {', '.join(LAWS)}",
-            ", ".join(wrong) or "none",
+            f"--quantities must name some of {', '.join(LAWS)}, "
+            f"but got {', '.join(wrong) or 'none'}",
             "choose from these",
         )
 

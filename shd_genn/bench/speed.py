@@ -34,7 +34,7 @@ from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import ModelConfig
 from shd_genn.support.cli import print_table
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.machine import available_cores, peak_memory
 from shd_genn.support.progress import progress
 from shd_genn.train import loop
@@ -81,13 +81,17 @@ class Options:
             require(1 <= n, "1 <= hidden_sizes and threads", n, "give at least one of each")
         measurements.require_measurable(self.repetitions)
         require(1 <= self.epochs, "1 <= epochs", self.epochs, "usual: 50")
-        some = self.hidden_sizes and self.topologies and self.features and self.backend
-        require(
-            bool(some and self.threads)
-            and (self.topologies != ("feedforward",) or self.features != ("recurrent-delay",)),
-            "something to measure",
-            "no such network",
-            "recurrent-delay needs the recurrent topology; leave out options that name nothing",
+        for name in ("hidden_sizes", "topologies", "features", "backend", "threads"):
+            refuse_unless(
+                len(getattr(self, name)) > 0,
+                f"--{name.replace('_', '-')} names nothing to measure",
+                "name at least one value, or leave the option out",
+            )
+        refuse_unless(
+            self.topologies != ("feedforward",) or self.features != ("recurrent-delay",),
+            "--features recurrent-delay needs the recurrent topology, but --topologies has only "
+            "feedforward",
+            "add recurrent to --topologies",
         )
 
 

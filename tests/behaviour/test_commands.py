@@ -120,7 +120,7 @@ def test_listen_refuses_what_it_cannot_use(hearing, tmp_path):
 def test_bench_measures_and_writes_a_table(tmp_path):
     table = tmp_path / "bench.csv"
     arguments = ["--hidden-sizes", 64, "--topologies", "recurrent", "--threads", 1]
-    result = run("bench", *arguments, "--repetitions", 1, "-o", table)
+    result = run("bench", "speed", *arguments, "--repetitions", 1, "-o", table)
     assert result.returncode == 0, result.stderr
     with table.open(newline="") as file:
         (row,) = csv.DictReader(file)

@@ -66,7 +66,7 @@ def unframed(text):
 
 
 def measured(module, path, *arguments):
-    command = [sys.executable, "-m", f"shd_genn.{module}", "-o", str(path), *arguments]
+    command = [sys.executable, "-m", "shd_genn.bench", module, "-o", str(path), *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     text = path.read_text() if path.exists() else ""
     return result, list(csv.DictReader(text.splitlines()))
@@ -96,12 +96,12 @@ def test_roofline_measures_every_stage(tmp_path):
         ("roofline", ("--repetitions", "0"), "1 <= repetitions must hold, but got 0"),
         ("scaling", ("--repetitions", "-1"), "1 <= repetitions must hold, but got -1"),
         ("scaling", ("--quantities",), "but got none; choose from these"),
-        ("bench", ("--threads", "0"), "1 <= hidden_sizes and threads must hold, but got 0"),
-        ("bench", ("--repetitions", "0"), "1 <= repetitions must hold, but got 0"),
+        ("speed", ("--threads", "0"), "1 <= hidden_sizes and threads must hold, but got 0"),
+        ("speed", ("--repetitions", "0"), "1 <= repetitions must hold, but got 0"),
         (
-            "bench",
+            "speed",
             ("--topologies", "feedforward", "--features", "recurrent-delay"),
-            "something to measure must hold, but got no such network; recurrent-delay needs",
+            "recurrent-delay needs the recurrent topology",
         ),
     ],
 )

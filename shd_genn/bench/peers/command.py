@@ -24,7 +24,7 @@ from shd_genn.bench.peers.harness import Limits, measure
 from shd_genn.bench.peers.libraries import LIBRARIES, PeerName
 from shd_genn.datasets.noise import TRIAL_MS
 from shd_genn.record import environment
-from shd_genn.support.errors import ConfigError, require
+from shd_genn.support.errors import ConfigError, refuse_unless, require
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 
@@ -70,7 +70,9 @@ class Options:
             require(1 <= n, "1 <= hidden_sizes", n, "give the network a neuron")
         for n in self.threads:
             cores = available_cores()
-            require(1 <= n <= cores, f"1 <= threads <= {cores}, the cores,", n, "take fewer")
+            require(
+                1 <= n <= cores, f"1 <= threads <= {cores}", n, "this machine has no more cores"
+            )
 
 
 def main(arguments: list[str]) -> None:
@@ -133,10 +135,10 @@ def _so_far(options: Options) -> list[table.Row]:
             raise ConfigError("output must be given with resume, but was not; name the CSV file")
         rows = table.read(options.output) if options.output.exists() else []
         for row in rows:
-            require(
+            refuse_unless(
                 row.cpu == environment.cpu_name(),
-                f"a table of this machine, {environment.cpu_name()},",
-                f"one of {row.cpu}",
+                f"{options.output} has measurements of {row.cpu}, but this machine is "
+                f"{environment.cpu_name()}",
                 "name another file",
             )
         return rows
