@@ -16,7 +16,6 @@ from shd_genn.support import errors
 PACKAGE = Path(errors.__file__).parents[1]
 NOT_YET: frozenset[str] = frozenset(
     {
-        "backends/choice.py",
         "backends/genn/build.py",
         "backends/genn/engine.py",
         "bench/noise.py",
@@ -30,10 +29,7 @@ NOT_YET: frozenset[str] = frozenset(
         "encode/cochlea.py",
         "encode/mel.py",
         "evaluate.py",
-        "learning/optimisers.py",
         "listen.py",
-        "network/description.py",
-        "network/initialisers.py",
         "network/model_files.py",
         "network/settings.py",
         "present/settings.py",
