@@ -33,7 +33,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shd_genn.backends.choice import get
-from shd_genn.backends.protocols import CompileConfig, Compiled
+from shd_genn.backends.protocols import CompileConfig, Differentiable, Simulator, require_gradient
+from shd_genn.learning.methods import EventProp
 from shd_genn.network import (
     Connection,
     Dense,
@@ -156,7 +157,7 @@ def random_words(n: int) -> Events:
 
 
 @contextmanager
-def compiled(readout: Readout, options: Options) -> Iterator[Compiled]:
+def compiled(readout: Readout, options: Options) -> Iterator[Differentiable]:
     """Input → hidden neuron → outputs, read as given."""
     source = Population("input", SpikeInput(), 1)
     hidden = Population("hidden", LeakyIntegrateFire(), 1)
@@ -167,18 +168,18 @@ def compiled(readout: Readout, options: Options) -> Iterator[Compiled]:
         (source, hidden, output), tuple(Connection(*pair, drawn, synapse) for pair in pairs)
     )
     config = CompileConfig(n_steps=round(TRIAL_MS / options.dt_ms), dt_ms=options.dt_ms)
-    with get(options.backend).compile(network, config) as ready:
+    with require_gradient(get(options.backend).compile(network, EventProp(), config)) as ready:
         yield ready
 
 
-def set_weight(network: Compiled, weight: float) -> None:
+def set_weight(network: Simulator, weight: float) -> None:
     """Give the input a weight; the hidden neuron excites the right output only."""
     out = np.zeros((1, N_CLASSES), np.float32)
     out[0, RIGHT] = OUTPUT_WEIGHT
     network.set_parameters({"input_hidden": np.array([[weight]], np.float32), "hidden_output": out})
 
 
-def look(network: Compiled, words: Events, weight: float) -> tuple[float, float, float]:
+def look(network: Differentiable, words: Events, weight: float) -> tuple[float, float, float]:
     """Loss, exact gradient and hidden spikes at a weight of the input."""
     labels = np.full(len(words), RIGHT)
     set_weight(network, weight)
@@ -191,7 +192,7 @@ def look(network: Compiled, words: Events, weight: float) -> tuple[float, float,
     )
 
 
-def loss_of_one(network: Compiled, word: Events, points: int) -> tuple[Array, Array]:
+def loss_of_one(network: Simulator, word: Events, points: int) -> tuple[Array, Array]:
     """Weights, and the loss of one word at each."""
     weights, losses = np.linspace(*CLOSE, points), []
     for weight in weights:
@@ -200,7 +201,7 @@ def loss_of_one(network: Compiled, word: Events, points: int) -> tuple[Array, Ar
     return weights, np.array(losses)
 
 
-def descend(network: Compiled, words: Events, updates: int) -> Curve:
+def descend(network: Differentiable, words: Events, updates: int) -> Curve:
     """Plain gradient descent on the input's weight."""
     weights, seen = [START], []
     for _ in range(updates + 1):

@@ -304,7 +304,7 @@ def _read_run(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any
         "test_digest": dataset.get("test", {}).get("digest", ""),
         "started": environment.get("started"),
         "commit": environment.get("commit"),
-        "device": environment.get("genn", {}).get("gpu") or environment.get("cpu"),
+        "device": environment.get("gpu") or environment.get("cpu"),
         "cores": environment.get("cores"),
         "changed": _changed(folder),
     }

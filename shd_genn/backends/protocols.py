@@ -1,21 +1,22 @@
-"""What a backend is: it compiles a network, and what comes out trains and evaluates it."""
+"""What a backend is: it compiles a network, and what comes out simulates and trains it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.learning.objective import FirstSpikeLoss, Regulariser
+from shd_genn.backends.capabilities import Capabilities, Status
+from shd_genn.learning.methods import Method
+from shd_genn.learning.objective import Objective
 from shd_genn.learning.optimisers import Adam, LearningRate
 from shd_genn.network import Network
 from shd_genn.spikes.events import Events
-from shd_genn.support.errors import require
+from shd_genn.support.errors import ConfigError, require
 
 Parameters = dict[str, NDArray[np.float32]]
 """All that a run may learn, float32, under flat keys, which are those of checkpoints too:
@@ -37,17 +38,15 @@ class CompileConfig:
     """What a backend needs to know besides the network.
 
     Attributes:
-        n_steps: Time steps of a trial; spikes that come later are not seen.
+        n_steps: Time steps of a trial; later spikes are left out.
         dt_ms: Length of a time step in ms.
         seed: Draws the initial weights.
         n_threads: Threads to compute with; 0 means all cores the process may use.
-        batch_size: Samples of the largest batch that will be learned from, None if none will;
-            genn generates code for it, the others take any.
+        batch_size: Samples of the largest batch that will be learned from, None if none will; a
+            backend may generate code for it.
         kernel_times: Measure kernels on a GPU too, where every step then waits for the device.
         adam: The optimiser.
-        regulariser: Of the hidden spike counts.
-        temperature: Of the softmax over outputs that are read by their voltage, in its unit.
-        first_spike: Constants of the loss, if first spikes are read.
+        objective: What is minimised.
     """
 
     n_steps: int
@@ -57,20 +56,12 @@ class CompileConfig:
     batch_size: int | None = None
     kernel_times: bool = False
     adam: Adam = field(default_factory=Adam)
-    regulariser: Regulariser = field(default_factory=Regulariser)
-    temperature: float = 1.0
-    first_spike: FirstSpikeLoss = field(default_factory=FirstSpikeLoss)
+    objective: Objective = field(default_factory=Objective)
 
     def __post_init__(self) -> None:
         require(1 <= self.n_steps, "1 <= n_steps", self.n_steps, "lengthen the trial or shorten dt")
         require(0 < self.dt_ms < math.inf, "0 < dt_ms < inf", self.dt_ms, "1 ms is usual")
         require(0 <= self.n_threads, "0 <= n_threads", self.n_threads, "0 means all cores")
-        require(
-            0 < self.temperature < math.inf,
-            "0 < temperature < inf",
-            self.temperature,
-            "1 is the papers' value",
-        )
         require(
             self.batch_size is None or 1 <= self.batch_size,
             "1 <= batch_size",
@@ -90,7 +81,8 @@ class BatchResult:
 
     Attributes:
         readout: float32, (n_samples, n_classes).
-        loss: float32, (n_samples,): see `losses`, without the regulariser; nan without labels.
+        loss: float32, (n_samples,), see `shd_genn.learning.objective`; without the regulariser,
+            and nan without labels.
         spike_counts: Hidden population name → int32, (n_samples, neurons): spikes in the trial.
         input_spikes: int32, (n_samples,): input spikes emitted within the trial.
     """
@@ -122,8 +114,9 @@ class Recording:
     voltages: NDArray[np.float32]
 
 
-class Compiled(AbstractContextManager["Compiled"], Protocol):
-    """A network on a device, with its optimiser; a context manager that owns the device.
+@runtime_checkable
+class Simulator(Protocol):
+    """A network on a device, which simulates it; a context manager that owns the device.
 
     A trial starts from rest and knows nothing of the trials before it.
     """
@@ -131,27 +124,16 @@ class Compiled(AbstractContextManager["Compiled"], Protocol):
     network: Network
     config: CompileConfig
 
-    def train_batch(
-        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
-    ) -> BatchResult:
-        """One update of all that is learned; the result is that of the parameters before it.
+    def __enter__(self) -> Self:
+        """Give the simulator itself."""
+        ...
 
-        Raises:
-            ConfigError: if there are no samples; `gradient`, too.
-        """
+    def __exit__(self, *error: object) -> None:
+        """Free the device."""
         ...
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
-        ...
-
-    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
-        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay.
-
-        The keys are those of the parameters that are learned. In the limit dt → 0 this is the
-        derivative itself. What Adam is given is mlGeNN's ``Gradient``, which is smaller by
-        `gradient_scale`.
-        """
         ...
 
     def record(self, events: Events) -> Recording:
@@ -166,7 +148,26 @@ class Compiled(AbstractContextManager["Compiled"], Protocol):
         """Replace the weights, and those other parameters that are given.
 
         Raises:
-            ConfigError: if they are not of this network.
+            ConfigError: if they do not fit this network.
+        """
+        ...
+
+    def kernel_times(self) -> dict[str, float]:
+        """Seconds that parts of the computation have taken; empty if the backend measures none."""
+        ...
+
+
+@runtime_checkable
+class Learner(Simulator, Protocol):
+    """A simulator that learns, with the state of its optimiser."""
+
+    def train_batch(
+        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
+    ) -> BatchResult:
+        """One update of all that is learned; the result is that of the parameters before it.
+
+        Raises:
+            ConfigError: if there are no samples.
         """
         ...
 
@@ -178,28 +179,97 @@ class Compiled(AbstractContextManager["Compiled"], Protocol):
         """Replace the optimiser's state; moments that are not given become 0."""
         ...
 
-    def kernel_times(self) -> dict[str, float]:
-        """Seconds that parts of the computation have taken; empty if the backend measures none."""
+
+@runtime_checkable
+class Differentiable(Learner, Protocol):
+    """A learner whose method follows the gradient of the loss."""
+
+    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
+        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay.
+
+        The keys are those of the parameters that are learned. In the limit dt → 0 this is the
+        derivative itself. What Adam is given is mlGeNN's ``Gradient``, which is smaller by
+        `shd_genn.learning.methods.eventprop.gradient_scale`.
+
+        Raises:
+            ConfigError: if there are no samples.
+        """
         ...
 
 
 class Backend(Protocol):
     """A module that compiles networks."""
 
-    def compile(self, network: Network, config: CompileConfig) -> Compiled:
+    CAPABILITIES: Capabilities
+
+    def status(self) -> Status:
+        """What it finds on this machine; nothing large is imported for it."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What a run records of it: versions, compiler, device."""
+        ...
+
+    def compile(self, network: Network, method: Method, config: CompileConfig) -> Simulator:
         """Make a network ready to run, its weights as drawn from the seed.
 
+        Returns:
+            A `Learner` if the method learns, and a `Differentiable` if it has a gradient.
+
         Raises:
-            ConfigError: if the backend cannot run it.
+            ConfigError: if the backend or the method cannot do it.
             BuildError: if generated code does not compile.
         """
         ...
+
+
+def require_learner(simulator: Simulator) -> Learner:
+    """The same simulator, which can learn.
+
+    Raises:
+        ConfigError: if it cannot.
+    """
+    if not isinstance(simulator, Learner):
+        raise ConfigError(
+            f"{type(simulator).__name__} simulates this network, but cannot train it; take another "
+            "backend or training method"
+        )
+    return simulator
+
+
+def require_gradient(simulator: Simulator) -> Differentiable:
+    """The same simulator, which has a gradient.
+
+    Raises:
+        ConfigError: if it has none.
+    """
+    if not isinstance(simulator, Differentiable):
+        raise ConfigError(
+            f"{type(simulator).__name__} has no gradient of the loss; take another backend or "
+            "training method"
+        )
+    return simulator
 
 
 def require_samples(labels: NDArray[np.integer]) -> None:
     """Refuse to learn from a batch without samples, whose mean loss is no number.
 
     Raises:
-        ConfigError: if it is one.
+        ConfigError: if there are none.
     """
     require(len(labels) > 0, "1 <= samples of a batch", len(labels), "leave empty batches out")
+
+
+def require_channels(events: Events, network: Network) -> None:
+    """Refuse spikes of channels that a network does not have.
+
+    Raises:
+        ConfigError: if there are any.
+    """
+    highest, n_inputs = int(events.channels.max(initial=0)), network.input.size
+    require(
+        highest < n_inputs,
+        "channel < number of input neurons",
+        f"channel {highest} of {n_inputs}",
+        "build the network for as many channels as the dataset has",
+    )

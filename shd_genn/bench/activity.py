@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from shd_genn.backends.protocols import Compiled
+from shd_genn.backends.protocols import Simulator
 from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES
 from shd_genn.network.settings import ModelConfig
 from shd_genn.spikes.events import Events
@@ -58,7 +58,7 @@ def scale_to_activity(
     return scale
 
 
-def activate(compiled: Compiled, events: Events, wanted: float = SPIKES_PER_NEURON) -> float:
+def activate(compiled: Simulator, events: Events, wanted: float = SPIKES_PER_NEURON) -> float:
     """Scale a network's input weights until its hidden neurons spike as often as wanted.
 
     Returns:

@@ -21,8 +21,7 @@ import numpy as np
 import tyro
 
 from shd_genn.backends.choice import BackendName, get
-from shd_genn.backends.genn import installation
-from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.protocols import CompileConfig, require_learner
 from shd_genn.bench import measurements
 from shd_genn.bench.activity import Topology, activate, synthetic_model
 from shd_genn.bench.machine import read_limit, seconds
@@ -30,6 +29,7 @@ from shd_genn.bench.roofline import work
 from shd_genn.config import Config
 from shd_genn.datasets.noise import BATCH, N_CHANNELS, TRIAL_MS, synthetic_batch
 from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.methods import EventProp
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import ModelConfig
@@ -156,7 +156,9 @@ def main(arguments: list[str]) -> None:
         for feature in options.features
         if feature != "recurrent-delay" or topology == "recurrent"
         for hidden in options.hidden_sizes
-        for threads in (dict.fromkeys(options.threads) if backend == "native" else (1,))
+        for threads in (
+            dict.fromkeys(options.threads) if get(backend).CAPABILITIES.threads else (1,)
+        )
     ]
     for backend in options.backend:
         get(backend)  # one that is not installed is refused before anything is measured
@@ -176,12 +178,15 @@ def main(arguments: list[str]) -> None:
 def measure(case: Case) -> Measurement:
     """Measure one case, in the process that this is called in."""
     model = synthetic_model(case.topology, case.hidden, FEATURES[case.feature])
-    gpu = installation.gpu()[0] if case.backend == "genn" else None
-    batch = BATCH if case.backend == "native" or gpu else 1
+    backend = get(case.backend)
+    status = backend.status()
+    gpu = status.accelerator
+    batch = status.largest_batch or (BATCH if backend.CAPABILITIES.batched else 1)
     config = CompileConfig(n_steps=N_STEPS, n_threads=case.threads, batch_size=batch)
     events, labels = synthetic_batch(batch)
     gpu_before = gpu_memory_mb() if gpu else math.nan
-    with get(case.backend).compile(build_network(Config(model=model)), config) as compiled:
+    network = build_network(Config(model=model))
+    with require_learner(backend.compile(network, EventProp(), config)) as compiled:
         spikes = activate(compiled, events)
         before = peak_memory() // 1024
         training = seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)

@@ -37,7 +37,7 @@ by c'(T) at the end of the trial (its phantom spike). That is the exact gradient
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 
 from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS, Readout
-from shd_genn.support.errors import require
+from shd_genn.support.errors import require, require_positive
 
 Float = NDArray[np.floating]
 
@@ -75,7 +75,7 @@ class Regulariser:
 
 @dataclass(frozen=True)
 class FirstSpikeLoss:
-    """Constants of the losses of first spikes (Nowotny, Turner & Knight 2025); see `losses`.
+    """Constants of the losses of first spikes (Nowotny, Turner & Knight 2025); see above.
 
     Attributes:
         tau0_ms: Spikes compete by exp(-t/tau0); mlGeNN's ``softmax_temperature``.
@@ -96,16 +96,30 @@ class FirstSpikeLoss:
         )
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised, besides the readout, which the network's output has.
+
+    Attributes:
+        temperature: What the softmax divides the numbers of a voltage by, in the unit of V.
+        first_spike: Constants of the loss, if first spikes are read.
+        regulariser: Of the hidden spike counts.
+    """
+
+    temperature: float = 1.0
+    first_spike: FirstSpikeLoss = field(default_factory=FirstSpikeLoss)
+    regulariser: Regulariser = field(default_factory=Regulariser)
+
+    def __post_init__(self) -> None:
+        require_positive("temperature", self.temperature, "1 is the papers' value")
+
+
 class LossSettings(Protocol):
-    """What a loss depends on besides the network."""
+    """What a loss depends on besides the network; a `shd_genn.backends.CompileConfig` has it."""
 
     @property
-    def temperature(self) -> float:
-        """What the softmax divides output voltages by, in the unit of V."""
-
-    @property
-    def first_spike(self) -> FirstSpikeLoss:
-        """Constants of the losses of first spikes."""
+    def objective(self) -> Objective:
+        """What is minimised."""
 
     @property
     def trial_ms(self) -> float:
@@ -119,8 +133,8 @@ def needs_voltages(readout: Readout) -> bool:
 
 def probabilities(network: Network, config: LossSettings, readout: Float) -> Float:
     """Softmax over the classes, as the loss takes it: (n_samples, n_classes)."""
-    by_time = _is_time(network.readout)
-    return softmax(readout / (config.first_spike.tau0_ms if by_time else config.temperature))
+    objective, by_time = config.objective, _is_time(network.readout)
+    return softmax(readout / (objective.first_spike.tau0_ms if by_time else objective.temperature))
 
 
 def loss_and_drive(
@@ -147,14 +161,14 @@ def loss_and_drive(
     """
     if _is_time(network.readout):
         return _first_spike_loss(
-            network.readout, config.first_spike, -readout, labels, config.trial_ms
+            network.readout, config.objective.first_spike, -readout, labels, config.trial_ms
         )
     if not needs_voltages(network.readout):
-        return cross_entropy(readout, labels, config.temperature)
+        return cross_entropy(readout, labels, config.objective.temperature)
     assert voltages is not None
     n_samples, n_steps, n_classes = voltages.shape
     each_step, each_label = voltages.reshape(-1, n_classes), np.repeat(labels, n_steps)
-    loss, drive = cross_entropy(each_step, each_label, config.temperature)
+    loss, drive = cross_entropy(each_step, each_label, config.objective.temperature)
     return loss.reshape(n_samples, n_steps).mean(axis=1), drive.reshape(voltages.shape)
 
 

@@ -42,36 +42,44 @@ from shd_genn.network.initialisers import (
 )
 from shd_genn.network.parts import Connection, Population
 from shd_genn.network.readouts import Readout
-from shd_genn.support.errors import ConfigError, require
+from shd_genn.support.errors import refuse_unless, require
 
 
 @dataclass(frozen=True)
 class Network:
     """Populations and the connections between them.
 
-    One population is a `SpikeInput`, one is the output: a `LeakyIntegrate`, or a
-    `LeakyIntegrateFire` with a readout. The others are `LeakyIntegrateFire`. Which connections
-    there are is free: layers, loops, shortcuts.
+    One population is the input. Which connections there are is free: layers, loops, shortcuts. A
+    training method may allow less; see `shd_genn.learning.methods`.
+
+    Attributes:
+        populations: All populations.
+        connections: All connections, at most one from one population to another.
 
     Raises:
-        ConfigError: if EventProp cannot be derived for it; the message says why.
+        ConfigError: if they make no network; the message says why.
     """
 
     populations: tuple[Population, ...]
     connections: tuple[Connection, ...]
 
     def __post_init__(self) -> None:
-        names = [population.name for population in self.populations]
-        require(len(set(names)) == len(names), "unique population names", names, "rename one")
-        for has, what in ((_is_input, "SpikeInput"), (_is_output, "output (with a readout)")):
-            found = [p.name for p in self.populations if has(p)]
-            require(len(found) == 1, f"exactly one {what}", found, "add or remove populations")
-        keys = [connection.name for connection in self.connections]
-        require(len(set(keys)) == len(keys), "one connection per pair", keys, "merge the two")
+        _refuse_duplicates("population", [p.name for p in self.populations])
+        _refuse_duplicates("connection", [c.name for c in self.connections])
+        inputs = [p.name for p in self.populations if not p.neuron.description.receives]
+        refuse_unless(
+            len(inputs) == 1,
+            f"a network has one population of SpikeInput, but this one has {_listed(inputs)}",
+            "add one" if not inputs else "keep one",
+        )
         for connection in self.connections:
             _check_connection(connection, self.populations)
         for population in self.populations:
-            _check_inputs(population, self.inputs_of(population))
+            refuse_unless(
+                population == self.input or len(self.inputs_of(population)) > 0,
+                f"no connection ends in population {population.name}",
+                "connect something to it, or leave it out",
+            )
 
     def inputs_of(self, population: Population) -> tuple[Connection, ...]:
         """The connections that end in a population, in order."""
@@ -84,24 +92,37 @@ class Network:
     @cached_property
     def input(self) -> Population:
         """The population that emits the input's spikes."""
-        return next(p for p in self.populations if _is_input(p))
+        return next(p for p in self.populations if not p.neuron.description.receives)
 
     @cached_property
     def hidden(self) -> tuple[Population, ...]:
         """The populations that are neither input nor output, in order."""
-        return tuple(p for p in self.populations if not (_is_input(p) or _is_output(p)))
+        return tuple(p for p in self.populations if p != self.input and p not in self.outputs)
 
     @cached_property
+    def outputs(self) -> tuple[Population, ...]:
+        """The populations that have a readout, in order."""
+        return tuple(p for p in self.populations if p.neuron.readout is not None)
+
+    @property
     def output(self) -> Population:
-        """The population that is read out."""
-        return next(p for p in self.populations if _is_output(p))
+        """The only population that has a readout.
+
+        Raises:
+            ConfigError: if none or more than one has.
+        """
+        names = [p.name for p in self.outputs]
+        refuse_unless(
+            len(names) == 1,
+            f"a network is trained on one output, but this one has {_listed(names)}",
+            "give one population a readout" if not names else "keep the readout of one of them",
+        )
+        return self.outputs[0]
 
     @cached_property
     def spiking(self) -> tuple[Population, ...]:
         """The populations that spike, but for the input; an output that spikes is among them."""
-        return tuple(
-            p for p in self.populations if p.neuron.description.spikes and not _is_input(p)
-        )
+        return tuple(p for p in self.populations if p.neuron.description.spikes and p != self.input)
 
     @property
     def readout(self) -> Readout:
@@ -164,7 +185,7 @@ class Network:
         }
 
     def check_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
-        """Refuse parameters that are not of this network. Weights must be there; others may.
+        """Refuse parameters that do not fit this network. Weights must be there; others may.
 
         Raises:
             ConfigError: if names or shapes differ, or a number is not finite or out of bounds.
@@ -172,10 +193,9 @@ class Network:
         known = {p.key: p.shape for p in self.parameters}
         weights = {key for key in known if kind_of(key) == "weight"}
         given = {key: array.shape for key, array in parameters.items()}
-        require(
+        refuse_unless(
             weights <= given.keys() and given.items() <= known.items(),
-            f"parameters of shapes {known}",
-            given,
+            f"the network has parameters of shapes {known}, but got {given}",
             "load parameters of a network of the same sizes and connections",
         )
         for p in self.parameters:
@@ -185,11 +205,11 @@ class Network:
 
 def _check_numbers(parameter: Parameter, array: NDArray[np.float32]) -> None:
     key, lowest, highest = parameter.key, array.min(), array.max()  # nan if one of them is
-    if not (np.isfinite(lowest) and np.isfinite(highest)):
-        raise ConfigError(
-            f"parameters {key} must be finite, but {np.sum(~np.isfinite(array))} are not; "
-            "load a checkpoint from before the training diverged"
-        )
+    refuse_unless(
+        bool(np.isfinite(lowest) and np.isfinite(highest)),
+        f"all parameters must be finite, but {np.sum(~np.isfinite(array))} of {key} are not",
+        "load a checkpoint from before the training diverged",
+    )
     # 1e-6: a bound is a float64, what was clipped to it a float32
     low = parameter.low - 1e-6 * abs(parameter.low)
     high = parameter.high + 1e-6 * abs(parameter.high)
@@ -201,50 +221,36 @@ def _check_numbers(parameter: Parameter, array: NDArray[np.float32]) -> None:
     )
 
 
-def _is_input(population: Population) -> bool:
-    return not population.neuron.description.receives
-
-
-def _is_output(population: Population) -> bool:
-    return population.neuron.readout is not None
-
-
 def _check_connection(connection: Connection, populations: tuple[Population, ...]) -> None:
-    name = connection.name
-    for end in (connection.source, connection.target):
-        require(
+    name, source, target = connection.name, connection.source, connection.target
+    for end in (source, target):
+        refuse_unless(
             end in populations,
-            f"both ends of connection {name} in the network",
-            f"{end.name}, which is not",
+            f"connection {name} has an end in {end.name}, which is no population of the network",
             "add it to the populations",
         )
-    require(
-        connection.source.neuron.description.spikes,
-        f"a spiking source of connection {name}",
-        f"{connection.source.neuron.description.name}, which never spikes",
-        "connect from the input or a LeakyIntegrateFire population",
+    refuse_unless(
+        source.neuron.description.spikes,
+        f"connection {name} starts in neurons of {source.neuron.description.name}, which never "
+        "spike",
+        "connect from the input or from neurons that spike",
     )
-    require(
-        connection.target.neuron.description.receives,
-        f"a target of connection {name} that takes input",
-        connection.target.neuron.description.name,
+    refuse_unless(
+        target.neuron.description.receives,
+        f"connection {name} ends in neurons of {target.neuron.description.name}, which receive no "
+        "spikes",
         "connect to another population",
     )
 
 
-def _check_inputs(population: Population, inputs: tuple[Connection, ...]) -> None:
-    if _is_input(population):
-        return
-    require(
-        len(inputs) > 0,
-        f"at least one connection into population {population.name}",
-        "none",
-        "connect something to it",
+def _refuse_duplicates(what: str, names: list[str]) -> None:
+    several = sorted({name for name in names if names.count(name) > 1})
+    refuse_unless(
+        not several,
+        f"more than one {what} has the name {_listed(several)}",
+        "rename or merge them",
     )
-    synapses = list(dict.fromkeys(connection.synapse for connection in inputs))
-    require(
-        len(synapses) == 1,
-        f"one kind of synapse in all connections into population {population.name}",
-        synapses,
-        "EventProp keeps one synaptic current a neuron (as mlGeNN); make them equal",
-    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "none"

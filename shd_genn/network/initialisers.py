@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless, require
 
 AT_A_TIME = 1 << 14
 """Numbers drawn at a time; which they are does not depend on it."""
@@ -31,11 +31,16 @@ class Normal:
     sd: float = 1.0
 
     def __post_init__(self) -> None:
+        refuse_unless(
+            math.isfinite(self.mean),
+            f"the mean of Normal must be finite, but got {self.mean}",
+            "correct it",
+        )
         require(
-            math.isfinite(self.mean) and 0 <= self.sd < math.inf,
-            "finite mean and 0 <= sd of Normal",
-            f"mean {self.mean}, sd {self.sd}",
-            "give a standard deviation of 0 or more",
+            0 <= self.sd < math.inf,
+            "0 <= sd of Normal < inf",
+            self.sd,
+            "a standard deviation of 0 makes all numbers equal",
         )
 
     @property
@@ -57,10 +62,9 @@ class Uniform:
 
     def __post_init__(self) -> None:
         _check_bounds("Uniform", self.low, self.high)
-        require(
+        refuse_unless(
             math.isfinite(self.low) and math.isfinite(self.high),
-            "finite low and high of Uniform",
-            f"low {self.low}, high {self.high}",
+            f"low and high of Uniform must be finite, but got {self.low} and {self.high}",
             "correct them",
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shd_genn.network.initialisers import Initialiser, bounds_of
 from shd_genn.network.neurons import Neuron, Synapse
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless, require
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,9 @@ class Population:
     size: int
 
     def __post_init__(self) -> None:
-        require(
+        refuse_unless(
             self.name.isidentifier(),
-            "a population's name must be a Python identifier, which",
-            repr(self.name),
+            f"a population's name must be a Python identifier, but got {self.name!r}",
             "use letters, digits and _",
         )
         require(
@@ -77,11 +76,10 @@ class Connection:
             f"delay {self.delay}, max_delay_steps {self.max_delay_steps}",
             "delays are in steps; raise max_delay_steps, or clip what is drawn",
         )
-        require(
+        refuse_unless(
             0 < self.max_delay_steps or not self.train_delay,
-            f"0 < max_delay_steps of connection {self.name}, whose delays are learned,",
-            self.max_delay_steps,
-            "say how long delays may become",
+            f"the delays of connection {self.name} are learned, but its max_delay_steps is 0",
+            "set it to the longest delay, in steps",
         )
 
     @property

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from shd_genn.backends.choice import Choice
-from shd_genn.backends.genn import installation
+from shd_genn.backends.choice import Choice, get
 from shd_genn.spikes.dataset import SpikeDataset, Splits
-from shd_genn.support.builder import FLAGS, compiler_version, find_compiler, processor
+from shd_genn.support.builder import processor
 from shd_genn.support.machine import available_cores
 from shd_genn.support.version import __version__
 
@@ -29,7 +28,8 @@ def describe(backend: Choice, splits: Splits) -> dict[str, Any]:
         splits: What is learned.
     """
     packages = ("numpy", "scipy", "h5py", "pandas")
-    description: dict[str, Any] = {
+    engine = get(backend.name)
+    return {
         "started": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "shd_genn": __version__,
@@ -41,18 +41,10 @@ def describe(backend: Choice, splits: Splits) -> dict[str, Any]:
         "cores": available_cores(),
         "backend": backend.name,
         "backend_because": backend.why,
+        "gpu": engine.status().accelerator,
+        **engine.describe(),
         "dataset": describe_dataset(splits),
     }
-    if backend.name == "genn":
-        description["genn"] = installation.describe()
-    if backend.name != "reference":
-        compiler = find_compiler()
-        description["compiler"] = {
-            "command": " ".join(compiler),
-            "version": compiler_version(compiler),
-            "flags": " ".join(FLAGS) if backend.name == "native" else "GeNN's, optimised",
-        }
-    return description
 
 
 def describe_dataset(splits: Splits) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.protocols import Compiled
+from shd_genn.backends.protocols import Learner, Simulator
 from shd_genn.config import Config
 from shd_genn.config.toml import load_toml, to_toml
 from shd_genn.support.errors import ConfigError
@@ -164,15 +164,18 @@ class RunFolder:
                 f"{file} must hold a checkpoint, but {error}; the run must have finished an epoch"
             ) from error
 
-    def save_checkpoint(self, name: str, compiled: Compiled, epoch: int) -> None:
+    def save_checkpoint(self, name: str, learner: Learner, epoch: int) -> None:
         """Write parameters and optimiser state after an epoch as ``best`` or ``last``."""
         arrays: dict[str, NDArray[Any]] = {"epoch": np.array(epoch)}
-        arrays |= {f"parameter_{key}": value for key, value in compiled.parameters().items()}
-        arrays |= {f"adam_{key}": value for key, value in compiled.optimiser_state().items()}
+        arrays |= {f"parameter_{key}": value for key, value in learner.parameters().items()}
+        arrays |= {f"adam_{key}": value for key, value in learner.optimiser_state().items()}
         self.write_arrays(name, arrays)
 
-    def load_checkpoint(self, name: str, compiled: Compiled) -> int:
-        """Put parameters and optimiser state into a network; the epoch after which they were saved.
+    def load_checkpoint(self, name: str, simulator: Simulator) -> int:
+        """Put parameters, and a learner's optimiser state, into a network.
+
+        Returns:
+            The epoch after which they were saved.
 
         Raises:
             ConfigError: if there is no such checkpoint, or it is of another network.
@@ -184,8 +187,9 @@ class RunFolder:
             return {key.removeprefix(prefix): arrays[key] for key in own}
 
         # runs from when only weights were learned have weights_
-        compiled.set_parameters(part("parameter_") or part("weights_"))
-        compiled.set_optimiser_state(part("adam_"))
+        simulator.set_parameters(part("parameter_") or part("weights_"))
+        if isinstance(simulator, Learner):
+            simulator.set_optimiser_state(part("adam_"))
         return int(arrays["epoch"])
 
 

@@ -5,39 +5,54 @@ from __future__ import annotations
 from pathlib import Path
 
 from shd_genn import backends
-from shd_genn.backends.protocols import CompileConfig, Compiled
+from shd_genn.backends.protocols import CompileConfig, Learner, Simulator, require_learner
 from shd_genn.config import Config
-from shd_genn.learning.objective import FirstSpikeLoss, Regulariser
+from shd_genn.learning.methods import EventProp
+from shd_genn.learning.objective import FirstSpikeLoss, Objective, Regulariser
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network.model_files import build_network
 
 
-def compile_network(
-    config: Config, model_file: Path | None = None, learns: bool = False
-) -> Compiled:
-    """Build the network of a resolved configuration and compile it for its backend.
+def compile_network(config: Config, model_file: Path | None = None) -> Simulator:
+    """Build the network of a resolved configuration and compile it to be evaluated.
 
     Args:
         config: Settings.
         model_file: The model file; by default that of ``config.model.model``.
-        learns: Whether it will be trained, in batches of ``config.train.batch_size``.
     """
+    return _compile(config, model_file, None)
+
+
+def compile_learner(config: Config, model_file: Path | None = None) -> Learner:
+    """Build the network of a resolved configuration and compile it to be trained.
+
+    Args:
+        config: Settings; no batch is larger than ``config.train.batch_size``.
+        model_file: The model file; by default that of ``config.model.model``.
+    """
+    return require_learner(_compile(config, model_file, config.train.batch_size))
+
+
+def _compile(config: Config, model_file: Path | None, batch_size: int | None) -> Simulator:
     train = config.train
-    strength = train.reg_lambda
+    objective = Objective(
+        temperature=train.softmax_temperature,
+        first_spike=FirstSpikeLoss(
+            train.first_spike_tau0_ms, train.first_spike_tau1_ms, train.first_spike_alpha
+        ),
+        regulariser=Regulariser(train.reg_lambda, train.reg_lambda, train.reg_nu),
+    )
     return backends.get(backends.choose(config.backend).name).compile(
         build_network(config, model_file),
+        EventProp(),
         CompileConfig(
             n_steps=config.n_steps,
             dt_ms=config.dt_ms,
             seed=train.seed,
             n_threads=config.n_threads,
-            batch_size=train.batch_size if learns else None,
+            batch_size=batch_size,
             kernel_times=config.kernel_times,
             adam=Adam(train.beta1, train.beta2, train.epsilon),
-            regulariser=Regulariser(strength, strength, train.reg_nu),
-            temperature=train.softmax_temperature,
-            first_spike=FirstSpikeLoss(
-                train.first_spike_tau0_ms, train.first_spike_tau1_ms, train.first_spike_alpha
-            ),
+            objective=objective,
         ),
     )

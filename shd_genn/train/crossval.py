@@ -27,7 +27,7 @@ from shd_genn.spikes.dataset import Splits
 from shd_genn.support.errors import ConfigError, ShdGennError
 from shd_genn.support.locks import claimed
 from shd_genn.train import loop
-from shd_genn.train.compile import compile_network
+from shd_genn.train.compile import compile_learner
 
 README = """\
 A leave-one-speaker-out cross-validation of shd_genn (python -m shd_genn.run --validation speaker).
@@ -81,7 +81,7 @@ def start(config: Config, runs: Path) -> RunFolder:
             f"{config.train.batch_size} of {len(splits.train) - most}; make batches smaller"
         )
     model_file = find_model(config.model.model)
-    with compile_network(config, model_file, learns=True):
+    with compile_learner(config, model_file):
         pass  # what is wrong with it should leave no folder behind
     folder = RunFolder.create(runs, config, splits.train.name, model_file, readme=README)
     folder.write_json("environment", environment.describe(choice, splits))

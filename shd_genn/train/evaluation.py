@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.protocols import BatchResult, Compiled
+from shd_genn.backends.protocols import BatchResult, Simulator
 from shd_genn.datasets.split import speaker_name
 from shd_genn.network import Network
 from shd_genn.spikes.dataset import SpikeDataset
@@ -70,7 +70,7 @@ class Tally:
         }
 
 
-def evaluate(compiled: Compiled, dataset: SpikeDataset) -> Tally:
+def evaluate(compiled: Simulator, dataset: SpikeDataset) -> Tally:
     """Accuracy, loss and spikes of a network on a dataset."""
     tally = Tally(compiled.network)
     for chosen, result in _results(compiled, dataset):
@@ -108,7 +108,7 @@ def accuracy(rows: Iterable[dict[str, Any]]) -> float:
     return float(np.mean([row["correct"] for row in rows]))
 
 
-def judge(compiled: Compiled, dataset: SpikeDataset, seen_speakers: set[str]) -> Judgement:
+def judge(compiled: Simulator, dataset: SpikeDataset, seen_speakers: set[str]) -> Judgement:
     """Everything that is recorded of a test set.
 
     Args:
@@ -145,7 +145,7 @@ def judge(compiled: Compiled, dataset: SpikeDataset, seen_speakers: set[str]) ->
 
 
 def _results(
-    compiled: Compiled, dataset: SpikeDataset
+    compiled: Simulator, dataset: SpikeDataset
 ) -> Iterable[tuple[NDArray[np.int64], BatchResult]]:
     for begin in range(0, len(dataset), SAMPLES_AT_ONCE):
         chosen = np.arange(begin, min(begin + SAMPLES_AT_ONCE, len(dataset)))

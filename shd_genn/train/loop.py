@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from shd_genn import backends
-from shd_genn.backends.protocols import Compiled
+from shd_genn.backends.protocols import Learner
 from shd_genn.config import Config
 from shd_genn.datasets.load import load_dataset
 from shd_genn.datasets.split import speaker_name
@@ -25,7 +25,7 @@ from shd_genn.support.errors import ConfigError, DivergedError, PrunedError, Shd
 from shd_genn.support.locks import claimed
 from shd_genn.support.machine import peak_memory
 from shd_genn.support.progress import Advance, progress
-from shd_genn.train.compile import compile_network
+from shd_genn.train.compile import compile_learner
 from shd_genn.train.evaluation import Tally, evaluate, judge
 from shd_genn.train.silent_neurons import revive
 
@@ -63,7 +63,7 @@ def start(
     splits = load(config)
     config = resolve(replace(config, backend=choice.name), splits)
     model_file = model_file or find_model(config.model.model)
-    with compile_network(config, model_file, learns=True):
+    with compile_learner(config, model_file):
         pass  # what is wrong with it should leave no run folder behind
     folder = RunFolder.create(runs, config, splits.train.name, model_file, name)
     folder.write_json("environment", environment.describe(choice, splits))
@@ -220,7 +220,7 @@ def _run(folder: RunFolder, config: Config, splits: Splits, on_epoch: OnEpoch | 
 def _run_claimed(folder: RunFolder, config: Config, splits: Splits, on_epoch: OnEpoch) -> None:
     folder.write_json("summary", {"state": "running"})
     try:
-        with compile_network(config, folder.path / "model.py", learns=True) as compiled:
+        with compile_learner(config, folder.path / "model.py") as compiled:
             best = _train(folder, config, splits, compiled, on_epoch)
             _finish(folder, config, splits, compiled, best)
     except KeyboardInterrupt:
@@ -236,7 +236,7 @@ def _run_claimed(folder: RunFolder, config: Config, splits: Splits, on_epoch: On
 
 
 def _train(
-    folder: RunFolder, config: Config, splits: Splits, compiled: Compiled, on_epoch: OnEpoch
+    folder: RunFolder, config: Config, splits: Splits, compiled: Learner, on_epoch: OnEpoch
 ) -> _Best:
     metrics: list[dict[str, Any]] = []
     best, first = _Best(), 0
@@ -281,7 +281,7 @@ def _train(
 def _train_epoch(
     config: Config,
     dataset: SpikeDataset,
-    compiled: Compiled,
+    compiled: Learner,
     schedule: Schedule,
     epoch: int,
     advance: Advance,
@@ -321,7 +321,7 @@ def _note(rows: list[dict[str, Any]]) -> str:
 
 
 def _finish(
-    folder: RunFolder, config: Config, splits: Splits, compiled: Compiled, best: _Best
+    folder: RunFolder, config: Config, splits: Splits, compiled: Learner, best: _Best
 ) -> None:
     """Judge the chosen epoch on the test set, once."""
     # a kill just before the end may have left the test set's row, which is written anew

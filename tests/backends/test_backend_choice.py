@@ -59,7 +59,9 @@ def test_the_command_fails_with_one_message(data):
         check=False,
     )
     assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr.startswith("error: the genn backend needs pygenn and ml_genn, but")
+    assert result.stderr.startswith(
+        "error: the genn backend cannot be used, because pygenn and ml_genn are not installed; "
+    )
     assert len(result.stderr.splitlines()) == 1
 
 

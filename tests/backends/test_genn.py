@@ -15,7 +15,8 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
-from shd_genn.learning.objective import Regulariser
+from shd_genn.learning.methods import EventProp
+from shd_genn.learning.objective import Objective, Regulariser
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network import (
     Connection,
@@ -59,7 +60,9 @@ def random_network(seed: int):
     )
     regulariser = Regulariser(1e-4, 2e-4, float(rng.uniform(2, 10)))
     dt_ms = float(rng.choice([0.5, 1.0]))
-    return network, replace(CONFIG, dt_ms=dt_ms, seed=seed, regulariser=regulariser)
+    return network, replace(
+        CONFIG, dt_ms=dt_ms, seed=seed, objective=Objective(regulariser=regulariser)
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -68,8 +71,8 @@ def test_native_has_the_same_spikes_and_gradients(seed):
     network, config = random_network(seed)
     events, labels = networks.random_events(1, 400, seed), networks.random_labels(1, seed)
     with (
-        get("genn").compile(network, config) as genn,
-        get("native").compile(network, config) as native,
+        get("genn").compile(network, EventProp(), config) as genn,
+        get("native").compile(network, EventProp(), config) as native,
     ):
         one, other = genn.record(events), native.record(events)
         assert len(other.spikes["hidden0"].times_ms) > 20
@@ -89,8 +92,8 @@ def test_training_parts_from_native_by_rounding_alone():
     network, config = random_network(3)
     together = 0
     with (
-        get("genn").compile(network, config) as genn,
-        get("native").compile(network, config) as native,
+        get("genn").compile(network, EventProp(), config) as genn,
+        get("native").compile(network, EventProp(), config) as native,
     ):
         for seed in range(200):
             batch = networks.random_events(1, 400, seed), networks.random_labels(1, seed)
@@ -109,7 +112,7 @@ def test_first_spikes_of_outputs_that_spike(readout):
     network = networks.network(hidden_sizes=(30,), w_out_mean=0.2, w_out_sd=3.0, readout=readout)
     events, labels = networks.random_events(1), np.array([1])
     truth = Reference(network, CONFIG, np.float64)
-    with get("genn").compile(network, CONFIG) as genn:
+    with get("genn").compile(network, EventProp(), CONFIG) as genn:
         spikes = genn.record(events).spikes["output"].channels
         assert 0 < len(np.unique(spikes)) < networks.N_CLASSES and len(spikes) > 10
         for label in range(networks.N_CLASSES):
@@ -136,10 +139,12 @@ def test_delays_are_learned(dt_ms):
             ),
         ),
     )
-    config = replace(CONFIG, dt_ms=dt_ms, regulariser=Regulariser(1e-3, 2e-3, 3))
+    config = replace(
+        CONFIG, dt_ms=dt_ms, objective=Objective(regulariser=Regulariser(1e-3, 2e-3, 3))
+    )
     truth = Reference(network, config, np.float64)
     events, labels = networks.random_events(2), networks.random_labels(2)
-    with get("genn").compile(network, config) as genn:
+    with get("genn").compile(network, EventProp(), config) as genn:
         counts = truth.evaluate(events).spike_counts["hidden"]
         np.testing.assert_array_equal(genn.evaluate(events).spike_counts["hidden"], counts)
         for i in range(2):
@@ -156,9 +161,9 @@ def test_delays_are_learned(dt_ms):
 
 def test_constants_of_each_neuron_are_refused():
     with pytest.raises(ConfigError, match=r"the same for all neurons .* hidden0.tau_mem.*native"):
-        get("genn").compile(networks.learned_network(), CONFIG)
+        get("genn").compile(networks.learned_network(), EventProp(), CONFIG)
     with pytest.raises(ConfigError, match=r"tau_mem != tau_syn of population hidden0 on GeNN"):
-        get("genn").compile(networks.network(tau_mem_ms=5.0, tau_syn_ms=5.0), CONFIG)
+        get("genn").compile(networks.network(tau_mem_ms=5.0, tau_syn_ms=5.0), EventProp(), CONFIG)
 
 
 def test_more_spikes_than_there_was_room_for():
@@ -166,7 +171,10 @@ def test_more_spikes_than_there_was_room_for():
     network = networks.network(hidden_sizes=(20,))
     few, many = networks.random_events(1, 10), networks.random_events(1, 1500)
     labels = networks.random_labels(1)
-    with get("genn").compile(network, CONFIG) as one, get("genn").compile(network, CONFIG) as other:
+    with (
+        get("genn").compile(network, EventProp(), CONFIG) as one,
+        get("genn").compile(network, EventProp(), CONFIG) as other,
+    ):
         one.train_batch(few, labels, 1e-2)
         state = one.optimiser_state()
         other.evaluate(many)
@@ -184,8 +192,8 @@ def test_more_spikes_than_there_was_room_for():
 @pytest.mark.skipif(not ON_CPU, reason="a GPU takes batches")
 def test_batches_on_a_cpu_are_refused():
     with pytest.raises(ConfigError, match=r"batch_size = 1 on .* but got 32; .*--backend native"):
-        get("genn").compile(networks.network(), replace(CONFIG, batch_size=32))
-    with get("genn").compile(networks.network(), CONFIG) as compiled:
+        get("genn").compile(networks.network(), EventProp(), replace(CONFIG, batch_size=32))
+    with get("genn").compile(networks.network(), EventProp(), CONFIG) as compiled:
         events, labels = networks.random_events(2), networks.random_labels(2)
         assert len(compiled.evaluate(events).readout) == 2  # nothing is learned: any number
         with pytest.raises(ConfigError, match=r"batch_size .* got 2 of 1"):
@@ -202,7 +210,9 @@ def test_a_refused_run_leaves_nothing_behind(data, tmp_path):
 
 def test_training_needs_a_batch_size():
     with (
-        get("genn").compile(networks.network(), CompileConfig(networks.N_STEPS)) as compiled,
+        get("genn").compile(
+            networks.network(), EventProp(), CompileConfig(networks.N_STEPS)
+        ) as compiled,
         pytest.raises(ConfigError, match="batch_size must be given to train on GeNN"),
     ):
         compiled.gradient(networks.random_events(1), networks.random_labels(1))
@@ -211,14 +221,14 @@ def test_training_needs_a_batch_size():
 def test_times_that_mlgenn_would_miss_are_refused():
     """Float32 times are compared to a thousandth of a step: of long trials too many are missed."""
     with pytest.raises(ConfigError, match=r"every step found .* of 20000 steps of 0.1 ms"):
-        get("genn").compile(networks.network(), CompileConfig(20_000, 0.1))
+        get("genn").compile(networks.network(), EventProp(), CompileConfig(20_000, 0.1))
 
 
 def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
     monkeypatch.setenv("CXX", "false")
     with (
-        get("genn").compile(networks.network(), CONFIG) as compiled,
+        get("genn").compile(networks.network(), EventProp(), CONFIG) as compiled,
         pytest.raises(BuildError, match="GeNN's code for this network could not be compiled"),
     ):
         compiled.evaluate(networks.random_events(1))
@@ -285,7 +295,7 @@ def test_trained_by_one_it_says_the_same_in_the_other(data, tmp_path, trains, ju
         said = []
         for backend in (trains, judges):
             settings = replace(folder.config, backend=backend)
-            with compile_network(settings, folder.path / "model.py", learns=False) as compiled:
+            with compile_network(settings, folder.path / "model.py") as compiled:
                 folder.load_checkpoint("last", compiled)
                 said.append(compiled.evaluate(part.events))
         one, other = said
@@ -342,5 +352,5 @@ def test_resumed_to_the_same_bits(data, tmp_path):
 
 def test_no_spikes_at_all():
     nothing = Events.of([(np.zeros(0), np.zeros(0, int))])
-    with get("genn").compile(networks.network(), CONFIG) as compiled:
+    with get("genn").compile(networks.network(), EventProp(), CONFIG) as compiled:
         assert (compiled.train_batch(nothing, np.array([0]), 1e-3).input_spikes == 0).all()

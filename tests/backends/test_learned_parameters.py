@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from helpers import networks
 
-from shd_genn import backends
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
-from shd_genn.learning.objective import Regulariser
+from shd_genn.learning.objective import Objective, Regulariser
 from shd_genn.network import (
     Connection,
     Dense,
@@ -21,7 +20,9 @@ from shd_genn.network import (
 )
 from shd_genn.spikes.events import Events
 
-CONFIG = CompileConfig(networks.N_STEPS, regulariser=Regulariser(1e-3, 2e-3, 3))
+CONFIG = CompileConfig(
+    networks.N_STEPS, objective=Objective(regulariser=Regulariser(1e-3, 2e-3, 3))
+)
 
 # float32 against float64, over some hundred steps and spikes: a few units in the last of 24 bits
 TOLERANCE = 1e-4
@@ -29,7 +30,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(params=["native", "reference"])
 def backend(request):
-    return backends.get(request.param)
+    return networks.Tested(request.param)
 
 
 def truth(network):

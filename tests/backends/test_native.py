@@ -13,6 +13,7 @@ from shd_genn.backends.native.lower import lower
 from shd_genn.backends.native.render import render
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
+from shd_genn.learning.methods import EventProp
 from shd_genn.network import (
     Connection,
     Dense,
@@ -33,7 +34,9 @@ CONFIG = CompileConfig(networks.N_STEPS)
 def trained(n_threads: int):
     """Parameters after three batches, of which the last is smaller."""
     config = CompileConfig(networks.N_STEPS, n_threads=n_threads)
-    with get("native").compile(networks.learned_network(delays=True), config) as compiled:
+    with get("native").compile(
+        networks.learned_network(delays=True), EventProp(), config
+    ) as compiled:
         for n in (11, 11, 3):
             events, labels = networks.random_events(n), networks.random_labels(n)
             compiled.train_batch(events, labels, networks.RATES)
@@ -57,7 +60,7 @@ def test_no_bias_beside_the_reference_in_float32():
     network = networks.network(model="feedforward", hidden_sizes=(70,))
     events = networks.random_events(8)
     expected = Reference(network, CONFIG, np.float32).record(events)
-    with get("native").compile(network, CONFIG) as compiled:
+    with get("native").compile(network, EventProp(), CONFIG) as compiled:
         got = compiled.record(events)
     np.testing.assert_array_equal(
         got.spikes["hidden0"].times_ms, expected.spikes["hidden0"].times_ms
@@ -73,7 +76,7 @@ def test_many_neurons_and_more_trials_than_threads():
     gradients = []
     for n_threads in (1, 2, 5):
         config = CompileConfig(networks.N_STEPS, n_threads=n_threads)
-        with get("native").compile(network, config) as compiled:
+        with get("native").compile(network, EventProp(), config) as compiled:
             gradients.append(compiled.gradient(events, labels))
     for name, expected in Reference(network, config).gradient(events, labels).items():
         np.testing.assert_array_equal(gradients[0][name], gradients[1][name])
@@ -82,7 +85,7 @@ def test_many_neurons_and_more_trials_than_threads():
 
 
 def test_time_is_told_by_stage():
-    with get("native").compile(networks.network(), CONFIG) as compiled:
+    with get("native").compile(networks.network(), EventProp(), CONFIG) as compiled:
         assert not any(compiled.kernel_times().values())
         compiled.train_batch(networks.random_events(4), networks.random_labels(4), 1e-3)
         assert all(seconds > 0 for seconds in compiled.kernel_times().values())
@@ -102,7 +105,7 @@ def test_any_graph():
     events, labels = networks.random_events(4), networks.random_labels(4)
     reference = Reference(network, CONFIG)
     expected = reference.gradient(events, labels)
-    with get("native").compile(network, CONFIG) as compiled:
+    with get("native").compile(network, EventProp(), CONFIG) as compiled:
         assert networks.largest_error(compiled.gradient(events, labels), expected) < 1e-4
         for name, counts in reference.evaluate(events).spike_counts.items():
             np.testing.assert_array_equal(compiled.evaluate(events).spike_counts[name], counts)
@@ -129,7 +132,7 @@ def test_a_broken_jump_is_noticed(sound, broken, monkeypatch):
     network = networks.network()
     events, labels = networks.random_events(4), networks.random_labels(4)
     expected = Reference(network, CONFIG).gradient(events, labels)
-    with get("native").compile(network, CONFIG) as compiled:
+    with get("native").compile(network, EventProp(), CONFIG) as compiled:
         assert networks.largest_error(compiled.gradient(events, labels), expected) > 1e-3
 
 
@@ -204,5 +207,5 @@ def test_narrower_vectors(flags, monkeypatch, tmp_path):
     network = networks.learned_network(delays=True)
     events, labels = networks.random_events(4), networks.random_labels(4)
     expected = Reference(network, CONFIG).gradient(events, labels)
-    with get("native").compile(network, CONFIG) as compiled:
+    with get("native").compile(network, EventProp(), CONFIG) as compiled:
         assert networks.largest_error(compiled.gradient(events, labels), expected) < 1e-4

@@ -1,9 +1,12 @@
-"""Descriptions of networks that EventProp cannot be derived for are refused, with the reason."""
+"""Networks that make no sense, or that a method cannot train, are refused with the reason."""
 
 import numpy as np
 import pytest
 
+from shd_genn import backends
+from shd_genn.backends.protocols import CompileConfig
 from shd_genn.config import Config
+from shd_genn.learning.methods import EventProp
 from shd_genn.network import (
     Clipped,
     Connection,
@@ -28,6 +31,8 @@ from shd_genn.support.errors import ConfigError
 INPUT = Population("input", SpikeInput(), 3)
 HIDDEN = Population("hidden", LeakyIntegrateFire(), 4)
 OUTPUT = Population("output", LeakyIntegrate(), 2)
+OTHER_INPUT = Population("other", SpikeInput(), 3)
+OTHER_OUTPUT = Population("other", LeakyIntegrate(), 2)
 
 
 def connect(source, target, tau=5.0):
@@ -45,18 +50,25 @@ CHAIN = (connect(INPUT, HIDDEN), connect(HIDDEN, OUTPUT))
 @pytest.mark.parametrize(
     ("populations", "connections", "message"),
     [
-        ((INPUT, INPUT, OUTPUT), (), "unique population names"),
-        ((HIDDEN, OUTPUT), (), "exactly one SpikeInput must hold"),
-        ((INPUT, HIDDEN), (), r"exactly one output \(with a readout\) must hold"),
-        ((INPUT, HIDDEN, OUTPUT), CHAIN[1:], "at least one connection into population hidden"),
-        ((INPUT, HIDDEN, OUTPUT), (*CHAIN, CHAIN[0]), "one connection per pair"),
-        ((INPUT, OUTPUT), CHAIN, "both ends of connection input_hidden in the network"),
-        ((INPUT, HIDDEN, OUTPUT), (*CHAIN, connect(OUTPUT, HIDDEN)), "a spiking source"),
-        ((INPUT, HIDDEN, OUTPUT), (*CHAIN, connect(HIDDEN, INPUT)), "that takes input"),
+        ((INPUT, INPUT, OUTPUT), (), "more than one population has the name input"),
+        ((HIDDEN, OUTPUT), (), "one population of SpikeInput, but this one has none; add one"),
+        ((INPUT, OTHER_INPUT), (), "but this one has input, other; keep one"),
+        ((INPUT, HIDDEN, OUTPUT), CHAIN[1:], "no connection ends in population hidden"),
         (
             (INPUT, HIDDEN, OUTPUT),
-            (*CHAIN, connect(HIDDEN, HIDDEN, 7.0)),
-            "one kind of synapse in all connections into population hidden",
+            (*CHAIN, CHAIN[0]),
+            "more than one connection has the name input_hidden",
+        ),
+        ((INPUT, OUTPUT), CHAIN, "input_hidden has an end in hidden, which is no population"),
+        (
+            (INPUT, HIDDEN, OUTPUT),
+            (*CHAIN, connect(OUTPUT, HIDDEN)),
+            "output_hidden starts in neurons of LeakyIntegrate, which never spike",
+        ),
+        (
+            (INPUT, HIDDEN, OUTPUT),
+            (*CHAIN, connect(HIDDEN, INPUT)),
+            "hidden_input ends in neurons of SpikeInput, which receive no spikes",
         ),
     ],
 )
@@ -66,11 +78,40 @@ def test_impossible_networks(populations, connections, message):
 
 
 @pytest.mark.parametrize(
+    ("populations", "connections", "message"),
+    [
+        ((INPUT, HIDDEN), CHAIN[:1], "trained on one output, but this one has none; give one"),
+        (
+            (INPUT, HIDDEN, OUTPUT, OTHER_OUTPUT),
+            (*CHAIN, connect(HIDDEN, OTHER_OUTPUT)),
+            "trained on one output, but this one has output, other; keep the readout of one",
+        ),
+        (
+            (INPUT, HIDDEN, OUTPUT),
+            (*CHAIN, connect(HIDDEN, HIDDEN, 7.0)),
+            r"population hidden have different synapses: Exponential\(tau=5.0\), .*tau=7.0\)",
+        ),
+    ],
+)
+def test_networks_that_eventprop_cannot_train(populations, connections, message):
+    """They are networks; the method refuses them, and with it every backend."""
+    network = Network(populations, connections)
+    with pytest.raises(ConfigError, match=message):
+        EventProp().check(network)
+    for name in backends.BACKENDS:
+        with pytest.raises(ConfigError, match=message):
+            backends.load(name).compile(network, EventProp(), CompileConfig(10))
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: LeakyIntegrateFire(tau_mem=-3.0), r"0 < tau_mem < inf must hold, but got -3\.0"),
         (lambda: LeakyIntegrateFire(v_thresh=0.0), "0 < v_thresh"),
-        (lambda: LeakyIntegrate(readout="last"), "readout of LeakyIntegrate in .*, but got 'last'"),
+        (
+            lambda: LeakyIntegrate(readout="last"),
+            "LeakyIntegrate has the readouts .*, but got 'last'; choose one",
+        ),
         (
             lambda: LeakyIntegrate(readout="first_spike_time"),
             "but got 'first_spike_time'; read it from a LeakyIntegrateFire",
@@ -92,7 +133,10 @@ def test_impossible_networks(populations, connections, message):
         (lambda: delayed(Uniform(0, 9), 8), "0 <= delay <= max_delay_steps .* input_hidden"),
         (lambda: delayed(-1.0, 8), "0 <= delay <= max_delay_steps .* delay -1.0"),
         (lambda: delayed(Normal(3, 1), 8), r"0 <= delay <= max_delay_steps .* clip what is drawn"),
-        (lambda: delayed(0.0, 0, True), "0 < max_delay_steps .* whose delays are learned"),
+        (
+            lambda: delayed(0.0, 0, True),
+            "delays of connection input_hidden are learned, but its max_delay_steps is 0",
+        ),
         (lambda: Population("a b", SpikeInput(), 3), "must be a Python identifier"),
         (lambda: Population("a", SpikeInput(), 0), "1 <= size of population a"),
     ],
@@ -144,9 +188,9 @@ def test_parameters_out_of_bounds_are_refused():
     network.check_parameters({k: a for k, a in parameters.items() if "." not in k})
     with pytest.raises(ConfigError, match=r"3.0 <= parameters hidden.tau_mem <= inf .* got 2.0 to"):
         network.check_parameters(parameters | {"hidden.tau_mem": np.float32([2, 20, 20, 20])})
-    with pytest.raises(ConfigError, match="parameters of shapes"):
+    with pytest.raises(ConfigError, match="the network has parameters of shapes"):
         network.check_parameters(parameters | {"hidden.v_thresh": np.ones(4, np.float32)})
-    with pytest.raises(ConfigError, match="parameters of shapes"):
+    with pytest.raises(ConfigError, match="the network has parameters of shapes"):
         network.check_parameters({"hidden.tau_mem": parameters["hidden.tau_mem"]})
 
 

@@ -6,7 +6,7 @@ from helpers.event_exact import ExactNetwork, gradient, loss, solve
 
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
-from shd_genn.learning.objective import FirstSpikeLoss
+from shd_genn.learning.objective import FirstSpikeLoss, Objective
 from shd_genn.network import (
     Connection,
     Dense,
@@ -166,7 +166,7 @@ def stepped_gradient(net, inputs, label, dt_ms):
     )
     first_spike = FirstSpikeLoss(net.tau0, net.tau1, net.alpha)
     n_steps = round(net.trial_ms / dt_ms)
-    config = CompileConfig(n_steps, dt_ms, temperature=net.temperature, first_spike=first_spike)
+    config = CompileConfig(n_steps, dt_ms, objective=Objective(net.temperature, first_spike))
     reference = Reference(network, config)
     reference.set_parameters(net.weights())
     times, channels = (np.array(column) for column in zip(*inputs, strict=True))

@@ -6,8 +6,9 @@ from helpers import golden
 
 from shd_genn.backends.choice import get
 from shd_genn.backends.reference.engine import Reference
-from shd_genn.backends.reference.eventprop import adam_update, backward, forward
+from shd_genn.backends.reference.eventprop import backward, forward
 from shd_genn.backends.reference.trial import steps_of_input
+from shd_genn.learning.methods import EventProp
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import cross_entropy, regulariser_jump
 from shd_genn.learning.optimisers import Adam
@@ -76,7 +77,9 @@ def test_reference_gradients_are_those_of_mlgenn(name):
         if t + 1 == g.n_trials or g.has_spikes_in_last_step(t):
             continue
         counts = trial.counts(g.network.hidden[0])[np.newaxis]
-        jumps = {"hidden": regulariser_jump(counts, g.config.regulariser).astype(np.float32)}
+        jumps = {
+            "hidden": regulariser_jump(counts, g.config.objective.regulariser).astype(np.float32)
+        }
         _, drive = cross_entropy(trial.readout[np.newaxis], g.arrays["labels"][t : t + 1])
         gradient = backward(g.network, g.config, g.parameters(), trial, drive[0], jumps)
         for key, recorded in g.gradient(t).items():
@@ -90,7 +93,7 @@ def test_reference_gradients_are_those_of_mlgenn(name):
 def test_native_is_reference_on_the_golden_networks(name):
     g = golden.load(name)
     reference = Reference(g.network, g.config, np.float32)
-    native = get("native").compile(g.network, g.config)
+    native = get("native").compile(g.network, EventProp(), g.config)
     for backend in (reference, native):
         backend.set_parameters(g.parameters())
     events, labels = g.events(), g.arrays["labels"]
@@ -124,7 +127,7 @@ def test_adam_follows_mlgenns_weights():
             if batch % g.n_trials == 0:
                 continue
             before, after = (g.arrays[f"w_{when}_{short}"][batch] for when in ("before", "after"))
-            w, m, v = adam_update(Adam(), before, gradient, m, v, batch + 1, g.settings["alpha"])
+            w, m, v = Adam().update(before, gradient, m, v, batch + 1, g.settings["alpha"])
             # weights lie between 1 and 2, where float32 has steps of 1.2e-7
             np.testing.assert_allclose(w, after, rtol=0, atol=2.4e-7)
 

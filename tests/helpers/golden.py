@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from shd_genn.backends.protocols import CompileConfig
-from shd_genn.learning.objective import Regulariser
+from shd_genn.learning.objective import Objective, Regulariser
 from shd_genn.network import (
     Connection,
     Dense,
@@ -90,5 +90,7 @@ def load(name: str) -> Golden:
     connections.append(Connection(hidden, output, drawn, synapse))
     network = Network((inputs, hidden, output), tuple(connections))
     regulariser = Regulariser(s["reg_lambda_upper"], s["reg_lambda_lower"], s["reg_nu_upper"])
-    config = CompileConfig(n_steps=s["T"], dt_ms=s["dt"], regulariser=regulariser)
+    config = CompileConfig(
+        n_steps=s["T"], dt_ms=s["dt"], objective=Objective(regulariser=regulariser)
+    )
     return Golden(arrays, s, network, config)

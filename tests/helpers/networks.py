@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from shd_genn import backends
-from shd_genn.backends.genn import installation
-from shd_genn.backends.protocols import BatchResult, CompileConfig, Compiled
+from shd_genn.backends.protocols import BatchResult, CompileConfig, Differentiable, require_gradient
 from shd_genn.config import Config
+from shd_genn.learning.methods import EventProp
 from shd_genn.network import (
     Clipped,
     Connection,
@@ -120,9 +120,12 @@ def assert_same_spikes(got: BatchResult, wanted: BatchResult) -> None:
 
 def backend_params() -> list:
     """Every backend as a parameter of a test; GeNN's is skipped where it is not installed."""
-    absent = " and ".join(installation.missing())
-    genn = [pytest.mark.genn, pytest.mark.skipif(bool(absent), reason=f"needs {absent}")]
-    return [pytest.param(n, marks=genn if n == "genn" else []) for n in backends.BACKENDS]
+    params = []
+    for name in backends.BACKENDS:
+        status = backends.load(name).status()
+        marks = [pytest.mark.skipif(not status.usable, reason=status.why)]
+        params.append(pytest.param(name, marks=[*marks, *[pytest.mark.genn] * (name == "genn")]))
+    return params
 
 
 @dataclass(frozen=True)
@@ -133,12 +136,11 @@ class Tested:
 
     @property
     def largest_batch(self) -> int:
-        one = self.name == "genn" and installation.genn_backend() == "single_threaded_cpu"
-        return 1 if one else 6
+        return backends.load(self.name).status().largest_batch or 6
 
-    def compile(self, network: Network, config: CompileConfig) -> Compiled:
+    def compile(self, network: Network, config: CompileConfig) -> Differentiable:
         config = replace(config, batch_size=self.largest_batch)
-        return backends.get(self.name).compile(network, config)
+        return require_gradient(backends.get(self.name).compile(network, EventProp(), config))
 
     def batches(self, events: Events, labels: np.ndarray) -> list[tuple[Events, np.ndarray]]:
         """The samples in as few batches as the backend can learn from."""

@@ -16,7 +16,6 @@ from shd_genn.support import errors
 PACKAGE = Path(errors.__file__).parents[1]
 NOT_YET: frozenset[str] = frozenset(
     {
-        "backends/choice.py",
         "backends/genn/build.py",
         "backends/genn/engine.py",
         "bench/noise.py",
@@ -30,10 +29,7 @@ NOT_YET: frozenset[str] = frozenset(
         "encode/cochlea.py",
         "encode/mel.py",
         "evaluate.py",
-        "learning/optimisers.py",
         "listen.py",
-        "network/description.py",
-        "network/initialisers.py",
         "network/model_files.py",
         "network/settings.py",
         "present/settings.py",
@@ -74,7 +70,7 @@ IMPERATIVES = listed(
     """
     add allow ask build change check choose clear clip close compile connect convert copy
     correct create cut delete draw empty encode evaluate export fetch find free generate give go
-    increase install join label leave lengthen let list look lower make mount move name number
+    increase install join label leave lengthen let list load look lower make mount move name number
     open pass pip put raise re-encode record reduce remove rename repeat replace restart restore
     resume run save say see select set shorten split start stop swap take train try turn type
     unset update use wait write

@@ -6,6 +6,7 @@ import pytest
 from shd_genn import backends
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.config import Config
+from shd_genn.learning.methods import EventProp
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import ModelConfig
 from shd_genn.train.silent_neurons import feeding, revive
@@ -18,7 +19,9 @@ def network(model, sizes):
 
 @pytest.mark.parametrize("model", ["recurrent", "feedforward"])
 def test_only_the_input_weights_of_silent_neurons_are_lifted(model):
-    compiled = backends.get("reference").compile(network(model, (4, 3)), CompileConfig(10))
+    compiled = backends.get("reference").compile(
+        network(model, (4, 3)), EventProp(), CompileConfig(10)
+    )
     before, state = compiled.parameters(), compiled.optimiser_state()
     spikes = {"hidden0": np.array([3, 0, 1, 0]), "hidden1": np.array([0, 2, 2])}
     assert revive(compiled, spikes, 0.002) == 3
@@ -34,7 +37,9 @@ def test_only_the_input_weights_of_silent_neurons_are_lifted(model):
 
 
 def test_without_silent_neurons_nothing_changes():
-    compiled = backends.get("reference").compile(network("recurrent", (4,)), CompileConfig(10))
+    compiled = backends.get("reference").compile(
+        network("recurrent", (4,)), EventProp(), CompileConfig(10)
+    )
     before = compiled.parameters()
     assert revive(compiled, {"hidden0": np.ones(4, int)}, 0.002) == 0
     for name, array in compiled.parameters().items():

@@ -35,7 +35,7 @@ Float = NDArray[np.floating]
 
 
 class GennEngine:
-    """A network in code that GeNN generated; see `shd_genn.backends.Compiled`.
+    """A network in code that GeNN generated; see `shd_genn.backends.Differentiable`.
 
     Code is generated and compiled when it is first needed: that of EventProp for training, that of
     inference for everything else.
@@ -246,7 +246,7 @@ class GennEngine:
         loss, drive = self._loss(trials, labels)
         result = self._result(inputs, trials, loss)
         jumps = {
-            name: regulariser_jump(counts, self.config.regulariser)
+            name: regulariser_jump(counts, self.config.objective.regulariser)
             for name, counts in result.spike_counts.items()
         }
         training.backward(trials, drive / len(labels), jumps)
@@ -318,13 +318,6 @@ def _check(network: Network, config: CompileConfig, genn_backend: str) -> None:
         f"classes < {NO_LABEL} on GeNN",
         network.output.size,
         "mlGeNN keeps labels in eight bits; take --backend native",
-    )
-    others = [p.key for p in network.parameters if p.kind not in ("weight", "delay")]
-    require(
-        not others,
-        "time constants and thresholds that are the same for all neurons and not learned on GeNN",
-        ", ".join(others),
-        "give one number for all, or take --backend native",
     )
     for population in network.populations:
         if population != network.input:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.protocols import CompileConfig, require_channels
 from shd_genn.network import Network
 from shd_genn.spikes.events import Events
-from shd_genn.support.errors import require
 
 
 def emitted(
@@ -22,13 +21,7 @@ def emitted(
     Raises:
         ConfigError: if a spike is of a neuron that the network does not have.
     """
-    highest = int(events.channels.max(initial=0))
-    require(
-        highest < network.input.size,
-        "channel < number of input neurons",
-        f"channel {highest} of {network.input.size}",
-        "build the network for as many channels as the dataset has",
-    )
+    require_channels(events, network)
     grid = (np.arange(config.n_steps) * np.float32(config.dt_ms)).astype(np.float32)
     samples = []
     for index in range(len(events)):

@@ -10,8 +10,6 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
-from shd_genn.support.errors import ConfigError
-
 TESTED = {"pygenn": "5.4.0", "ml_genn": "2.3.1 (master of March 2026, commit 02114c3)"}
 HOW_TO_INSTALL = (
     "build and install GeNN (https://genn-team.github.io/documentation/5/installation.html), "
@@ -25,22 +23,9 @@ def missing() -> list[str]:
     return [package for package in TESTED if importlib.util.find_spec(package) is None]
 
 
-def said_missing(absent: list[str]) -> str:
-    """That these packages are not installed, in words."""
+def absence(absent: list[str]) -> str:
+    """A clause: these packages are not installed."""
     return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed"
-
-
-def require_installed() -> None:
-    """Refuse to go on without GeNN.
-
-    Raises:
-        ConfigError: if pygenn or ml_genn is missing; the message says what to install.
-    """
-    if absent := missing():
-        raise ConfigError(
-            f"the genn backend needs pygenn and ml_genn, but {said_missing(absent)}; "
-            f"{HOW_TO_INSTALL}; or take --backend native, which trains the same networks"
-        )
 
 
 @functools.cache
@@ -48,7 +33,7 @@ def gpu() -> tuple[str | None, str]:
     """The name of the GPU that GeNN can use, or None, and why."""
     spec = importlib.util.find_spec("pygenn")
     if spec is None:
-        return None, said_missing(["pygenn"])
+        return None, absence(["pygenn"])
     folders = map(Path, spec.submodule_search_locations or ())
     if not any(path for folder in folders for path in folder.glob("cuda_backend*")):
         return None, "GeNN was built without CUDA"

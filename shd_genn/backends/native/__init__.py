@@ -1,9 +1,57 @@
-"""The native engine: a network becomes C++ source, a shared library, and a `Compiled`.
+"""The native engine: a network becomes C++ source, a shared library, and a `Differentiable`.
 
 `lower` numbers the network's parts, `render` writes the source around the files of `kernels/`,
 `build` compiles it once and keeps it, `engine` runs it.
 """
 
-from shd_genn.backends.native.engine import compile
+from __future__ import annotations
 
-__all__ = ["compile"]
+from typing import Any
+
+from shd_genn.backends.capabilities import Capabilities, Status
+from shd_genn.backends.native.engine import NativeEngine
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.learning.methods import EventProp, Method
+from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
+from shd_genn.support.builder import FLAGS, compiler_version, find_compiler
+
+__all__ = ["CAPABILITIES", "compile", "describe", "status"]
+
+CAPABILITIES = Capabilities(
+    title="the native engine",
+    summary="generated C++, samples in parallel over the cores",
+    needs="a C++ compiler",
+    neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
+    synapses=(Exponential,),
+    methods=(EventProp,),
+    threads=True,
+    kernel_times=True,
+)
+
+
+def status() -> Status:
+    """It can be used everywhere; the compiler is looked for when it is needed."""
+    return Status("generated C++ computes on all cores")
+
+
+def describe() -> dict[str, Any]:
+    """The compiler, with its version and flags."""
+    compiler = find_compiler()
+    return {
+        "compiler": {
+            "command": " ".join(compiler),
+            "version": compiler_version(compiler),
+            "flags": " ".join(FLAGS),
+        }
+    }
+
+
+def compile(network: Network, method: Method, config: CompileConfig) -> NativeEngine:
+    """Make a network ready to run, its weights as drawn from the seed.
+
+    Raises:
+        ConfigError: if it has no such method, neuron or synapse.
+        BuildError: if there is no C++ compiler, or it fails.
+    """
+    CAPABILITIES.check(network, method)
+    return NativeEngine(network, config)

@@ -58,17 +58,8 @@ class _Connection(ctypes.Structure):
     )
 
 
-def compile(network: Network, config: CompileConfig) -> NativeEngine:
-    """Make a network ready to run, its weights as drawn from the seed.
-
-    Raises:
-        BuildError: if there is no C++ compiler, or it fails.
-    """
-    return NativeEngine(network, config)
-
-
 class NativeEngine:
-    """A network in generated C++; see `shd_genn.backends.Compiled`.
+    """A network in generated C++; see `shd_genn.backends.Differentiable`.
 
     Trials run in parallel. Every sum over them is made in the trials' order, so results do not
     depend on the number of threads.
@@ -295,7 +286,7 @@ class NativeEngine:
         return self._result(readout, loss, counts)
 
     def _jump(self, counts: NDArray[np.int32]) -> FloatArray:
-        return regulariser_jump(counts, self.config.regulariser).astype(np.float32)
+        return regulariser_jump(counts, self.config.objective.regulariser).astype(np.float32)
 
     def _result(
         self, readout: FloatArray, loss: FloatArray, counts: dict[str, NDArray[np.int32]]

@@ -1,5 +1,44 @@
 """NumPy, equation by equation: the specification of every backend."""
 
-from shd_genn.backends.reference.engine import compile
+from __future__ import annotations
 
-__all__ = ["compile"]
+from typing import Any
+
+from shd_genn.backends.capabilities import Capabilities, Status
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
+from shd_genn.learning.methods import EventProp, Method
+from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
+
+__all__ = ["CAPABILITIES", "compile", "describe", "status"]
+
+CAPABILITIES = Capabilities(
+    title="the reference",
+    summary="NumPy, equation by equation: the specification of the others, for tests",
+    needs="nothing else",
+    neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
+    synapses=(Exponential,),
+    methods=(EventProp,),
+    batched=False,
+    precision="float64",
+)
+
+
+def status() -> Status:
+    """It can be used everywhere."""
+    return Status("NumPy computes on one core")
+
+
+def describe() -> dict[str, Any]:
+    """Nothing: a run records NumPy's version anyway."""
+    return {}
+
+
+def compile(network: Network, method: Method, config: CompileConfig) -> Reference:
+    """Make a network ready to run, its weights as drawn from the seed.
+
+    Raises:
+        ConfigError: if it has no such method, neuron or synapse.
+    """
+    CAPABILITIES.check(network, method)
+    return Reference(network, config)

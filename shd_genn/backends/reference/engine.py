@@ -1,4 +1,4 @@
-"""The `reference` backend: the equations of `eventprop` as a `Compiled`, trial after trial."""
+"""The `reference` backend: the equations of `eventprop` as a `Differentiable`, trial after trial."""
 
 from __future__ import annotations
 
@@ -13,25 +13,20 @@ from shd_genn.backends.protocols import (
     CompileConfig,
     Parameters,
     Recording,
+    require_channels,
     require_samples,
 )
-from shd_genn.backends.reference.eventprop import Array, adam_update, backward, forward
+from shd_genn.backends.reference.eventprop import Array, backward, forward
 from shd_genn.backends.reference.trial import Trial, steps_of_input
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
 from shd_genn.spikes.events import Events
-from shd_genn.support.errors import require
-
-
-def compile(network: Network, config: CompileConfig) -> Reference:
-    """Make a network ready to run, its weights as drawn from the seed."""
-    return Reference(network, config)
 
 
 class Reference:
-    """A network in NumPy; see `shd_genn.backends.Compiled`.
+    """A network in NumPy; see `shd_genn.backends.Differentiable`.
 
     Args:
         network: The network.
@@ -70,8 +65,7 @@ class Reference:
         self._step += 1
         bounds = {p.key: (np.float32(p.low), np.float32(p.high)) for p in self.network.parameters}
         for name, g in gradient.items():
-            w, self._m[name], self._v[name] = adam_update(
-                self.config.adam,
+            w, self._m[name], self._v[name] = self.config.adam.update(
                 self._parameters[name],
                 g,
                 self._m[name],
@@ -150,13 +144,7 @@ class Reference:
         return {}
 
     def _forward(self, events: Events) -> list[Trial]:
-        highest, n_inputs = int(events.channels.max(initial=0)), self.network.input.size
-        require(
-            highest < n_inputs,
-            "channel < number of input neurons",
-            f"channel {highest} of {n_inputs}",
-            "build the network for as many channels as the dataset has",
-        )
+        require_channels(events, self.network)
         samples = [events.sample(i) for i in range(len(events))]
         return [
             forward(
@@ -176,7 +164,7 @@ class Reference:
         loss, drive = self._loss(trials, labels)
         result = self._result(trials, loss)
         jumps = {
-            name: regulariser_jump(counts, self.config.regulariser).astype(self._dtype)
+            name: regulariser_jump(counts, self.config.objective.regulariser).astype(self._dtype)
             for name, counts in result.spike_counts.items()
         }
         total = {name: np.zeros_like(m) for name, m in self._m.items()}

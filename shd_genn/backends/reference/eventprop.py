@@ -27,7 +27,6 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import Constants, Sensitivity
 from shd_genn.backends.reference.synapses import Synapses, whole_steps
 from shd_genn.backends.reference.trial import Trial, output_drive, read_out
-from shd_genn.learning.optimisers import Adam
 from shd_genn.network import Connection, Network, Population
 
 Array = NDArray[np.floating]
@@ -278,13 +277,3 @@ class _Adjoint:
             arrival += whole_steps(parameters[f"{connection.name}.delay"][fired])
         arrival = np.minimum(arrival, self._n_steps)
         return self._lambda_i[arrival, self._targets], self._difference[arrival, self._targets]
-
-
-def adam_update(
-    adam: Adam, w: Array, g: Array, m: Array, v: Array, step: int, learning_rate: float
-) -> tuple[Array, Array, Array]:
-    """Weights and moments after update number ``step`` = 1, 2, …; see `Adam`."""
-    m = adam.beta1 * m + (1 - adam.beta1) * g
-    v = adam.beta2 * v + (1 - adam.beta2) * g**2
-    m_hat, v_hat = m / (1 - adam.beta1**step), v / (1 - adam.beta2**step)
-    return w - learning_rate * m_hat / (np.sqrt(v_hat) + adam.epsilon), m, v

@@ -1,9 +1,42 @@
-"""EventProp: which networks it allows, and how its gradients are scaled."""
+"""EventProp: exact gradients from spike times (Wunderlich & Pehle 2021)."""
 
 from __future__ import annotations
 
-from shd_genn.network import Network
+from dataclasses import dataclass
+
+from shd_genn.network import Network, Population
 from shd_genn.network.readouts import READOUTS
+from shd_genn.support.errors import refuse_unless
+
+
+@dataclass(frozen=True)
+class EventProp:
+    """The gradient of the loss by weights, delays and constants, from an adjoint backwards in time.
+
+    Wunderlich & Pehle (2021), Table 1, in the stepped form of mlGeNN's ``EventPropCompiler``; of
+    delays Mészáros et al. (2025).
+    """
+
+    def check(self, network: Network) -> None:
+        """Refuse a network that EventProp cannot train.
+
+        Raises:
+            ConfigError: if not exactly one population has a readout, or connections into one
+                population differ in their synapses.
+        """
+        _ = network.output  # refuses none and more than one
+        for population in network.populations:
+            _check_synapses(network, population)
+
+
+def _check_synapses(network: Network, population: Population) -> None:
+    synapses = list(dict.fromkeys(c.synapse for c in network.inputs_of(population)))
+    refuse_unless(
+        len(synapses) <= 1,
+        f"connections into population {population.name} have different synapses: "
+        f"{', '.join(map(str, synapses))}",
+        "make them equal, because EventProp has one synaptic current a neuron (as mlGeNN)",
+    )
 
 
 def gradient_scale(network: Network, n_steps: int) -> float:
@@ -13,7 +46,7 @@ def gradient_scale(network: Network, n_steps: int) -> float:
     ``sum_var`` and ``max_var`` as if they were averages over the trial, N times too little.
     Regularisation strengths are published relative to that scale, so training keeps it.
     """
-    kind = READOUTS[network.readout]
-    if kind.spiking:
+    properties = READOUTS[network.readout]
+    if properties.spiking:
         return 1.0
-    return network.tau_mem_out * (1 if kind.averaged else n_steps)
+    return network.tau_mem_out * (1 if properties.averaged else n_steps)

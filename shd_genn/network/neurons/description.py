@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from shd_genn.network.initialisers import Value, bounds_of
 from shd_genn.network.readouts import READOUTS, Readout
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless, require
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,19 @@ class ParameterDescription:
             relation = f"{self.low:g} < {self.name} < {self.high:g}"
             require(self.low < value < self.high, relation, value, self.advice)
             return
-        require(self.learnable, f"one {self.name} for all neurons", value, "give it as one number")
-        for holds, relation in (
-            (self.low < low or self.low == -math.inf, f"{self.low:g} < the lowest possible"),
-            (high < self.high or self.high == math.inf, f"{self.high:g} > the largest possible"),
-        ):
-            require(
-                holds,
-                f"{relation} {self.name}",
-                value,
-                f"draw it from Clipped(…, low=…), or learn it with Trainable(…, low=…); "
-                f"{self.advice}",
-            )
+        refuse_unless(
+            self.learnable,
+            f"{self.name} must be the same for all neurons, but got {value}",
+            "give it as one number",
+        )
+        cure = (
+            "draw it from Clipped(…, low, high), or learn it with Trainable(…, low, high); "
+            f"{self.advice}"
+        )
+        relation = f"{self.low:g} < the lowest possible {self.name}"
+        require(self.low < low or self.low == -math.inf, relation, value, cure)
+        relation = f"the largest possible {self.name} < {self.high:g}"
+        require(high < self.high or self.high == math.inf, relation, value, cure)
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ def _check_readout(readout: str, neuron: NeuronDescription) -> None:
     fitting = [name for name, kind in READOUTS.items() if kind.spiking == neuron.spikes]
     other = "LeakyIntegrate" if neuron.spikes else "LeakyIntegrateFire"
     cure = f"read it from a {other}" if readout in READOUTS else "choose one of them"
-    require(
-        readout in fitting, f"readout of {neuron.name} in {', '.join(fitting)}", repr(readout), cure
+    refuse_unless(
+        readout in fitting,
+        f"{neuron.name} has the readouts {', '.join(fitting)}, but got {readout!r}",
+        cure,
     )

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.choice import get
-from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.protocols import CompileConfig, require_learner
 from shd_genn.bench.peers.case import Batch, Setting, Weights
+from shd_genn.learning.methods import EventProp
 
 
 class CompiledPeer:
@@ -29,7 +30,9 @@ class CompiledPeer:
             batch_size=len(batch),
         )
         self._batch, self._learning_rate = batch, setting.learning_rate
-        self._compiled = get(self.backend).compile(setting.network, config)
+        self._compiled = require_learner(
+            get(self.backend).compile(setting.network, EventProp(), config)
+        )
         self._compiled.__enter__()
 
     def set_weights(self, weights: Weights) -> None:

@@ -1,0 +1,134 @@
+"""What a backend can do, as data: asked by code, and printed as the table in the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shd_genn.learning.methods import METHODS, Method
+from shd_genn.network import NEURON_KINDS, Kind, Network, Neuron, Synapse
+from shd_genn.network.readouts import READOUTS, Readout
+from shd_genn.support.errors import refuse_unless
+
+ALL_KINDS: tuple[Kind, ...] = ("weight", "delay", *NEURON_KINDS)
+"""All kinds of parameters."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do, on any machine that has what it needs.
+
+    Attributes:
+        title: Its name in sentences.
+        summary: What it is, in a few words.
+        needs: What has to be installed.
+        neurons: The neurons that it simulates.
+        synapses: The synapses that it simulates.
+        readouts: The readouts of an output that it has.
+        methods: The training methods that it has.
+        varies: The kinds of parameters that may differ from neuron to neuron or from synapse to
+            synapse.
+        learns: The kinds of parameters that it learns.
+        threads: Whether it computes on several cores.
+        batched: Whether it computes the samples of a batch at the same time.
+        kernel_times: Whether it measures what parts of the computation take.
+        precision: What it computes in.
+    """
+
+    title: str
+    summary: str
+    needs: str
+    neurons: tuple[type[Neuron], ...]
+    synapses: tuple[type[Synapse], ...]
+    methods: tuple[type[Method], ...]
+    readouts: tuple[Readout, ...] = tuple(READOUTS)
+    varies: tuple[Kind, ...] = ALL_KINDS
+    learns: tuple[Kind, ...] = ALL_KINDS
+    threads: bool = False
+    batched: bool = True
+    kernel_times: bool = False
+    precision: str = "float32"
+
+    def check(self, network: Network, method: Method) -> None:
+        """Refuse a network or a method that the backend does not have.
+
+        Raises:
+            ConfigError: if it has not; the message says what to do.
+        """
+        self._refuse_unless(type(method) in self.methods, f"train with {type(method).__name__}")
+        method.check(network)
+        for population in network.populations:
+            neuron = type(population.neuron)
+            self._refuse_unless(neuron in self.neurons, f"simulate neurons of {neuron.__name__}")
+        for connection in network.connections:
+            synapse = type(connection.synapse)
+            self._refuse_unless(synapse in self.synapses, f"simulate {synapse.__name__} synapses")
+        readout = network.readout
+        self._refuse_unless(readout in self.readouts, f"read an output by {readout}")
+        for p in network.parameters:
+            self._refuse_unless(
+                p.kind in self.varies, f"simulate {p.key} that differs from neuron to neuron"
+            )
+            self._refuse_unless(p.kind in self.learns or not p.trained, f"learn {p.key}")
+
+    def _refuse_unless(self, holds: bool, deed: str) -> None:
+        refuse_unless(
+            holds, f"{self.title} cannot {deed}", "change the settings, or take another --backend"
+        )
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a backend finds on this machine.
+
+    Attributes:
+        why: Why it can or cannot be used, as a clause: "GeNN was built without CUDA".
+        cure: What to do where it cannot be used; empty where it can.
+        accelerator: The GPU that it computes on; None for the processor.
+        largest_batch: Samples that it can learn from at once; None for any number.
+    """
+
+    why: str
+    cure: str = ""
+    accelerator: str | None = None
+    largest_batch: int | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be used."""
+        return not self.cure
+
+
+def markdown_table(backends: Mapping[str, Capabilities]) -> str:
+    """The table of all backends in the docs, a column each."""
+    rows: dict[str, Callable[[Capabilities], str]] = {
+        "is": lambda c: c.summary,
+        "needs": lambda c: c.needs,
+        "training methods": lambda c: _names(
+            [name for name, method in METHODS.items() if method in c.methods]
+        ),
+        "neurons": lambda c: _names([neuron.__name__ for neuron in c.neurons]),
+        "synapses": lambda c: _names([synapse.__name__ for synapse in c.synapses]),
+        "readouts": lambda c: _some(c.readouts, tuple(READOUTS)),
+        "differ from neuron to neuron": lambda c: _some(c.varies, ALL_KINDS),
+        "learned": lambda c: _some(c.learns, ALL_KINDS),
+        "several cores": lambda c: _yes(c.threads),
+        "samples at the same time": lambda c: _yes(c.batched),
+        "times of kernels": lambda c: _yes(c.kernel_times),
+        "computes in": lambda c: c.precision,
+    }
+    lines = [["", *(f"`{name}`" for name in backends)], ["---"] * (len(backends) + 1)]
+    lines += [[title, *(cell(c) for c in backends.values())] for title, cell in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _some(some: tuple[str, ...], every: tuple[str, ...]) -> str:
+    return "all" if set(some) == set(every) else _names(list(some))
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
