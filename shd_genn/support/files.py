@@ -40,6 +40,7 @@ CURES = {
     "EPERM": "choose a folder that you may write to",
     "ENAMETOOLONG": "choose a shorter name",
     "EISDIR": "choose the name of a file",
+    "EEXIST": "choose a folder: part of this path is a file",
     "ENOTDIR": "choose a folder: part of this path is a file",
     "EMFILE": "raise the limit on open files (ulimit -n)",
 }

@@ -100,7 +100,7 @@ def test_a_changed_search_is_refused_and_its_difference_shown(done, data):
         (["--pruner", "wilcoxon"], "2 <= folds must hold with pruner=wilcoxon"),
         (["--folds", "5"], "2 <= folds <= training speakers must hold, but got 5 of 2"),
         (["--sampler", "grid"], "steps or choices with sampler=grid, but learning_rate has none"),
-        (["--storage", "nonsense"], "storage must be a URL, but got 'nonsense'"),
+        (["--storage", "nonsense"], "storage must be a URL that can be read"),
         (["--storage", "sqlite://"], "storage must name a file"),
         (["--storage", "nosql://a/b"], "needs a driver that is not installed"),
         (["--dataset", "nowhere"], "dataset must be"),
