@@ -26,7 +26,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Len, Lt
 
 from shd_genn.support.errors import ConfigError, require
 
@@ -104,7 +104,7 @@ def descriptions(settings: type[Any]) -> dict[str, str]:
     """Field → the text that stands below it in the source, in one line."""
     found: dict[str, str] = {}
     for base in reversed(settings.__mro__):
-        if not (is_dataclass(base) and issubclass(base, Settings)):
+        if not is_dataclass(base):
             continue
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
         assert isinstance(definition, ast.ClassDef)
@@ -156,6 +156,8 @@ def check_value(name: str, value: Any, hint: Any) -> Any:
         return value
     if get_origin(hint) is tuple:
         _require_type(isinstance(value, tuple | list), name, "a list of values", value)
+        fewest = next((mark.min_length for mark in marks if isinstance(mark, Len)), 0)
+        require(fewest <= len(value), f"{fewest} <= length of {name}", len(value), "give a value")
         return tuple(check_value(name, item, get_args(hint)[0]) for item in value)
     return _check_plain(name, value, hint, marks)
 
@@ -198,7 +200,7 @@ def _check_float(name: str, value: float, marks: tuple[Any, ...]) -> float:
 def _check_int(name: str, value: int, marks: tuple[Any, ...]) -> int:
     _require_bounds(name, value, marks, upper_end="")
     if not any(isinstance(mark, Lt | Le) for mark in marks):
-        relation = f"-{INT32_MAX} <= {name} <= {INT32_MAX} (what an int32 holds)"
+        relation = _relation(name, marks, f" <= {INT32_MAX}") + " (the largest int32)"
         require(abs(value) <= INT32_MAX, relation, value, _cure(marks))
     return value
 
