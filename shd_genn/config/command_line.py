@@ -45,7 +45,7 @@ def parse(
     shown = _with_view(options, _view(Config, given))
     default = shown(**others)
     parsed = cli.parse(shown, arguments, prog, default=default)
-    values = {item.name: getattr(parsed, item.name) for item in fields(shown)}
+    values = {name: getattr(parsed, name) for name in types_of(options)}
     values[SETTINGS] = update(given, _values(values[SETTINGS]))
     return options(**values)
 
@@ -72,6 +72,26 @@ def choose(arguments: Sequence[str], settings: Config) -> Config:
     return settings
 
 
+def options_of(settings: Config) -> list[str]:
+    """The options by which settings differ from the defaults."""
+    # an option of a choice that is not the default is compared with that choice's own default
+    default = flat(Config())
+    kinds = {n: v for n, v in flat(settings).items() if all_settings(Config)[n].choices}
+    default |= flat(update(Config(), kinds)) | {n: default[n] for n in kinds}
+    return [
+        word
+        for name, value in flat(settings).items()
+        if value != default[name]
+        for word in _words(name, value)
+    ]
+
+
+def _words(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [_option(name if value else f"no_{name}")]
+    return [_option(name), *map(str, value if isinstance(value, tuple) else (value,))]
+
+
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
@@ -82,9 +102,7 @@ def _with_view(options: type[Options], view: type[Any]) -> type[Options]:
         (name, Annotated[view, tyro.conf.arg(name="")], field(default_factory=view))
         if name == SETTINGS
         else (name, Annotated[hint, tyro.conf.arg(help=descriptions(options)[name])], default)
-        for (name, hint), default in zip(
-            types_of(options).items(), _defaults(options), strict=True
-        )
+        for (name, hint), default in zip(types_of(options).items(), _defaults(options), strict=True)
     ]
     shown = make_dataclass(options.__name__, items, bases=(options,), frozen=True)
     shown.__doc__ = options.__doc__

@@ -7,18 +7,17 @@ else. Digests, resuming, sweeps and figures all ask here.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from typing import Any, TypeVar, get_args
 
 from shd_genn.config.flat import all_settings, flat, update
-from shd_genn.support.settings import CHANGES_NO_RESULT, ComparedBy, metadata
+from shd_genn.support.settings import CHANGES_NO_RESULT, ComparedBy, cached, metadata
 
 T = TypeVar("T")
 
 
-@functools.cache
+@cached
 def comparisons(root: type[Any]) -> dict[str, ComparedBy]:
     """The settings that are compared by a key of their value, not by the value itself."""
     found = {}

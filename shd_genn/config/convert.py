@@ -70,9 +70,9 @@ def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
     for plain in (float, int, bool, str):
         converter.register_structure_hook(plain, _plain)
-    converter.register_structure_hook_func(lambda hint: get_origin(hint) is Literal, _literal)
+    converter.register_structure_hook_func(_is_literal, _literal)
 
-    @converter.register_structure_hook_factory(lambda hint: get_origin(hint) is tuple)
+    @converter.register_structure_hook_factory(_is_tuple)
     def tuples(hint: Any) -> Any:
         item = get_args(hint)[0]
 
@@ -134,6 +134,16 @@ def _literal(value: Any, hint: Any) -> Any:
     if value not in get_args(hint):
         raise _WrongValueError(f"one of {', '.join(map(str, get_args(hint)))}", value)
     return value
+
+
+def _is_literal(hint: Any) -> bool:
+    origin: Any = get_origin(hint)
+    return origin is Literal
+
+
+def _is_tuple(hint: Any) -> bool:
+    origin: Any = get_origin(hint)
+    return origin is tuple
 
 
 def _is_settings(hint: Any) -> bool:

@@ -7,7 +7,6 @@ setting lies: ``train.learning_rate``, ``train.schedule.decay``.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 from shd_genn.config.convert import KIND, from_tree, to_tree
 from shd_genn.support.errors import ConfigError
 from shd_genn.support.names import similar_name
-from shd_genn.support.settings import Choice, choices_of, descriptions, types_of
+from shd_genn.support.settings import Choice, cached, choices_of, descriptions, types_of
 
 T = TypeVar("T")
 
@@ -46,7 +45,7 @@ class Setting:
         return self.path[-2] if self.belongs_to else ""
 
 
-@functools.cache
+@cached
 def all_settings(root: type[Any]) -> dict[str, Setting]:
     """All settings below a dataclass by name, with the options of all choices."""
     found: dict[str, Setting] = {}

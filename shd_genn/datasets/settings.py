@@ -46,8 +46,11 @@ class RandomValidation(Choice, kind="random"):
 
 @dataclass(frozen=True)
 class SpeakerValidation(Choice, kind="speaker"):
-    """Leave-one-speaker-out cross-validation: one network for each speaker of the training set,
-    who is its validation set, and a last network that is trained on all speakers."""
+    """Leave-one-speaker-out cross-validation.
+
+    One network is trained for each speaker of the training set, who is its validation set, and a
+    last network is trained on all speakers.
+    """
 
     validation_speaker: str | None = None
     """Leave out this speaker only: a name or an index of the dataset. By default each in turn."""

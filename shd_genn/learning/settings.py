@@ -23,8 +23,10 @@ class Constant(Choice, kind="constant"):
 
 @dataclass(frozen=True)
 class Plateau(Choice, kind="plateau"):
-    """It is multiplied by decay when the accuracy (of validation, else of training) has stopped
-    rising (Nowotny, Turner & Knight 2025)."""
+    """It is multiplied by decay when the accuracy has stopped rising.
+
+    The accuracy is that of validation, else of training (Nowotny, Turner & Knight 2025).
+    """
 
     decay: Decay = 0.5
     """Factor by which the learning rate falls."""

@@ -27,8 +27,11 @@ class SameTau(Choice, kind="same"):
 
 @dataclass(frozen=True)
 class GammaTau(Choice, kind="gamma"):
-    """Each neuron draws its own time constants from Gamma distributions with these means, clipped
-    to 3 times the mean (Nowotny, Turner & Knight 2025)."""
+    """Each neuron draws its own time constants from Gamma distributions.
+
+    Their means are tau_mem_ms and tau_syn_ms; draws are clipped to 3 times the mean (Nowotny,
+    Turner & Knight 2025).
+    """
 
     gamma_shape: Annotated[float, Gt(0), Cure("the papers use 3")] = 3.0
     """Shape of the Gamma distributions; a higher one means less spread."""
@@ -87,14 +90,16 @@ class Var(VoltageReadout, kind="var"):
 
 @dataclass(frozen=True)
 class FirstSpikeTime(ReadoutSettings, kind="first_spike_time"):
-    """Outputs spike, and the first spike decides. The papers start output weights with mean 1.2
-    and standard deviation 0.6."""
+    """Outputs spike, and the first spike decides.
+
+    The papers start output weights with mean 1.2 and standard deviation 0.6.
+    """
 
     first_spike_tau0_ms: Annotated[float, Gt(0), Cure("the papers use 1 ms")] = 1.0
     """First spikes compete by exp(-t/tau0); tau0 in ms."""
-    first_spike_alpha: Annotated[
-        float, Ge(0), Cure("0 means no penalty; the papers use 5e-5")
-    ] = 5e-5
+    first_spike_alpha: Annotated[float, Ge(0), Cure("0 means no penalty; the papers use 5e-5")] = (
+        5e-5
+    )
     """Strength of the penalty on late first spikes."""
 
 

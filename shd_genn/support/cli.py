@@ -66,7 +66,7 @@ def parse(
         SystemExit: after ``--help`` (code 0), or a message about a wrong option (code 2).
     """
     more: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(
+    parsed: Options = tyro.cli(
         options,
         args=arguments,
         prog=prog,
@@ -75,10 +75,11 @@ def parse(
         registry=_registry(),
         **more,
     )
+    return parsed
 
 
 def _registry() -> ConstructorRegistry:
-    """tyro's constructors, with ~ expanded in paths."""
+    """Tyro's constructors, with ~ expanded in paths."""
     registry = ConstructorRegistry()
 
     @registry.primitive_rule

@@ -23,13 +23,14 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Len, Lt
 
 from shd_genn.support.errors import ConfigError, require
 
+T = TypeVar("T")
 INT32_MAX = int(np.iinfo(np.int32).max)
 FLOAT32 = np.finfo(np.float32)
 
@@ -79,6 +80,11 @@ class Choice(Settings):
             cls.kind = kind
 
 
+def cached(function: Callable[[Any], T]) -> Callable[[Any], T]:
+    """`functools.cache` for a function of a class; mypy does not know that classes are hashable."""
+    return functools.cache(function)
+
+
 def choices_of(hint: Any) -> dict[str, type[Choice]]:
     """The choices that a field's type names, by kind; empty if the field is no choice."""
     members = get_args(hint) if _is_union(hint) else (hint,)
@@ -87,7 +93,7 @@ def choices_of(hint: Any) -> dict[str, type[Choice]]:
     return {}
 
 
-@functools.cache
+@cached
 def types_of(settings: type[Any]) -> dict[str, Any]:
     """Field → its type, with metadata."""
     hints = typing.get_type_hints(settings, include_extras=True)
@@ -99,7 +105,7 @@ def metadata(hint: Any) -> tuple[Any, ...]:
     return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
-@functools.cache
+@cached
 def descriptions(settings: type[Any]) -> dict[str, str]:
     """Field → the text that stands below it in the source, in one line."""
     found: dict[str, str] = {}
@@ -147,8 +153,8 @@ def check_value(name: str, value: Any, hint: Any) -> Any:
             return None
         (hint,) = (member for member in get_args(hint) if member is not types.NoneType)
         return check_value(name, value, Annotated[hint, *marks] if marks else hint)
-    if is_dataclass(hint):
-        _require_type(isinstance(value, hint), name, hint.__name__, value)  # type: ignore[arg-type]
+    if isinstance(hint, type) and is_dataclass(hint):
+        _require_type(isinstance(value, hint), name, f"a {hint.__name__}", value)
         return value
     if get_origin(hint) is Literal:
         allowed = ", ".join(map(str, get_args(hint)))

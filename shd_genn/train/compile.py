@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from shd_genn import backends
 from shd_genn.backends.protocols import CompileConfig, Compiled
@@ -10,6 +11,7 @@ from shd_genn.config import Config
 from shd_genn.learning.objective import FirstSpikeLoss, Regulariser
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network.model_files import build_network
+from shd_genn.network.settings import FirstSpikeTime, FirstSpikeTimeExp, ReadoutChoice
 
 
 def compile_network(
@@ -35,9 +37,21 @@ def compile_network(
             kernel_times=config.kernel_times,
             adam=Adam(train.beta1, train.beta2, train.epsilon),
             regulariser=Regulariser(strength, strength, train.reg_nu),
-            temperature=train.softmax_temperature,
-            first_spike=FirstSpikeLoss(
-                train.first_spike_tau0_ms, train.first_spike_tau1_ms, train.first_spike_alpha
-            ),
+            **_loss_constants(config.model.readout),
         ),
     )
+
+
+def _loss_constants(readout: ReadoutChoice) -> dict[str, Any]:
+    """The constants of the loss: of a softmax of voltages, or of first spikes."""
+    if isinstance(readout, FirstSpikeTimeExp):
+        constants = FirstSpikeLoss(
+            readout.first_spike_tau0_ms, readout.first_spike_tau1_ms, readout.first_spike_alpha
+        )
+        return {"first_spike": constants}
+    if isinstance(readout, FirstSpikeTime):
+        constants = FirstSpikeLoss(
+            tau0_ms=readout.first_spike_tau0_ms, alpha=readout.first_spike_alpha
+        )
+        return {"first_spike": constants}
+    return {"temperature": readout.softmax_temperature}

@@ -150,7 +150,7 @@ def test_several_seeds_and_folds_are_runs_of_one_trial(space, data):
     )
     for trial in trials(study):
         folders = [RunFolder.open(Path(p)) for p in trial.user_attrs["run_folders"]]
-        found = [(f.config.data.validation_speaker, f.config.train.seed) for f in folders]
+        found = [(f.config.data.validation.validation_speaker, f.config.train.seed) for f in folders]
         assert found == [("anna", 0), ("anna", 1), ("ben", 0), ("ben", 1)]
         accuracies = [f.read_json("summary")["best_accuracy"] for f in folders]
         assert trial.user_attrs["accuracy_of_runs"] == accuracies
