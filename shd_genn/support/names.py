@@ -8,5 +8,5 @@ from collections.abc import Iterable
 
 def similar_name(name: str, known: Iterable[str]) -> str:
     """The known name that is most similar to a misspelt one; "" if none is similar."""
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), 1, cutoff=0.7)
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), 1, cutoff=0.6)
     return close[0] if close else ""

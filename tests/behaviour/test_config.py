@@ -1,6 +1,7 @@
 """Settings: checked when made, TOML there and back, compared, all of them on the command line."""
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -311,7 +312,7 @@ def test_updates_by_flat_and_dotted_names():
     ],
 )
 def test_updates_that_cannot_be(values, message):
-    with pytest.raises(ConfigError, match="a.py: ") as error:
+    with pytest.raises(ConfigError, match=r"a\.py: ") as error:
         update(Config(), values, "a.py")
     assert message in str(error.value)
 
@@ -385,7 +386,7 @@ def command(*arguments):
         capture_output=True,
         text=True,
         check=False,
-        env={**__import__("os").environ, "COLUMNS": "100"},
+        env={**os.environ, "COLUMNS": "100"},
     )
 
 
