@@ -11,7 +11,7 @@ import tyro
 
 from analysis.load import read
 from analysis.report import make
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Options:
 
 def main() -> None:
     """Report as the command line says."""
-    options = tyro.cli(Options, prog="python -m analysis", description=__doc__)
+    options = parse(Options, prog="python -m analysis", description=__doc__)
     results = read(options.runs)
     page = make(results, options.runs, options.output)
     for problem in results.problems:

@@ -48,7 +48,7 @@ from shd_genn.network import (
 )
 from shd_genn.network.readouts import Readout
 from shd_genn.spikes.events import Events
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import require
 from shd_genn.support.files import require_ending, written_aside
 
@@ -316,7 +316,7 @@ def check(options: Options) -> None:
 
 def main() -> None:
     """Draw as the command line says."""
-    options = tyro.cli(Options, prog="python analysis/gedanken.py")
+    options = parse(Options, prog="python analysis/gedanken.py")
     check(options)
     figure = plot(load(options))
     with written_aside(options.output) as aside:

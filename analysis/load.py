@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from analysis.measured import read_measured
 from analysis.studies import Study, is_study, read_study
 from shd_genn.config import Config
+from shd_genn.config.compare import changing_no_result
+from shd_genn.config.flat import flat, flat_tree
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import ConfigError, DataError
 
@@ -28,7 +30,8 @@ RUN_FILES = ("config.toml", "summary.json", "metrics.csv", "environment.json")
 SOUNDS = (".wav", ".flac")
 REPETITION = ("seed", "validation_speaker")
 """What repetitions of one configuration differ in: seeds, and folds of a cross-validation."""
-NOT_SETTINGS = ("dataset", "data_dir", "test", "n_threads", "n_inputs", "n_classes", *REPETITION)
+FOLLOWING = ("dataset", "test", "n_inputs", "n_classes")
+NOT_SETTINGS = (*changing_no_result(Config), *FOLLOWING, *REPETITION)
 """Of a configuration: what repetitions differ in, where data lie, and what follows from them."""
 TEXT = {"word": str, "predicted_word": str, "speaker": str}
 
@@ -278,7 +281,7 @@ def _add_runs(results: Results, folders: list[Path]) -> None:
 def _read_run(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """A row of `Results.runs`, the epochs, and the settings."""
     problems: list[str] = []
-    config = _flat(_parse(folder / "config.toml", tomllib.loads, problems))
+    config = _as_text(flat_tree(_parse(folder / "config.toml", tomllib.loads, problems)))
     if config:  # a setting that was not there yet had the value that is now its default
         config = DEFAULTS | config
     environment = _parse(folder / "environment.json", json.loads, problems)
@@ -355,18 +358,15 @@ def _read_epochs(path: Path, problems: list[str]) -> pd.DataFrame:
         return pd.DataFrame()
 
 
-def _flat(tables: dict[str, Any]) -> dict[str, Any]:
-    """Settings by the names that the command line knows them by; lists as 128-64."""
-    flat: dict[str, Any] = {}
-    for key, value in tables.items():
-        if isinstance(value, dict):
-            flat |= _flat(value)
-        else:
-            flat[key] = "-".join(map(str, value)) if isinstance(value, list | tuple) else value
-    return flat
+def _as_text(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names of the command line's options; lists as 128-64."""
+    return {
+        name: "-".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for name, value in settings.items()
+    }
 
 
-DEFAULTS = _flat(asdict(Config()))
+DEFAULTS = _as_text(flat(Config()))
 
 
 def _changed(folder: Path) -> datetime:

@@ -104,7 +104,7 @@ def load(results: Results, options: Options) -> Numbers:
         folder.load_checkpoint("best", compiled)
         for sample in chosen:
             recording = compiled.record(test.presented(np.array([sample])))
-            if config.data.delay_copies:  # copies of the input would only hide it
+            if config.present.delay_copies:  # copies of the input would only hide it
                 shown = {"input": test.events.take(np.array([sample]))}
                 recording = replace(recording, spikes=recording.spikes | shown)
             row = said.loc[[sample]].iloc[0]

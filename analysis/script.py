@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.load import Results, read
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 from shd_genn.support.files import PICTURES, require_ending, write_text, written_aside
 
 
@@ -56,7 +56,7 @@ def _draw(
 ) -> None:
     module = sys.modules["__main__"]
     name = Path(str(module.__file__)).name
-    given = tyro.cli(options, prog=f"python analysis/{name}", description=module.__doc__)
+    given = parse(options, prog=f"python analysis/{name}", description=module.__doc__)
     endings = (*PICTURES, ".tex") if table else PICTURES
     require_ending(given.output, endings)
     results = read(given.runs)

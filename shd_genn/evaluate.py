@@ -14,7 +14,7 @@ from rich.table import Table
 from shd_genn.backends.choice import BackendOption
 from shd_genn.datasets.load import check_class_names, check_code, load_split
 from shd_genn.record.run_folder import RunFolder, write_table
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import ConfigError
 from shd_genn.train.compile import compile_network
 from shd_genn.train.evaluation import Judgement, accuracy, judge
@@ -40,7 +40,7 @@ class Options:
 
 def main() -> None:
     """Judge a run as the command line says."""
-    options = tyro.cli(Options, prog="python -m shd_genn.evaluate")
+    options = parse(Options, prog="python -m shd_genn.evaluate")
     folder = RunFolder.open(options.run)
     trained_on = folder.read_json("environment")["dataset"]
     dataset = load_split(options.dataset, options.split, options.data_dir)

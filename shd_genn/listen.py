@@ -19,7 +19,7 @@ from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.learning.objective import probabilities
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.events import Events
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import ConfigError
 from shd_genn.support.files import require_ending, written_aside
 from shd_genn.train.compile import compile_network
@@ -69,7 +69,7 @@ class Heard:
 
 def main() -> None:
     """Listen as the command line says."""
-    options = tyro.cli(Options, prog="python -m shd_genn.listen")
+    options = parse(Options, prog="python -m shd_genn.listen")
     if options.output is not None:
         require_ending(options.output)
     heard = listen(RunFolder.open(options.run), options.sound, options.seed, options.backend)

@@ -6,10 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
-
 from shd_genn import backends
-from shd_genn.config import Config, presets
+from shd_genn.config import Config, command_line, presets
 from shd_genn.datasets import NOT_SHD, SPOKEN_DIGITS
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.sources import given_settings
@@ -56,13 +54,8 @@ def main() -> None:
 
 def parse(arguments: list[str]) -> Options:
     """Read the command line; what is not given there comes from --preset, --config or --resume."""
-    settings = given_settings(arguments)
-    return tyro.cli(
-        Options,
-        args=arguments,
-        default=Options(settings=settings),
-        prog="python -m shd_genn.run",
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+    return command_line.parse(
+        Options, arguments, given_settings(arguments), prog="python -m shd_genn.run"
     )
 
 

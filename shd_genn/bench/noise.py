@@ -14,6 +14,7 @@ import tyro
 from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES, synthetic_batch
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.hdf5 import write_spikes
+from shd_genn.support.cli import parse
 from shd_genn.support.errors import refuse_unless, require
 
 
@@ -41,7 +42,7 @@ class Options:
 
 def main(arguments: list[str]) -> None:
     """Write the dataset."""
-    options = tyro.cli(Options, args=arguments, prog="python -m shd_genn.bench noise")
+    options = parse(Options, arguments, prog="python -m shd_genn.bench noise")
     options.folder.mkdir(parents=True, exist_ok=True)
     events, labels = synthetic_batch(options.train + options.test)
     both = SpikeDataset(

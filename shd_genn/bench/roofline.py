@@ -31,7 +31,7 @@ from shd_genn.datasets.noise import (
     synthetic_batch,
 )
 from shd_genn.network.model_files import build_network
-from shd_genn.support.cli import print_table
+from shd_genn.support.cli import parse, print_table
 from shd_genn.support.errors import require
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
@@ -159,7 +159,7 @@ UNCOUNTED = Work(math.nan, math.nan, math.nan, 0, 0)
 
 def main(arguments: list[str]) -> None:
     """Measure as the command line says."""
-    options = tyro.cli(Options, args=arguments, prog="python -m shd_genn.bench roofline")
+    options = parse(Options, arguments, prog="python -m shd_genn.bench roofline")
     cases = [(t, h) for t in options.topologies for h in options.hidden_sizes]
     kernels: list[Kernel] = []
     with progress("Measuring", len(cases), "networks") as advance:

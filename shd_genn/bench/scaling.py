@@ -24,7 +24,7 @@ from shd_genn.bench.machine import seconds
 from shd_genn.config import Config
 from shd_genn.datasets.noise import BATCH, N_SPIKES, TRIAL_MS, synthetic_batch
 from shd_genn.network.model_files import build_network
-from shd_genn.support.cli import print_table
+from shd_genn.support.cli import parse, print_table
 from shd_genn.support.errors import refuse_unless
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import Advance, progress
@@ -130,7 +130,7 @@ class Point:
 
 def main(arguments: list[str]) -> None:
     """Measure as the command line says."""
-    options = tyro.cli(Options, args=arguments, prog="python -m shd_genn.bench scaling")
+    options = parse(Options, arguments, prog="python -m shd_genn.bench scaling")
     points: list[Point] = []
     total = sum(len(values_of(quantity)) for quantity in options.quantities)
     with progress("Measuring", total, "settings") as advance:

@@ -32,8 +32,8 @@ from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.methods import EventProp
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.model_files import build_network
-from shd_genn.network.settings import ModelConfig
-from shd_genn.support.cli import print_table
+from shd_genn.network.settings import GammaTau, ModelConfig
+from shd_genn.support.cli import parse, print_table
 from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.machine import available_cores, peak_memory
 from shd_genn.support.progress import progress
@@ -44,7 +44,7 @@ SHD_SAMPLES = 8156
 Feature = Literal["plain", "tau", "threshold", "delay", "recurrent-delay"]
 FEATURES: dict[Feature, ModelConfig] = {
     "plain": ModelConfig(),
-    "tau": ModelConfig(tau_distribution="gamma", train_tau=True),
+    "tau": ModelConfig(tau_distribution=GammaTau(), train_tau=True),
     "threshold": ModelConfig(train_v_thresh=True),
     "delay": ModelConfig(delay_in_ms=150.0, train_delays=("input",)),
     "recurrent-delay": ModelConfig(delay_rec_ms=20.0, train_delays=("recurrent",)),
@@ -139,7 +139,7 @@ class Measurement:
 
 def main(arguments: list[str]) -> None:
     """Measure as the command line says."""
-    options = tyro.cli(Options, args=arguments, prog="python -m shd_genn.bench speed")
+    options = parse(Options, arguments, prog="python -m shd_genn.bench speed")
     cases = [
         Case(
             backend,

@@ -1,63 +1,76 @@
-"""All settings of a run: frozen dataclasses, checked when made.
+"""All settings of a run, composed of the rooms' settings: frozen dataclasses, checked when made.
 
-Every field becomes an option of `python -m shd_genn.run`; its docstring is the option's help.
+Every field is an option of `python -m shd_genn.run`; the text below it is the option's help.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from shd_genn.backends.choice import BackendOption
+from shd_genn.config import compare
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
-from shd_genn.network.settings import ModelConfig
+from shd_genn.network.settings import FirstSpikeTimeExp, ModelConfig
 from shd_genn.present.batches import Batching
 from shd_genn.present.presentation import Presentation
-from shd_genn.present.settings import AugmentConfig
-from shd_genn.support.errors import require, require_positive
+from shd_genn.present.settings import AugmentConfig, PresentConfig
+from shd_genn.support.errors import require
+from shd_genn.support.settings import CHANGES_NO_RESULT, Cure, Settings
 
-__all__ = ["AugmentConfig", "Config", "DataConfig", "ModelConfig", "TrainConfig"]
+__all__ = ["AugmentConfig", "Config", "DataConfig", "ModelConfig", "PresentConfig", "TrainConfig"]
+
+MOST_STEPS = 10**6
+"""Time steps that a trial, and a delay, may have; SHD has 1000 steps of 1 ms."""
 
 
 @dataclass(frozen=True)
-class Config:
-    """A whole run."""
+class Config(Settings):
+    """All settings of a run."""
 
     data: DataConfig = field(default_factory=DataConfig)
+    present: PresentConfig = field(default_factory=PresentConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    dt_ms: float = 1.0
+    dt_ms: Annotated[float, Gt(0), Cure("1 ms is usual")] = 1.0
     """Length of a time step in ms."""
     backend: BackendOption = "auto"
-    """What computes: genn (mlGeNN's EventProp on a GPU), native (generated C++ on all cores),
-    reference (NumPy, slow). auto: genn if it is installed and has a GPU, else native."""
-    n_threads: int = 0
+    """Program that simulates and trains: genn (mlGeNN's EventProp on a GPU), native (generated C++
+    on all cores), reference (NumPy, slow). auto: genn if it is installed and has a GPU, else
+    native."""
+    n_threads: Annotated[int, Ge(0), Cure("0 means all cores"), CHANGES_NO_RESULT] = 0
     """Threads of the native backend; 0: all cores. Results do not depend on it."""
-    kernel_times: bool = False
-    """Keep how long GeNN's kernels take on a GPU, which slows it down; on a CPU, and by the native
-    backend, they are always kept."""
+    kernel_times: Annotated[bool, CHANGES_NO_RESULT] = False
+    """Measure how long GeNN's kernels take on a GPU, which slows it down. On a CPU, and by the
+    native backend, they are always measured."""
 
     def __post_init__(self) -> None:
-        require_positive("dt_ms", self.dt_ms, "1 ms is usual")
-        require(0 <= self.n_threads, "0 <= n_threads", self.n_threads, "0 means all cores")
+        super().__post_init__()
+        trial_ms, dt_ms = self.data.trial_ms, self.dt_ms
         require(
-            self.dt_ms <= self.data.trial_ms,
+            dt_ms <= trial_ms,
             "dt_ms <= trial_ms",
-            f"dt_ms {self.dt_ms}, trial_ms {self.data.trial_ms}",
+            f"dt_ms {dt_ms}, trial_ms {trial_ms}",
             "a trial needs at least one step",
         )
-        steps = self.data.trial_ms / self.dt_ms
-        require(steps <= 1e6, "trial_ms / dt_ms <= 1e6", steps, "SHD has 1000 steps of 1 ms")
-        if self.model.readout == "first_spike_time_exp":
-            tau1 = self.train.first_spike_tau1_ms
+        for name, length_ms in (("trial_ms", trial_ms), ("max_delay_ms", self.model.max_delay_ms)):
             require(
-                self.data.trial_ms <= 80 * tau1,
+                length_ms / dt_ms <= MOST_STEPS,
+                f"{name} / dt_ms <= {MOST_STEPS}",
+                length_ms / dt_ms,
+                "SHD has 1000 steps of 1 ms",
+            )
+        if isinstance(readout := self.model.readout, FirstSpikeTimeExp):
+            tau1 = readout.first_spike_tau1_ms
+            require(
+                trial_ms <= 80 * tau1,
                 "trial_ms <= 80 first_spike_tau1_ms",
-                f"trial_ms {self.data.trial_ms}, first_spike_tau1_ms {tau1}",
-                "exp(trial/tau1) is not a float32 any more; the papers use 100 ms",
+                f"trial_ms {trial_ms}, first_spike_tau1_ms {tau1}",
+                "the papers use 100 ms; a float32 cannot hold exp(trial_ms / tau1) otherwise",
             )
 
     @property
@@ -71,11 +84,9 @@ class Config:
         return Batching(self.augment, self.train.batch_size, self.data.trial_ms, self.train.seed)
 
     def presentation(self, n_channels: int) -> Presentation:
-        """How recordings of so many channels are shown to a network."""
-        return Presentation.of(self.data, self.dt_ms, n_channels)
+        """How recordings of this many channels are shown to a network."""
+        return Presentation.of(self.present, self.data.trial_ms, self.dt_ms, n_channels)
 
     def digest(self) -> str:
-        """Eight hexadecimal digits that name these settings; what changes no result is left out."""
-        left_out = ("n_threads", "kernel_times")
-        settings = {key: value for key, value in asdict(self).items() if key not in left_out}
-        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
+        """Eight hexadecimal digits of the settings, without those that change no result."""
+        return compare.digest(self)

@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 
 from shd_genn.datasets import official
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Options:
 
 def main() -> None:
     """Fetch as the command line says."""
-    options = tyro.cli(Options, prog="python -m shd_genn.datasets")
+    options = parse(Options, prog="python -m shd_genn.datasets")
     folder = official.fetch(options.name, options.data_dir)
     print(f"{folder}; train on it with python -m shd_genn.run --dataset {options.name}")
 

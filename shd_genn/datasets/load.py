@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.datasets import SPOKEN_DIGITS, official
-from shd_genn.datasets.settings import DataConfig
+from shd_genn.datasets.settings import (
+    AutoValidation,
+    DataConfig,
+    NoValidation,
+    SpeakerValidation,
+)
 from shd_genn.datasets.split import split_random, split_speaker
 from shd_genn.spikes.dataset import SpikeDataset, Splits
 from shd_genn.spikes.hdf5 import read_spikes
@@ -35,7 +40,7 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
         )
     # divided before the rest is read: so the test set cannot matter, and memory suffices for two
     parts = _divide(read_spikes(files.pop("train"), name), config, seed, "valid" in files)
-    if "valid" in parts or config.validation == "none":
+    if "valid" in parts or isinstance(config.validation, NoValidation):
         files.pop("valid", None)
     parts |= {split: read_spikes(path, name) for split, path in files.items()}
     parts = _unify(parts)
@@ -46,18 +51,21 @@ def _divide(
     train: SpikeDataset, config: DataConfig, seed: int, has_file: bool
 ) -> dict[str, SpikeDataset]:
     """The training set, and what is taken of it for validation if that has no file."""
-    if config.validation == "none" or (config.validation == "auto" and has_file):
+    validation = config.validation
+    if isinstance(validation, NoValidation) or (
+        isinstance(validation, AutoValidation) and has_file
+    ):
         return {"train": train}
-    if config.validation == "speaker":
-        if config.validation_speaker is None:
+    if isinstance(validation, SpeakerValidation):
+        if validation.validation_speaker is None:
             raise ConfigError(
                 "validation_speaker must be named to train a single network with "
                 "validation=speaker; name one of the training speakers, or cross-validate "
                 "over all with python -m shd_genn.run --validation speaker"
             )
-        left, valid = split_speaker(train, config.validation_speaker)
+        left, valid = split_speaker(train, validation.validation_speaker)
     else:
-        left, valid = split_random(train, config.validation_fraction, seed)
+        left, valid = split_random(train, validation.validation_fraction, seed)
     return {"train": left, "valid": valid}
 
 

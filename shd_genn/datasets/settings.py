@@ -1,58 +1,97 @@
-"""Settings of the data: what is learned, and how much of it is kept apart."""
+"""Settings of the data: which dataset is learned, and which samples are kept for validation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
 
-from shd_genn.support.errors import require, require_positive
+from annotated_types import Gt, Lt
+
+from shd_genn.support.settings import (
+    CHANGES_NO_RESULT,
+    Choice,
+    ComparedBy,
+    Cure,
+    Settings,
+    UserPath,
+)
+
+EMBEDDED_AND_OFFICIAL = ("spoken-digits", "shd", "ssc")
+"""Datasets that have a name; any other dataset is a folder."""
+
+Fraction = Annotated[float, Gt(0), Lt(1), Cure("0.1 is usual; for none use --validation none")]
+ChosenBy = Literal["validation", "training"]
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What is learned, and how much of it is kept apart."""
+class AutoValidation(Choice, kind="auto"):
+    """valid.h5 where the dataset has one, else a random part of the training set."""
 
-    dataset: str = "spoken-digits"
+    validation_fraction: Fraction = 0.1
+    """Part of the training set that becomes validation samples, if there is no valid.h5."""
+    best_by: ChosenBy = "validation"
+    """Accuracy that chooses the epoch whose weights are kept as the best, and tested."""
+
+
+@dataclass(frozen=True)
+class RandomValidation(Choice, kind="random"):
+    """A random part of each class of the training set."""
+
+    validation_fraction: Fraction = 0.1
+    """Part of the training set that becomes validation samples."""
+    best_by: ChosenBy = "validation"
+    """Accuracy that chooses the epoch whose weights are kept as the best, and tested."""
+
+
+@dataclass(frozen=True)
+class SpeakerValidation(Choice, kind="speaker"):
+    """Leave-one-speaker-out cross-validation.
+
+    One network is trained for each speaker of the training set, who is its validation set, and a
+    last network is trained on all speakers.
+    """
+
+    validation_speaker: str | None = None
+    """Leave out this speaker only: a name or an index of the dataset. By default each in turn."""
+    best_by: ChosenBy = "validation"
+    """Accuracy that chooses the epoch whose weights are kept as the best, and tested."""
+
+
+@dataclass(frozen=True)
+class NoValidation(Choice, kind="none"):
+    """No validation samples; the training accuracy chooses the best epoch."""
+
+    @property
+    def best_by(self) -> ChosenBy:
+        """Accuracy that chooses the best epoch: no other one is known."""
+        return "training"
+
+
+ValidationChoice = AutoValidation | RandomValidation | SpeakerValidation | NoValidation
+
+
+def dataset_key(dataset: str) -> str:
+    """What a dataset is known by: its name, or its folder's name wherever the folder lies."""
+    if dataset in EMBEDDED_AND_OFFICIAL:
+        return dataset
+    return f"folder {Path(dataset).resolve().name}"
+
+
+@dataclass(frozen=True)
+class DataConfig(Settings):
+    """Which dataset is learned, and which samples are kept for validation and test."""
+
+    dataset: Annotated[str, UserPath(), ComparedBy(dataset_key)] = "spoken-digits"
     """spoken-digits (synthesised, embedded), shd, ssc, or a folder that holds train.h5 and test.h5
     (and optionally valid.h5) in SHD's layout."""
-    data_dir: str | None = None
-    """Where the files of shd or ssc lie; by default where python -m shd_genn.datasets puts them."""
-    trial_ms: float = 1000.0
-    """Length of a trial in ms; later spikes are not seen."""
-    validation: Literal["auto", "random", "speaker", "none"] = "auto"
-    """How validation samples are found; never in the test set. auto: valid.h5 where there is one,
-    else random; random: a part of the training set; speaker: leave-one-speaker-out
-    cross-validation, one training for each speaker of the training set, and a last one with all."""
-    validation_fraction: float = 0.1
-    """Part of the training set that validation=random keeps apart."""
-    validation_speaker: str | None = None
-    """The only one to leave out by validation=speaker, instead of each in turn: a name or index of
-    the dataset."""
+    data_dir: Annotated[str, UserPath(), CHANGES_NO_RESULT] | None = None
+    """Folder with the files of shd or ssc; by default where python -m shd_genn.datasets puts
+    them."""
+    trial_ms: Annotated[float, Gt(0), Cure("SHD's words last up to 1370 ms")] = 1000.0
+    """Length of a trial in ms; later spikes are left out."""
+    validation: ValidationChoice = field(default_factory=AutoValidation)
+    """Where validation samples come from. They never come from the test set."""
     test: bool = True
-    """Judge the chosen epoch on the test set, once, at the end. False while settings are still
-    being chosen: so the test set cannot choose them."""
-    binarise: bool = False
-    """Merge spikes of a channel that fall into one time step, as the papers' own code; otherwise
-    the second one enters in the next step, as in mlGeNN. Training and test alike."""
-    delay_copies: int = 0
-    """Delay line: so many delayed copies of the input, each with channels of its own, are presented
-    beside it, in training and test alike; the papers use 10."""
-    delay_step_ms: float = 30.0
-    """Delay of each copy of the delay line against the one before, in ms."""
-
-    def __post_init__(self) -> None:
-        require_positive("trial_ms", self.trial_ms, "SHD's words last up to 1370 ms")
-        require(
-            0 < self.validation_fraction < 1,
-            "0 < validation_fraction < 1",
-            self.validation_fraction,
-            "0.1 keeps a tenth apart; for none use validation=none",
-        )
-        require(
-            self.validation == "speaker" or self.validation_speaker is None,
-            "validation = speaker where a validation_speaker is named",
-            f"validation {self.validation} and validation_speaker {self.validation_speaker}",
-            "say validation=speaker",
-        )
-        require(0 <= self.delay_copies, "0 <= delay_copies", self.delay_copies, "0 means none")
-        require_positive("delay_step_ms", self.delay_step_ms, "the papers use 30 ms")
+    """Test the chosen epoch on the test set, once, at the end. Use --no-test while you still
+    choose settings, so that the test set has no influence on them."""

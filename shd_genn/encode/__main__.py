@@ -16,7 +16,7 @@ from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import write_spikes
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import DataError, require
 from shd_genn.support.progress import progress
 from shd_genn.support.version import __version__
@@ -63,7 +63,7 @@ def encoder_of(options: Options) -> Encoder:
 
 def main() -> None:
     """Encode as the command line says."""
-    options = tyro.cli(Options, prog="python -m shd_genn.encode")
+    options = parse(Options, prog="python -m shd_genn.encode")
     require(options.seed >= 0, "0 <= seed", options.seed, "give another one")
     require(options.workers >= 0, "0 <= workers", options.workers, "0: as many as there are cores")
     recordings = find_recordings(options.recordings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from shd_genn.learning.settings import TrainConfig
+from shd_genn.learning.settings import Cosine, Plateau, Step, TrainConfig
 
 FAST, SLOW = 0.8, 0.85
 """Decays of the two moving averages of schedule=plateau (`genn_eventprop`, final scans)."""
@@ -39,13 +39,13 @@ class Schedule:
         return config.learning_rate * ease * self._fall(epoch, batch)
 
     def _fall(self, epoch: int, batch: int) -> float:
-        config = self._config
-        if config.schedule == "plateau":
+        schedule = self._config.schedule
+        if isinstance(schedule, Plateau):
             return self._plateau
-        if config.schedule == "step":
-            return float(config.decay ** (epoch // config.decay_epochs))
-        if config.schedule == "cosine":
-            passed = (epoch + batch / self._n_batches) / config.epochs
+        if isinstance(schedule, Step):
+            return float(schedule.decay ** (epoch // schedule.decay_epochs))
+        if isinstance(schedule, Cosine):
+            passed = (epoch + batch / self._n_batches) / self._config.epochs
             return 0.5 * (1 + math.cos(math.pi * passed))
         return 1.0
 
@@ -57,10 +57,12 @@ class Schedule:
         cut at the earliest. Only validation or training accuracy may be told, never that of the
         test set.
         """
-        self._fast = FAST * self._fast + (1 - FAST) * accuracy
-        self._slow = SLOW * self._slow + (1 - SLOW) * accuracy
-        waited = self._epoch - self._last_cut > self._config.decay_epochs
-        if waited and self._fast <= self._slow:
-            self._plateau *= self._config.decay
-            self._last_cut = self._epoch
+        schedule = self._config.schedule
+        if isinstance(schedule, Plateau):
+            self._fast = FAST * self._fast + (1 - FAST) * accuracy
+            self._slow = SLOW * self._slow + (1 - SLOW) * accuracy
+            waited = self._epoch - self._last_cut > schedule.decay_epochs
+            if waited and self._fast <= self._slow:
+                self._plateau *= schedule.decay
+                self._last_cut = self._epoch
         self._epoch += 1

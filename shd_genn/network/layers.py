@@ -17,10 +17,10 @@ from shd_genn.network import (
     output_neuron,
 )
 from shd_genn.network.initialisers import Initialiser, Value
-from shd_genn.network.settings import ModelConfig, NetworkSettings
+from shd_genn.network.settings import GammaTau, ModelConfig, NetworkSettings
 
-GAMMA_SHAPE, LONGEST = 3, 3
-"""Shape of the Gamma distributions, and how many times the mean a time constant may be at first."""
+LONGEST = 3
+"""How many times the mean a time constant may be that is drawn from a Gamma distribution."""
 
 
 def hidden_neuron(model: ModelConfig) -> LeakyIntegrateFire:
@@ -36,7 +36,7 @@ def hidden_synapse(model: ModelConfig) -> Exponential:
 def readout_neuron(model: ModelConfig) -> LeakyIntegrate | LeakyIntegrateFire:
     """Output neurons."""
     tau = _tau_out(model, model.tau_mem_out_ms, model.tau_mem_min_ms)
-    return output_neuron(model.readout, tau, model.v_thresh)
+    return output_neuron(model.readout.name, tau, model.v_thresh)
 
 
 def readout_synapse(model: ModelConfig) -> Exponential:
@@ -69,9 +69,10 @@ def delays(config: NetworkSettings, where: Literal["input", "recurrent", "hidden
 
 def _tau(model: ModelConfig, mean: float, low: float) -> Value:
     start: float | Initialiser = mean
-    if model.tau_distribution == "gamma":
+    if isinstance(distribution := model.tau_distribution, GammaTau):
         # Nowotny, Turner & Knight 2025 (genn_eventprop, HETERO_TAU)
-        start = Clipped(Gamma(GAMMA_SHAPE, mean / GAMMA_SHAPE), low, LONGEST * mean)
+        shape = distribution.gamma_shape
+        start = Clipped(Gamma(shape, mean / shape), low, LONGEST * mean)
     return Trainable(start, low) if model.train_tau else start
 
 

@@ -2,154 +2,243 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Protocol
 
-from shd_genn.network.readouts import READOUTS, Readout
-from shd_genn.support.errors import require, require_positive
+from annotated_types import Ge, Gt, Len
 
-DELAYED = ("input", "recurrent", "hidden")
-"""Kinds of connections that may have delays."""
+from shd_genn.network.readouts import Readout
+from shd_genn.support.errors import refuse_unless, require
+from shd_genn.support.settings import Choice, Cure, Settings, UserPath
+
+Size = Annotated[int, Ge(1), Cure("the thesis uses 64, 128, 256, 512 and 1024")]
+Count = Annotated[int, Ge(1), Cure("leave it out: the dataset decides it")]
+Tau = Annotated[float, Gt(0), Cure("the papers use 20 ms for membranes and 5 ms for synapses")]
+LowestTau = Annotated[float, Gt(0), Cure("the papers use 3 ms for membranes and 1 ms for synapses")]
+Delay = Annotated[float, Ge(0), Cure("the papers use up to 150 ms; 0 means no delays")]
+Mean = Annotated[float, Cure("the papers use means from 0 to 0.03")]
+Deviation = Annotated[float, Ge(0), Cure("0 means that all start the same")]
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The network; defaults are those of Nowotny, Turner & Knight (2025)."""
+class SameTau(Choice, kind="same"):
+    """All neurons start with the same time constants."""
 
-    model: str = "recurrent"
+
+@dataclass(frozen=True)
+class GammaTau(Choice, kind="gamma"):
+    """Each neuron draws its own time constants from Gamma distributions.
+
+    Their means are tau_mem_ms and tau_syn_ms; draws are clipped to 3 times the mean (Nowotny,
+    Turner & Knight 2025).
+    """
+
+    gamma_shape: Annotated[float, Gt(0), Cure("the papers use 3")] = 3.0
+    """Shape of the Gamma distributions; a higher one means less spread."""
+
+
+TauDistribution = SameTau | GammaTau
+
+
+@dataclass(frozen=True)
+class ReadoutSettings(Choice):
+    """Base of all readouts."""
+
+    @property
+    def name(self) -> Readout:
+        """The readout's name, as in `shd_genn.network.readouts.READOUTS`."""
+        return self.kind  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class VoltageReadout(ReadoutSettings):
+    """Base of readouts of output voltages, which are learned by the cross-entropy of a softmax."""
+
+    softmax_temperature: Annotated[float, Gt(0), Cure("the papers use 1")] = 1.0
+    """The softmax divides output voltages by this number. With the papers' value, 1, averages over
+    a trial are too small to matter until output weights have grown a hundredfold; 0.1 or 0.2
+    learns faster and better."""
+
+
+class AvgVar(VoltageReadout, kind="avg_var"):
+    """Average of the voltage (the papers' sum)."""
+
+
+class AvgVarExpWeight(VoltageReadout, kind="avg_var_exp_weight"):
+    """Average that weighs early voltages more, exponentially (the papers' sum-exp)."""
+
+
+class AvgVarLinearWeight(VoltageReadout, kind="avg_var_linear_weight"):
+    """Average that weighs early voltages more, linearly."""
+
+
+class AvgVarSigmoidWeight(VoltageReadout, kind="avg_var_sigmoid_weight"):
+    """Average that weighs early voltages more, by a sigmoid."""
+
+
+class SumVar(VoltageReadout, kind="sum_var"):
+    """Sum over the time steps."""
+
+
+class MaxVar(VoltageReadout, kind="max_var"):
+    """Maximum (the papers' max)."""
+
+
+class Var(VoltageReadout, kind="var"):
+    """Cross-entropy of every time step, averaged, which fails on SHD."""
+
+
+@dataclass(frozen=True)
+class FirstSpikeTime(ReadoutSettings, kind="first_spike_time"):
+    """Outputs spike, and the first spike decides.
+
+    The papers start output weights with mean 1.2 and standard deviation 0.6.
+    """
+
+    first_spike_tau0_ms: Annotated[float, Gt(0), Cure("the papers use 1 ms")] = 1.0
+    """First spikes compete by exp(-t/tau0); tau0 in ms."""
+    first_spike_alpha: Annotated[float, Ge(0), Cure("0 means no penalty; the papers use 5e-5")] = (
+        5e-5
+    )
+    """Strength of the penalty on late first spikes."""
+
+
+@dataclass(frozen=True)
+class FirstSpikeTimeExp(FirstSpikeTime, kind="first_spike_time_exp"):
+    """Likewise, with a penalty that grows exponentially with the time of the first spike."""
+
+    first_spike_tau1_ms: Annotated[float, Gt(0), Cure("the papers use 100 ms")] = 100.0
+    """Time constant in ms of the exponential penalty."""
+
+
+ReadoutChoice = (
+    AvgVarExpWeight
+    | AvgVar
+    | AvgVarLinearWeight
+    | AvgVarSigmoidWeight
+    | SumVar
+    | MaxVar
+    | Var
+    | FirstSpikeTime
+    | FirstSpikeTimeExp
+)
+
+
+@dataclass(frozen=True)
+class ModelConfig(Settings):
+    """The network. Defaults are those of Nowotny, Turner & Knight (2025)."""
+
+    model: Annotated[str, UserPath()] = "recurrent"
     """recurrent, feedforward, or the path of your own file with a function build(config)."""
-    hidden_sizes: tuple[int, ...] = (256,)
+    hidden_sizes: Annotated[tuple[Size, ...], Len(1)] = (256,)
     """Neurons of each hidden layer."""
-    n_inputs: int | None = None
-    """Input channels; taken from the dataset if not given."""
-    n_classes: int | None = None
-    """Output neurons; taken from the dataset if not given."""
-    tau_mem_ms: float = 20.0
-    """Membrane time constant of the hidden neurons in ms."""
-    tau_syn_ms: float = 5.0
+    n_inputs: Count | None = None
+    """Input channels; by default the dataset decides."""
+    n_classes: Count | None = None
+    """Output neurons; by default the dataset decides."""
+    tau_mem_ms: Tau = 20.0
+    """Membrane time constant of hidden neurons in ms."""
+    tau_syn_ms: Tau = 5.0
     """Synaptic time constant in ms."""
-    tau_mem_out_ms: float = 20.0
-    """Membrane time constant of the output neurons in ms."""
-    tau_distribution: Literal["same", "gamma"] = "same"
-    """How both time constants of hidden neurons start. same: as above; gamma: each neuron draws its
-    own from Gamma distributions of shape 3 with these means, clipped to 3 times the mean."""
+    tau_mem_out_ms: Tau = 20.0
+    """Membrane time constant of output neurons in ms."""
+    tau_distribution: TauDistribution = field(default_factory=SameTau)
+    """How both time constants of hidden neurons start."""
     train_tau: bool = False
     """Learn both time constants of every hidden neuron."""
     train_tau_out: bool = False
     """Learn both time constants of every output neuron."""
-    tau_mem_min_ms: float = 3.0
+    tau_mem_min_ms: LowestTau = 3.0
     """Shortest membrane time constant that is drawn or learned, in ms."""
-    tau_syn_min_ms: float = 1.0
+    tau_syn_min_ms: LowestTau = 1.0
     """Shortest synaptic time constant that is drawn or learned, in ms."""
-    v_thresh: float = 1.0
-    """Firing threshold of the hidden neurons, and of outputs that spike."""
-    v_thresh_sd: float = 0.0
+    v_thresh: Annotated[float, Gt(0), Cure("the papers use 1")] = 1.0
+    """Firing threshold of hidden neurons, and of outputs that spike."""
+    v_thresh_sd: Deviation = 0.0
     """Standard deviation of the thresholds of hidden neurons at the start; 0: all are the same."""
-    v_thresh_min: float = 0.1
+    v_thresh_min: Annotated[float, Gt(0), Cure("0.1 is usual")] = 0.1
     """Lowest threshold that is drawn or learned."""
     train_v_thresh: bool = False
     """Learn the threshold of every hidden neuron."""
-    delay_in_ms: float = 0.0
-    """Delays of synapses from the input start evenly spread from 0 to this, in ms; the papers use
-    150 in recurrent and 100 in feed-forward networks."""
-    delay_rec_ms: float = 0.0
-    """Likewise of synapses inside a recurrent layer."""
-    delay_hidden_ms: float = 0.0
-    """Likewise of synapses from one hidden layer to the next."""
+    delay_in_ms: Delay = 0.0
+    """Delays of synapses from the input start evenly distributed from 0 to this, in ms; the papers
+    use 150 in recurrent and 100 in feed-forward networks."""
+    delay_rec_ms: Delay = 0.0
+    """The same for synapses inside a recurrent layer."""
+    delay_hidden_ms: Delay = 0.0
+    """The same for synapses from one hidden layer to the next."""
     train_delays: tuple[Literal["input", "recurrent", "hidden"], ...] = ()
     """Connections whose delays are learned (Mészáros et al. 2025): input, recurrent (inside a
     layer), hidden (from one layer to the next)."""
-    max_delay_ms: float = 1000.0
-    """Longest delay that is learned, in ms."""
-    readout: Readout = "avg_var_exp_weight"
-    """How the output is read and learned. Averages of its voltage: avg_var (the papers' sum),
-    avg_var_exp_weight (sum-exp), avg_var_linear_weight, avg_var_sigmoid_weight; sum_var; max_var
-    (max). var: the cross-entropy of every time step, averaged, which fails on SHD.
-    first_spike_time and first_spike_time_exp: outputs that spike, the first one decides; the papers
-    start them with output weights of mean 1.2 and standard deviation 0.6."""
-    w_in_mean: float = 0.03
+    max_delay_ms: Delay = 1000.0
+    """Longest delay that is drawn or learned, in ms."""
+    readout: ReadoutChoice = field(default_factory=AvgVarExpWeight)
+    """How outputs are read and learned; all but the first spikes are read from voltages."""
+    w_in_mean: Mean = 0.03
     """Mean of the initial weights from the input to the first hidden layer."""
-    w_in_sd: float = 0.01
+    w_in_sd: Deviation = 0.01
     """Their standard deviation."""
-    w_rec_mean: float = 0.0
+    w_rec_mean: Mean = 0.0
     """Mean of the initial weights inside a recurrent layer."""
-    w_rec_sd: float = 0.02
+    w_rec_sd: Deviation = 0.02
     """Their standard deviation."""
-    w_hidden_mean: float = 0.02
+    w_hidden_mean: Mean = 0.02
     """Mean of the initial weights from one hidden layer to the next."""
-    w_hidden_sd: float = 0.03
+    w_hidden_sd: Deviation = 0.03
     """Their standard deviation."""
-    w_out_mean: float = 0.0
+    w_out_mean: Mean = 0.0
     """Mean of the initial weights from the last hidden layer to the output."""
-    w_out_sd: float = 0.03
+    w_out_sd: Deviation = 0.03
     """Their standard deviation."""
 
     def __post_init__(self) -> None:
-        require(
-            len(self.hidden_sizes) > 0 and all(size >= 1 for size in self.hidden_sizes),
-            "1 <= every hidden size, and at least one of them,",
-            self.hidden_sizes,
-            "the thesis uses 64, 128, 256, 512 and 1024",
-        )
-        for name in ("tau_mem_ms", "tau_syn_ms", "tau_mem_out_ms", "v_thresh"):
-            require_positive(
-                name, getattr(self, name), "the papers use 20 ms, 5 ms and a threshold of 1"
-            )
-        for name in ("tau_mem_min_ms", "tau_syn_min_ms", "v_thresh_min"):
-            require_positive(name, getattr(self, name), "the papers use 3 ms and 1 ms")
-        for low, name in (
-            (self.tau_mem_min_ms, "tau_mem_ms"),
-            (self.tau_syn_min_ms, "tau_syn_ms"),
-            (self.tau_mem_min_ms, "tau_mem_out_ms"),
-            (self.v_thresh_min, "v_thresh"),
+        super().__post_init__()
+        for lowest, name in (
+            ("tau_mem_min_ms", "tau_mem_ms"),
+            ("tau_syn_min_ms", "tau_syn_ms"),
+            ("tau_mem_min_ms", "tau_mem_out_ms"),
+            ("v_thresh_min", "v_thresh"),
         ):
+            low, value = getattr(self, lowest), getattr(self, name)
             require(
-                low <= getattr(self, name) or not self._bounded(name),
-                f"its lowest value <= {name}",
-                f"lowest {low}, {name} {getattr(self, name)}",
-                "lower tau_mem_min_ms, tau_syn_min_ms or v_thresh_min",
+                low <= value or not self._is_bounded(name),
+                f"{lowest} <= {name}",
+                f"{low} and {value}",
+                f"lower {lowest}",
             )
         for name in ("delay_in_ms", "delay_rec_ms", "delay_hidden_ms"):
             require(
-                0 <= getattr(self, name) <= self.max_delay_ms < math.inf,
-                f"0 <= {name} <= max_delay_ms < inf",
+                getattr(self, name) <= self.max_delay_ms,
+                f"{name} <= max_delay_ms",
                 f"{getattr(self, name)} and {self.max_delay_ms}",
                 "raise max_delay_ms",
             )
-        wrong = [where for where in self.train_delays if where not in DELAYED]
-        require(not wrong, f"train_delays in {', '.join(DELAYED)}", wrong, "choose some of them")
-        self._require_delayed("recurrent", self.delay_rec_ms, self.model != "feedforward")
+        self._check_connections("recurrent", self.delay_rec_ms, self.model != "feedforward")
         several = len(self.hidden_sizes) > 1 or self.model not in ("recurrent", "feedforward")
-        self._require_delayed("hidden", self.delay_hidden_ms, several)
-        require(
+        self._check_connections("hidden", self.delay_hidden_ms, several)
+        refuse_unless(
             0 < self.max_delay_ms or not self.train_delays,
-            "0 < max_delay_ms where delays are learned",
-            self.max_delay_ms,
-            "say how long delays may become",
+            f"delays of {', '.join(self.train_delays)} connections are learned, but max_delay_ms "
+            f"is {self.max_delay_ms}",
+            "raise max_delay_ms",
         )
-        require(
-            0 <= self.v_thresh_sd < math.inf, "0 <= v_thresh_sd < inf", self.v_thresh_sd, "0: none"
-        )
-        names = ", ".join(READOUTS)
-        require(self.readout in READOUTS, f"readout in {names}", self.readout, "choose one of them")
 
-    def _require_delayed(self, where: str, longest_ms: float, exists: bool) -> None:
-        require(
+    def _check_connections(self, where: str, longest_ms: float, exists: bool) -> None:
+        refuse_unless(
             exists or not (longest_ms or where in self.train_delays),
-            f"no delays of {where} connections where there are none",
-            f"model {self.model} with hidden_sizes {self.hidden_sizes}",
-            "recurrent ones are in model=recurrent, hidden ones between several hidden_sizes",
+            f"model {self.model} with hidden_sizes {' '.join(map(str, self.hidden_sizes))} has no "
+            f"{where} connections, but delays of them are set",
+            "use model=recurrent for recurrent ones, and several hidden_sizes for hidden ones",
         )
 
-    def _bounded(self, name: str) -> bool:
-        """Whether a number is only where values start that are drawn or learned."""
+    def _is_bounded(self, name: str) -> bool:
+        """Whether the lowest value of a parameter matters: whether it is drawn or learned."""
         if name == "tau_mem_out_ms":
             return self.train_tau_out
         if name == "v_thresh":
             return self.train_v_thresh or self.v_thresh_sd > 0
         shared = name == "tau_syn_ms" and self.train_tau_out
-        return self.train_tau or shared or self.tau_distribution != "same"
+        return self.train_tau or shared or isinstance(self.tau_distribution, GammaTau)
 
 
 class NetworkSettings(Protocol):

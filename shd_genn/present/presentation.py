@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shd_genn.datasets.settings import DataConfig
+from shd_genn.present.settings import PresentConfig
 from shd_genn.spikes.events import Events
 
 
@@ -30,14 +30,14 @@ class Presentation:
     delay_step_ms: float = 30.0
 
     @staticmethod
-    def of(data: DataConfig, dt_ms: float, n_channels: int) -> Presentation:
+    def of(settings: PresentConfig, trial_ms: float, dt_ms: float, n_channels: int) -> Presentation:
         """As the settings say, for recordings of so many channels."""
         return Presentation(
             n_channels=n_channels,
-            trial_ms=data.trial_ms,
-            dt_ms=dt_ms if data.binarise else None,
-            delay_copies=data.delay_copies,
-            delay_step_ms=data.delay_step_ms,
+            trial_ms=trial_ms,
+            dt_ms=dt_ms if settings.binarise else None,
+            delay_copies=settings.delay_copies,
+            delay_step_ms=settings.delay_step_ms,
         )
 
     @property

@@ -1,44 +1,58 @@
-"""Settings of augmentation."""
+"""Settings of what the network is shown: the delay line, and augmentation."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from shd_genn.support.errors import require
+from annotated_types import Ge, Gt, Le, Lt
+
+from shd_genn.support.settings import Cure, Settings
+
+CHANNELS_MAX = 65535
+"""Channels are 16-bit numbers."""
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
-    """What is done to training samples only, anew in every epoch, in the order of the options."""
+class PresentConfig(Settings):
+    """How recordings are shown to the network, in training and test alike."""
 
-    blend: float = 0.0
-    """Samples that are added by blending two of the same word, as a part of the training set: 1
-    doubles it, as in the papers. 0: none."""
-    blend_keep: float = 0.5
+    binarise: bool = False
+    """Merge spikes of a channel that fall into one time step, as the papers' own code does. If
+    not, the second spike enters in the next step, as in mlGeNN."""
+    delay_copies: Annotated[
+        int, Ge(0), Le(CHANNELS_MAX), Cure("0 means no delay line; the papers use 10")
+    ] = 0
+    """Delay line: number of delayed copies of the input that are shown beside it, each on channels
+    of its own. The papers use 10."""
+    delay_step_ms: Annotated[float, Gt(0), Cure("the papers use 30 ms")] = 30.0
+    """Delay in ms of each copy of the delay line against the copy before."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Settings):
+    """Random changes of the training samples, drawn anew in every epoch, in this order."""
+
+    blend: Annotated[float, Ge(0), Le(100), Cure("the papers use 1")] = 0.0
+    """Number of blends, as a part of the training set, that are added to it: 1 doubles the set, as
+    in the papers. A blend is made of two samples of the same word. 0: none."""
+    blend_keep: Annotated[float, Gt(0), Le(1), Cure("the papers use 0.5")] = 0.5
     """Probability that a spike of either sample is kept in their blend."""
-    dilation: float = 1.0
-    """Time is stretched by a random factor between 1/dilation and dilation, evenly on a logarithmic
-    scale. 1: none."""
-    shift_channels: float = 20.0
-    """Each sample is shifted by a random whole number of channels, up to this many either way; the
-    papers use 40 on SHD. 0: no shift."""
-    jitter_channels: float = 0.0
-    """Standard deviation, in channels, of a normal shift of each single spike. 0: none."""
-    dropout: float = 0.0
+    dilation: Annotated[float, Ge(1), Le(100), Cure("1 means no dilation")] = 1.0
+    """Time is stretched by a random factor between 1/dilation and dilation, evenly distributed on
+    a logarithmic scale. 1: none."""
+    shift_channels: Annotated[
+        float, Ge(0), Le(CHANNELS_MAX), Cure("0 means no shift; the papers use 40")
+    ] = 20.0
+    """Each sample is shifted by a random whole number of channels, up to this many in either
+    direction; the papers use 40 on SHD. 0: no shift."""
+    jitter_channels: Annotated[
+        float, Ge(0), Le(CHANNELS_MAX), Cure("0 means no jitter; the papers tried 5 to 20")
+    ] = 0.0
+    """Each spike is shifted by a normally distributed number of channels with this standard
+    deviation. 0: no jitter."""
+    dropout: Annotated[float, Ge(0), Lt(1), Cure("0 means no dropout")] = 0.0
     """Probability that a spike is left out. 0: none."""
     normalise_spikes: bool = False
-    """Thin every sample at random to about as many spikes as the training sample with fewest
-    has."""
-
-    def __post_init__(self) -> None:
-        for name, cure in (
-            ("shift_channels", "0 means no shift, 40 is the papers' value"),
-            ("jitter_channels", "0 means none, the papers tried 5 to 20"),
-        ):
-            value = getattr(self, name)
-            require(0 <= value < math.inf, f"0 <= {name} < inf", value, cure)
-        require(0 <= self.blend <= 100, "0 <= blend <= 100", self.blend, "the papers use 1")
-        require(0 < self.blend_keep <= 1, "0 < blend_keep <= 1", self.blend_keep, "usual: 0.5")
-        require(1 <= self.dilation < math.inf, "1 <= dilation < inf", self.dilation, "1 means none")
-        require(0 <= self.dropout < 1, "0 <= dropout < 1", self.dropout, "0 means none")
+    """Thin every sample at random to about as many spikes as the training sample with the fewest
+    spikes has."""

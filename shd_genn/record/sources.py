@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 from shd_genn.config import Config, presets
 from shd_genn.config.toml import load_toml
 from shd_genn.record.run_folder import RunFolder
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless
 
 
-def given_settings(arguments: list[str]) -> Config:
-    """The settings that a command line starts from: those of --preset, --config or --resume."""
-    first = ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config", type=Path)
-    first.add_argument("--resume", type=Path)
-    first.add_argument("--preset")
-    named, _ = first.parse_known_args(arguments)
-    sources = [f"--{name}" for name in ("config", "resume", "preset") if getattr(named, name)]
-    require(
-        len(sources) < 2, "one source of settings", " and ".join(sources), "leave all but one out"
+def given_settings(arguments: Sequence[str]) -> Config:
+    """The settings that a command line starts from: those of --preset, --config or --resume.
+
+    Raises:
+        ConfigError: if more than one of them is given, or cannot be read.
+    """
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in ("config", "resume", "preset"):
+        parser.add_argument(f"--{name}", nargs="?")  # a missing value is reported with all options
+    given, _ = parser.parse_known_args(arguments)
+    sources = [f"--{name}" for name, value in vars(given).items() if value]
+    refuse_unless(
+        len(sources) < 2,
+        f"settings come from one place, but {' and '.join(sources)} are given",
+        "leave all but one out",
     )
-    if named.resume is not None:
-        return RunFolder.open(named.resume).config
-    if named.config is not None:
-        return load_toml(named.config)
-    if named.preset is not None:
-        return presets.get(named.preset).config
+    if given.resume:
+        return RunFolder.open(Path(given.resume).expanduser()).config
+    if given.config:
+        return load_toml(Path(given.config).expanduser())
+    if given.preset:
+        return presets.get(given.preset).config
     return Config()

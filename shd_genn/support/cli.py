@@ -1,30 +1,101 @@
-"""What all commands share: messages instead of tracebacks, and exit codes."""
+"""What all commands share: how options are read, messages instead of tracebacks, exit codes."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import rich.measure
+import tyro
 from rich.console import Console
 from rich.table import Table
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from shd_genn.support.errors import ShdGennError
+from shd_genn.support.paths import user_path
+
+Options = TypeVar("Options")
+WRONG_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
+"""Exit codes, as shells and other programs use them."""
 
 
 def command(main: Callable[[], None]) -> None:
     """Run a command's main function and leave with its exit code.
 
-    0: done; 2: wrong input or settings, said in one message; 130: interrupted by Ctrl-C.
+    0: done; 2: wrong input or settings, with one message; 130: interrupted by Ctrl-C; 141: the
+    program that read the output has ended (as in ``… --list-presets | head -1``), no message.
     """
     try:
         main()
+        sys.stdout.flush()  # here, where a closed pipe can still be handled
     except ShdGennError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(WRONG_INPUT)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Python would write what is left once more at its end, and fail with a message
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED_PIPE)
+
+
+def parse(
+    options: type[Options],
+    arguments: Sequence[str] | None = None,
+    prog: str | None = None,
+    *,
+    description: str | None = None,
+    default: Options | None = None,
+) -> Options:
+    """Read a command line with tyro.
+
+    A ``~`` at the begin of a path is the user's home folder, also in ``--runs=~/runs``, where
+    shells leave it. A flag is written ``--test`` or ``--no-test``.
+
+    Args:
+        options: A dataclass; its fields are the options.
+        arguments: The command line; by default that of the process.
+        prog: How the command is started.
+        description: What ``--help`` says first; by default the docstring of ``options``.
+        default: Options that are taken where none are given.
+
+    Raises:
+        SystemExit: after ``--help`` (code 0), or a message about a wrong option (code 2).
+    """
+    more: dict[str, Any] = {} if default is None else {"default": default}
+    parsed: Options = tyro.cli(
+        options,
+        args=arguments,
+        prog=prog,
+        description=description,
+        config=(tyro.conf.OmitArgPrefixes,),
+        registry=_registry(),
+        **more,
+    )
+    return parsed
+
+
+def _registry() -> ConstructorRegistry:
+    """Tyro's constructors, with ~ expanded in paths."""
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+        if info.type is not Path:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="PATH",
+            instance_from_str=lambda words: user_path(words[0]),
+            is_instance=lambda value: isinstance(value, Path),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    return registry
 
 
 def print_table(table: Table) -> None:

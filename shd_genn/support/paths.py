@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import unicodedata
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 
 def user_path(text: str | os.PathLike[str]) -> Path:
@@ -21,19 +18,6 @@ def user_path(text: str | os.PathLike[str]) -> Path:
         return path.expanduser()
     except RuntimeError:  # ~name of no user: a folder may have such a name
         return path
-
-
-UserPath = Annotated[
-    Path,
-    tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="PATH",
-        instance_from_str=lambda args: user_path(args[0]),
-        is_instance=lambda instance: isinstance(instance, Path),
-        str_from_instance=lambda instance: [str(instance)],
-    ),
-]
-"""The type of options that are paths: ``--runs=~/runs`` is in the user's home."""
 
 
 def readable_name(name: str) -> str:

@@ -16,15 +16,15 @@ import tyro
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
-from shd_genn.config import Config
+from shd_genn.config import Config, command_line
 from shd_genn.datasets.load import find_files, load_dataset
+from shd_genn.datasets.settings import NoValidation
 from shd_genn.datasets.split import training_speakers
 from shd_genn.network.model_files import find_model
 from shd_genn.record.sources import given_settings
 from shd_genn.support.cli import command
 from shd_genn.support.errors import ConfigError, refuse_unless, require
 from shd_genn.support.machine import available_cores
-from shd_genn.support.paths import UserPath
 from shd_genn.support.progress import progress
 from shd_genn.sweep import sampling
 from shd_genn.sweep.dashboard import served
@@ -57,8 +57,8 @@ class Options:
 
     space: tyro.conf.Positional[str]
     """A file of sweeps/ or your own with a function space(trial)."""
-    settings: tyro.conf.FlagConversionOff[Config] = field(default_factory=Config)
-    config: UserPath | None = None
+    settings: Config = field(default_factory=Config)
+    config: Path | None = None
     """A TOML file of settings, e.g. the config.toml of a run; options given beside it prevail."""
     preset: str | None = None
     """A published network by its name; options given beside it prevail."""
@@ -96,7 +96,7 @@ class Options:
     heartbeat_s: int = 20
     """Seconds between the signs of life by which machines that share a study notice that one has
     died; after three missed ones another takes its trials over."""
-    runs: UserPath = Path("runs")
+    runs: Path = Path("runs")
     """The folder that the study's folder goes into."""
 
     def __post_init__(self) -> None:
@@ -166,12 +166,8 @@ def parse(arguments: list[str]) -> tuple[Config, Options]:
         The settings before the command line changed them, and all options.
     """
     settings = given_settings(arguments)
-    options = tyro.cli(
-        Options,
-        args=arguments,
-        default=Options(space=tyro.MISSING, settings=settings),
-        prog="python -m shd_genn.sweep",
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    options = command_line.parse(
+        Options, arguments, settings, "python -m shd_genn.sweep", space=tyro.MISSING
     )
     return settings, options
 
@@ -179,11 +175,11 @@ def parse(arguments: list[str]) -> tuple[Config, Options]:
 def _check(options: Options) -> None:
     """Refuse now what would otherwise fail in every trial."""
     data = options.settings.data
-    if data.validation == "none":
-        raise ConfigError(
-            "validation samples must be there to judge trials by, but got validation=none; "
-            "choose random or speaker"
-        )
+    refuse_unless(
+        not isinstance(data.validation, NoValidation),
+        "a sweep compares trials by validation samples, but validation is none",
+        "choose --validation random or speaker",
+    )
     find_model(options.settings.model.model)
     if options.dask is None:
         find_files(data.dataset, data.data_dir)
@@ -207,7 +203,7 @@ def _speakers(options: Options) -> tuple[str, ...]:
     folds = "all" if crossval.wanted(options.settings) else options.folds
     if not folds:
         return ()
-    data = replace(options.settings.data, validation="none")
+    data = replace(options.settings.data, validation=NoValidation())
     names = training_speakers(load_dataset(data, options.settings.train.seed).train)
     n_folds = len(names) if folds == "all" else int(folds)
     if not 2 <= n_folds <= len(names):

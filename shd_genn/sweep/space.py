@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-import tomli_w
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import BaseTrial
 
 from shd_genn.config import Config
+from shd_genn.config.compare import difference
+from shd_genn.config.flat import flat, update
 from shd_genn.config.toml import from_toml, to_toml
 from shd_genn.support import user_files
 from shd_genn.support.errors import ConfigError
-from shd_genn.train.loop import difference
 
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
@@ -116,40 +115,17 @@ def load_space(name: str) -> Space:
 
 
 def override(config: Config, overrides: Mapping[str, Any], source: Path) -> Config:
-    """Settings with some of them replaced.
+    """The settings of a trial: those before, with some replaced by the space.
 
     Args:
         config: The settings.
-        overrides: Option → value, whatever section it is in.
-        source: Whose wish it is, for messages.
+        overrides: Name → value; names are flat (``decay``) or dotted (``train.schedule.decay``).
+        source: The space's file, for messages.
 
     Raises:
         ConfigError: if there is no such option, or it cannot have that value.
     """
-    tables = tomllib.loads(to_toml(config))
-    section_of = {
-        item.name: section.name
-        for section in fields(config)
-        if is_dataclass(getattr(config, section.name))
-        for item in fields(getattr(config, section.name))
-    }
-    sections = set(section_of.values())
-    top = {item.name for item in fields(config)} - sections
-    for name, value in overrides.items():
-        if name not in section_of and name not in top:
-            raise ConfigError(
-                f"{source}: unknown setting {name}; known are the options of "
-                "python -m shd_genn.run, with _ for -"
-            )
-        table = tables.setdefault(section_of[name], {}) if name in section_of else tables
-        if value is None:
-            table.pop(name, None)
-        else:
-            table[name] = list(value) if isinstance(value, tuple) else value
-    try:
-        return from_toml(tomli_w.dumps(tables), source)
-    except TypeError as error:
-        raise ConfigError(f"{source}: settings must be plain values, but {error}") from error
+    return update(config, overrides, f"space {source}")
 
 
 def probe(space: Space, base: Config) -> Probe:
@@ -175,7 +151,7 @@ def identity(found: Probe, space: Space, seeds: int, folds: tuple[str, ...]) -> 
         "space": {
             name: distribution_to_json(kind) for name, kind in sorted(found.distributions.items())
         },
-        "settings": [to_toml(_comparable(config)) for config in found.configs],
+        "settings": [to_toml(config) for config in found.configs],
         "objectives": list(space.objectives),
         "seeds": seeds,
         "folds": list(folds),
@@ -200,15 +176,10 @@ def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
     if not found:  # the same parameters, so the same probes: their settings can be compared
         for before, after in zip(was["settings"], now["settings"], strict=True):
-            one, other = from_toml(before), from_toml(after)
-            if one != other and (difference(one, other) not in found):
-                found.append(difference(one, other))
+            difference_now = difference(from_toml(before), from_toml(after))
+            if difference_now and difference_now not in found:
+                found.append(difference_now)
     return found
-
-
-def _comparable(config: Config) -> Config:
-    """Without what may be another on each machine."""
-    return replace(config, n_threads=0, data=replace(config.data, data_dir=None))
 
 
 def _brief(distribution: str) -> str:
@@ -218,12 +189,6 @@ def _brief(distribution: str) -> str:
 
 def given_twice(before: Config, after: Config, names: frozenset[str]) -> list[str]:
     """Options that the command line has changed although a space sets them."""
-
-    def flat(tree: dict[str, Any]) -> dict[str, Any]:
-        items: dict[str, Any] = {}
-        for key, value in tree.items():
-            items |= flat(value) if isinstance(value, dict) else {key: value}
-        return items
-
-    old, new = flat(asdict(before)), flat(asdict(after))
-    return sorted(name for name in names if old[name] != new[name])
+    old, new = flat(before), flat(after)
+    flat_names = {name.rpartition(".")[2] for name in names}
+    return sorted(name for name in flat_names if old.get(name) != new.get(name))

@@ -17,6 +17,7 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_s
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from shd_genn.config import Config
+from shd_genn.datasets.settings import SpeakerValidation
 from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.sweep.sampling import PrunerName
 from shd_genn.sweep.space import Space
@@ -86,8 +87,11 @@ class Plan:
         config = self.space.config(self.base, trial)
         parts = [config.data]
         if self.folds:  # the test set is for what is trained on all speakers
-            apart = replace(config.data, validation="speaker", test=False)
-            parts = [replace(apart, validation_speaker=speaker) for speaker in self.folds]
+            best_by = config.data.validation.best_by
+            parts = [
+                replace(config.data, validation=SpeakerValidation(speaker, best_by), test=False)
+                for speaker in self.folds
+            ]
         return tuple(
             replace(config, data=part, train=replace(config.train, seed=config.train.seed + i))
             for part in parts

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shd_genn.config import Config
+from shd_genn.config.compare import on_this_machine
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import BusyError, PrunedError, ShdGennError
 from shd_genn.train import loop
@@ -98,9 +99,7 @@ def _train(config: Config, runs: Path, run: int, ask: Ask) -> RunFolder:
         return loop.start(config, runs, on_epoch)
     if folder.read_json("summary").get("state") == "complete":
         return folder
-    _when_free(
-        lambda: loop.resume(folder, replace(folder.config, n_threads=config.n_threads), on_epoch)
-    )
+    _when_free(lambda: loop.resume(folder, on_this_machine(folder.config, config), on_epoch))
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from shd_genn import backends
 from shd_genn.backends.protocols import CompileConfig, Learner, Simulator, require_learner
@@ -11,6 +12,7 @@ from shd_genn.learning.methods import EventProp
 from shd_genn.learning.objective import FirstSpikeLoss, Objective, Regulariser
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network.model_files import build_network
+from shd_genn.network.settings import FirstSpikeTime, FirstSpikeTimeExp, ReadoutChoice
 
 
 def compile_network(config: Config, model_file: Path | None = None) -> Simulator:
@@ -36,11 +38,8 @@ def compile_learner(config: Config, model_file: Path | None = None) -> Learner:
 def _compile(config: Config, model_file: Path | None, batch_size: int | None) -> Simulator:
     train = config.train
     objective = Objective(
-        temperature=train.softmax_temperature,
-        first_spike=FirstSpikeLoss(
-            train.first_spike_tau0_ms, train.first_spike_tau1_ms, train.first_spike_alpha
-        ),
         regulariser=Regulariser(train.reg_lambda, train.reg_lambda, train.reg_nu),
+        **_loss_constants(config.model.readout),
     )
     return backends.get(backends.choose(config.backend).name).compile(
         build_network(config, model_file),
@@ -56,3 +55,18 @@ def _compile(config: Config, model_file: Path | None, batch_size: int | None) ->
             objective=objective,
         ),
     )
+
+
+def _loss_constants(readout: ReadoutChoice) -> dict[str, Any]:
+    """The constants of the loss: of a softmax of voltages, or of first spikes."""
+    if isinstance(readout, FirstSpikeTimeExp):
+        constants = FirstSpikeLoss(
+            readout.first_spike_tau0_ms, readout.first_spike_tau1_ms, readout.first_spike_alpha
+        )
+        return {"first_spike": constants}
+    if isinstance(readout, FirstSpikeTime):
+        constants = FirstSpikeLoss(
+            tau0_ms=readout.first_spike_tau0_ms, alpha=readout.first_spike_alpha
+        )
+        return {"first_spike": constants}
+    return {"temperature": readout.softmax_temperature}

@@ -18,7 +18,9 @@ import numpy as np
 
 from shd_genn import backends
 from shd_genn.config import Config
+from shd_genn.config.compare import on_this_machine
 from shd_genn.datasets.load import load_dataset
+from shd_genn.datasets.settings import NoValidation, SpeakerValidation
 from shd_genn.datasets.split import split_speaker, training_speakers
 from shd_genn.network.model_files import find_model
 from shd_genn.record import environment
@@ -48,7 +50,8 @@ LAST = "all-speakers"
 
 def wanted(config: Config) -> bool:
     """Whether settings ask for cross-validation, rather than for a single training."""
-    return config.data.validation == "speaker" and config.data.validation_speaker is None
+    validation = config.data.validation
+    return isinstance(validation, SpeakerValidation) and validation.validation_speaker is None
 
 
 def start(config: Config, runs: Path) -> RunFolder:
@@ -113,7 +116,7 @@ def resume(folder: RunFolder, config: Config) -> None:
 
 
 def _load(config: Config) -> Splits:
-    undivided = replace(config.data, validation="none")
+    undivided = replace(config.data, validation=NoValidation())
     return load_dataset(undivided, config.train.seed)
 
 
@@ -143,7 +146,8 @@ def _train_all(folder: RunFolder, config: Config, splits: Splits) -> dict[str, A
     speakers = training_speakers(splits.train)
     for number, (speaker, name) in enumerate(zip(speakers, _names(speakers), strict=True)):
         print(f"left out: {speaker} ({number + 1} of {len(speakers)})", file=sys.stderr)
-        data = replace(config.data, validation_speaker=speaker, test=False)
+        validation = SpeakerValidation(speaker, config.data.validation.best_by)
+        data = replace(config.data, validation=validation, test=False)
         fold = _train(folder.path / name, replace(config, data=data))
         curve = _accuracies(fold, "valid")
         best = int(fold.read_json("summary")["best_epoch"])
@@ -164,7 +168,7 @@ def _train_all(folder: RunFolder, config: Config, splits: Splits) -> dict[str, A
         "dataset": splits.train.name,
         "folds": len(rows),
         "chosen_by": "training accuracy"
-        if config.train.best_by == "training"
+        if config.data.validation.best_by == "training"
         else "validation accuracy",
         **_over_folds([float(row["accuracy"]) for row in rows]),
         "common_epoch": _common_epoch(curves),
@@ -172,7 +176,8 @@ def _train_all(folder: RunFolder, config: Config, splits: Splits) -> dict[str, A
     if splits.test is not None and config.data.test:
         print("left out: nobody", file=sys.stderr)
         last = _train(
-            folder.path / LAST, replace(config, data=replace(config.data, validation="none"))
+            folder.path / LAST,
+            replace(config, data=replace(config.data, validation=NoValidation())),
         )
         summary["test"] = last.read_json("summary")["test"]
     return summary
@@ -183,18 +188,10 @@ def _train(path: Path, config: Config) -> RunFolder:
     folder = RunFolder(path)
     if not folder.read_json("environment"):  # written last when a folder is made
         return loop.start(config, path.parent, name=path.name, model_file=path.parent / "model.py")
-    before = folder.config
     if not loop.is_over(folder, config.train.epochs):
-        loop.resume(
-            folder,
-            replace(
-                before,
-                train=replace(before.train, epochs=config.train.epochs),
-                n_threads=config.n_threads,
-                backend=config.backend,
-                kernel_times=config.kernel_times,
-            ),
-        )
+        before = on_this_machine(folder.config, config)
+        train = replace(before.train, epochs=config.train.epochs)
+        loop.resume(folder, replace(before, train=train, backend=config.backend))
     return folder
 
 

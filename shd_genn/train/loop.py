@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy as np
 from shd_genn import backends
 from shd_genn.backends.protocols import Learner
 from shd_genn.config import Config
+from shd_genn.config.compare import difference
 from shd_genn.datasets.load import load_dataset
 from shd_genn.datasets.split import speaker_name
 from shd_genn.learning.schedules import Schedule
+from shd_genn.learning.settings import Cosine
 from shd_genn.network.model_files import find_model
 from shd_genn.present.batches import batches, count_batches, one_ahead
 from shd_genn.record import environment
@@ -126,19 +128,14 @@ def check_unchanged(before: Config, config: Config) -> None:
     Raises:
         ConfigError: if anything but epochs, threads and backend differs.
     """
-    after = replace(
-        config,
-        n_threads=before.n_threads,
-        backend=before.backend,
-        kernel_times=before.kernel_times,
-    )
+    after = replace(config, backend=before.backend)
     after = replace(after, train=replace(after.train, epochs=before.train.epochs))
-    if after != before:
+    if changed := difference(before, after):
         raise ConfigError(
             f"a run is resumed with the settings that it was started with, but these differ: "
-            f"{difference(before, after)}; leave them out, or start a new run"
+            f"{changed}; leave them out, or start a new run"
         )
-    if config.train.schedule == "cosine" and config.train.epochs != before.train.epochs:
+    if isinstance(config.train.schedule, Cosine) and config.train.epochs != before.train.epochs:
         raise ConfigError(
             f"epochs = {before.train.epochs} must hold with schedule=cosine, which ends there, but "
             f"got {config.train.epochs}; leave it out, or start a new run"
@@ -151,20 +148,6 @@ def load(config: Config) -> Splits:
     if not config.data.test:
         splits = replace(splits, test=None)
     return splits.presented_by(config.presentation(splits.train.n_channels))
-
-
-def difference(before: Config, after: Config) -> str:
-    """The settings that two configurations differ in."""
-
-    def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-        items: dict[str, Any] = {}
-        for key, value in tree.items():
-            name = f"{prefix}{key}"
-            items |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-        return items
-
-    old, new = flat(asdict(before)), flat(asdict(after))
-    return ", ".join(f"{k} was {old[k]}, is {new[k]}" for k in old if old[k] != new[k])
 
 
 def resolve(config: Config, splits: Splits) -> Config:
@@ -309,7 +292,7 @@ def _train_epoch(
 
 def chosen_split(config: Config, splits: Splits) -> str:
     """The split whose accuracy chooses the best epoch."""
-    by_training = splits.valid is None or config.train.best_by == "training"
+    by_training = splits.valid is None or config.data.validation.best_by == "training"
     return "train" if by_training else "valid"
 
 

@@ -14,6 +14,7 @@ from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
+from shd_genn.present.settings import PresentConfig
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.train import loop
 
@@ -79,7 +80,8 @@ def hearing(tmp_path_factory):
     dataset = tiny.dataset(20, 0)
     write_spikes(folder / "train.h5", type(dataset)(**{**vars(dataset), "n_channels": 700}))
     config = Config(
-        data=DataConfig(dataset=str(folder), delay_copies=2),
+        data=DataConfig(dataset=str(folder)),
+        present=PresentConfig(delay_copies=2),
         model=ModelConfig(hidden_sizes=(30,)),
         train=TrainConfig(epochs=1, batch_size=9),
     )

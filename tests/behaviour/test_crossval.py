@@ -13,7 +13,7 @@ from helpers import tiny
 from helpers.running import run, same_weights, wait_until
 
 from shd_genn.config import Config
-from shd_genn.datasets.settings import DataConfig
+from shd_genn.datasets.settings import DataConfig, SpeakerValidation
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.record.run_folder import RunFolder
@@ -192,16 +192,17 @@ def progress_of_fold(fold):
         return -1
 
 
-def settings(data, **data_settings):
+def settings(data, speaker=None, **data_settings):
+    validation = SpeakerValidation(speaker)
     return Config(
-        data=DataConfig(dataset=str(data), trial_ms=120.0, validation="speaker", **data_settings),
+        data=DataConfig(dataset=str(data), trial_ms=120.0, validation=validation, **data_settings),
         model=ModelConfig(hidden_sizes=(8,)),
         train=TrainConfig(epochs=1, batch_size=16),
     )
 
 
 def test_one_speaker_by_name_is_a_single_run(voices, tmp_path):
-    config = settings(voices, validation_speaker="ben")
+    config = settings(voices, speaker="ben")
     assert not crossval.wanted(config)
     folder = loop.start(config, tmp_path)
     assert folder.read_json("environment")["dataset"]["valid"]["speakers"] == [1]

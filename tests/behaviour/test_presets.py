@@ -1,15 +1,24 @@
 """Presets start, train, and record exactly the values that they name."""
 
+import ast
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.running import run
 
 from shd_genn import backends
+from shd_genn.config import Config, presets
+from shd_genn.config.compare import changing_no_result
+from shd_genn.config.flat import all_settings
 from shd_genn.config.presets import PRESETS
+from shd_genn.datasets.settings import DataConfig
+from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.settings import ModelConfig
+from shd_genn.present.settings import AugmentConfig, PresentConfig
 from shd_genn.run import parse
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
@@ -50,7 +59,7 @@ def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
     summary = folder.read_json("summary")
     assert summary["state"] == "complete" and summary["epochs"] == 2 and "test" in summary
     recorded, named = folder.config, PRESETS[name].config
-    inputs = 10 * (1 + named.data.delay_copies)
+    inputs = 10 * (1 + named.present.delay_copies)
     expected = replace(
         named,
         data=replace(named.data, dataset=str(small), trial_ms=50.0),
@@ -77,6 +86,44 @@ def test_the_parameters_that_are_listed_make_the_preset(preset):
     assert parse(preset.parameters.split()).settings == preset.config
 
 
+def calls_of_settings():
+    """(file, line, class, names of arguments) of each settings dataclass that presets make."""
+    classes = {c.__name__: c for c in (DataConfig, PresentConfig, AugmentConfig, ModelConfig)}
+    classes |= {"TrainConfig": TrainConfig}
+    for setting in all_settings(Config).values():
+        classes |= {choice.__name__: choice for choice in setting.choices.values()}
+    for path in sorted(Path(presets.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and (name := getattr(node.func, "id", "")) in classes:
+                given = [keyword.arg for keyword in node.keywords]
+                yield path.name, node.lineno, classes[name], given
+
+
+def test_presets_name_every_setting():
+    """A new setting needs a value in every preset: a changed default must not change presets."""
+    found = list(calls_of_settings())
+    assert {c for _, _, c, _ in found} >= {DataConfig, PresentConfig, ModelConfig, TrainConfig}
+    for file, line, made, given in found:
+        missing = {field.name for field in fields(made)} - set(given)
+        assert not missing, f"{file}:{line}: {made.__name__} does not name {', '.join(missing)}"
+
+
+def test_presets_are_made_of_the_base_and_name_every_section():
+    """Only what changes no result, and the backend, may come from the defaults of Config."""
+    free = {*changing_no_result(Config), "backend"}
+    needed = {field.name for field in fields(Config)} - free
+    calls = [
+        (path.name, node)
+        for path in sorted(Path(presets.__file__).parent.glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Config"
+    ]
+    assert len(calls) >= 4
+    for file, call in calls:
+        given = {keyword.arg for keyword in call.keywords}
+        assert needed <= given, f"{file}:{call.lineno} does not name {', '.join(needed - given)}"
+
+
 def test_the_list_shows_source_parameters_and_accuracy():
     result = subprocess.run(
         [sys.executable, "-m", "shd_genn.run", "--list-presets"],
@@ -98,7 +145,8 @@ def test_values_of_the_papers():
     assert size.train.reg_lambda == 5e-10 and size.model.w_in_mean == 0.003
     assert round(size.augment.blend * 8156) == 15288 - 8156
     best = PRESETS["mlgenn-shd-best"].config
-    assert best.data.delay_copies == 9 and round(best.data.validation_fraction * 8156) == 512
+    assert best.present.delay_copies == 9
+    assert round(best.data.validation.validation_fraction * 8156) == 512
     assert best.train.reg_lambda == 5e-11 and best.train.revive_silent == 0.002
 
 
@@ -111,4 +159,7 @@ def test_an_unknown_preset_is_named_beside_the_known(tmp_path):
 def test_only_one_source_of_settings(tmp_path):
     result = run("--preset", "mlgenn-shd", "--config", "a.toml", "--runs", tmp_path)
     assert result.returncode == 2
-    assert "one source of settings must hold, but got --config and --preset" in result.stderr
+    assert (
+        "settings come from one place, but --config and --preset are given; leave all"
+        in result.stderr
+    )

@@ -13,11 +13,11 @@ from helpers import tiny
 from helpers.running import command, rows, run, same_weights, settings
 
 from shd_genn.config import Config
-from shd_genn.datasets.settings import DataConfig
+from shd_genn.datasets.settings import AutoValidation, DataConfig
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.present.batches import batches, count_batches
-from shd_genn.present.settings import AugmentConfig
+from shd_genn.present.settings import AugmentConfig, PresentConfig
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import ConfigError, DivergedError, PrunedError
 from shd_genn.train import loop
@@ -175,9 +175,9 @@ def test_blended_samples_are_added_to_an_epoch(data):
 def test_the_delay_line_is_part_of_the_run(data, tmp_path):
     """Recorded in its folder, in training and test alike, and when it is evaluated again."""
     config = settings(data)
-    config = replace(config, data=replace(config.data, delay_copies=2, delay_step_ms=10.0))
+    config = replace(config, present=PresentConfig(delay_copies=2, delay_step_ms=10.0))
     folder = loop.start(config, tmp_path)
-    assert folder.config.model.n_inputs == 90 and folder.config.data.delay_copies == 2
+    assert folder.config.model.n_inputs == 90 and folder.config.present.delay_copies == 2
     by_split = {row["split"]: float(row["input_spikes"]) for row in folder.read_table("metrics")}
     for split in ("valid", "test"):  # 80 spikes, some later than 120 ms with their delay
         assert 220 < by_split[split] <= 240
@@ -204,7 +204,9 @@ def test_the_test_set_can_be_left_alone(data, tmp_path):
 
 
 def test_training_accuracy_may_choose_beside_validation(data, tmp_path):
-    config = settings(data, best_by="training")
+    config = settings(data)
+    validation = AutoValidation(best_by="training")
+    config = replace(config, data=replace(config.data, validation=validation))
     folder = loop.start(config, tmp_path)
     training = [r for r in folder.read_table("metrics") if r["split"] == "train"]
     best = max(training, key=lambda r: (float(r["accuracy"]), -float(r["loss"])))

@@ -6,7 +6,7 @@ from helpers import small
 
 from shd_genn.datasets import official
 from shd_genn.datasets.load import check_class_names, find_files, load_dataset, load_split
-from shd_genn.datasets.settings import DataConfig
+from shd_genn.datasets.settings import DataConfig, RandomValidation, SpeakerValidation
 from shd_genn.datasets.split import speaker_name
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.errors import ConfigError, DataError
@@ -85,7 +85,7 @@ def test_unknown_speakers_stay_unknown(tmp_path, train):
 
 
 def test_the_validation_speaker_and_none_else(tmp_path, train):
-    splits = load(small.write(tmp_path, train=train), validation="speaker", validation_speaker="b")
+    splits = load(small.write(tmp_path, train=train), validation=SpeakerValidation("b"))
     assert_samples(splits.valid, train, range(10, 20))
     assert set(splits.valid.speakers) == {1} and set(splits.train.speakers) == {0, 2, 3}
 
@@ -165,16 +165,15 @@ def test_valid_h5_is_used_unless_told_otherwise(tmp_path, train, test):
     splits = load(tmp_path)
     assert_samples(splits.valid, valid, range(7))
     assert len(splits.train) == 40
-    splits = load(tmp_path, validation="random", validation_fraction=0.25)
+    splits = load(tmp_path, validation=RandomValidation(0.25))
     assert (len(splits.train), len(splits.valid)) == (30, 10)
     assert load(tmp_path, validation="none").valid is None
 
 
-@pytest.mark.parametrize("validation", ["auto", "random", "speaker", "none"])
+@pytest.mark.parametrize("validation", ["auto", "random", SpeakerValidation("a"), "none"], ids=str)
 def test_validation_samples_never_come_from_the_test_set(tmp_path, train, test, validation):
     folder = small.write(tmp_path, train=train, test=test)
-    speaker = "a" if validation == "speaker" else None
-    splits = load(folder, validation=validation, validation_speaker=speaker)
+    splits = load(folder, validation=validation)
     assert_samples(splits.test, test, range(3))
     assert len(splits.train) + (len(splits.valid) if splits.valid else 0) == 40
 

@@ -28,11 +28,11 @@ def settings(data, **train_settings):
 EVERYTHING = ["--shift-channels", "2", "--blend", "0.5", "--jitter-channels", "1", "--dropout"]
 EVERYTHING += ["0.1", "--dilation", "1.1", "--delay-copies", "1", "--delay-step-ms", "10"]
 EVERYTHING += ["--ease-in", "0.01", "--schedule", "plateau", "--decay-epochs", "10"]
-EVERYTHING += ["--w-in-mean", "-0.05", "--revive-silent", "0.02", "--binarise", "True"]
-EVERYTHING += ["--train-tau", "True", "--tau-distribution", "gamma", "--train-v-thresh", "True"]
+EVERYTHING += ["--w-in-mean", "-0.05", "--revive-silent", "0.02", "--binarise"]
+EVERYTHING += ["--train-tau", "--tau-distribution", "gamma", "--train-v-thresh"]
 EVERYTHING += ["--train-delays", "input", "--delay-in-ms", "20"]
 EVERYTHING += ["--trial-ms", "15"]  # so short that accuracies vary, and the plateau rule acts
-"""Options of every augmentation, of a schedule, of revival, and of everything that is learned."""
+"""Options of every augmentation, a schedule, reviving, and everything that is learned."""
 
 
 def command(*arguments):

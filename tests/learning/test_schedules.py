@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shd_genn.learning.schedules import Schedule
-from shd_genn.learning.settings import TrainConfig
+from shd_genn.learning.settings import Plateau, Step, TrainConfig
 
 RATE = 0.01
 
@@ -36,7 +36,7 @@ def test_ease_in_of_a_long_run_does_not_overflow():
 
 
 def test_steps():
-    got = rates(9, schedule="step", decay=0.5, decay_epochs=4)[:, 0] / RATE
+    got = rates(9, schedule=Step(decay=0.5, decay_epochs=4))[:, 0] / RATE
     assert got.tolist() == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25]
 
 
@@ -51,7 +51,7 @@ def test_plateau_is_the_rule_of_genn_eventprop():
     rng = np.random.default_rng(0)
     accuracies = np.concatenate([np.linspace(0, 0.9, 40), 0.9 - 0.2 * rng.random(160)])
     schedule = Schedule(
-        TrainConfig(learning_rate=RATE, schedule="plateau", decay=0.5, decay_epochs=20), 10
+        TrainConfig(learning_rate=RATE, schedule=Plateau(decay=0.5, decay_epochs=20)), 10
     )
     rate, fast, slow, last_cut, cuts = RATE, 0.0, 0.0, 0, 0
     for epoch, accuracy in enumerate(accuracies.tolist()):
@@ -65,7 +65,7 @@ def test_plateau_is_the_rule_of_genn_eventprop():
 
 
 def test_a_growing_accuracy_keeps_the_rate():
-    schedule = Schedule(TrainConfig(learning_rate=RATE, schedule="plateau", decay_epochs=1), 10)
+    schedule = Schedule(TrainConfig(learning_rate=RATE, schedule=Plateau(decay_epochs=1)), 10)
     for epoch in range(200):
         assert schedule.rate(epoch, 0) == RATE
         schedule.epoch_done(epoch / 200)
@@ -73,7 +73,7 @@ def test_a_growing_accuracy_keeps_the_rate():
 
 def test_state_is_what_it_was_told():
     """A resumed run tells the accuracies of metrics.csv again: the same rates to the bit."""
-    config = replace(TrainConfig(), schedule="plateau", decay_epochs=3, ease_in=0.01)
+    config = replace(TrainConfig(), schedule=Plateau(decay_epochs=3), ease_in=0.01)
     whole, resumed = Schedule(config, 7), Schedule(config, 7)
     told = np.random.default_rng(1).random(60).tolist()
     for accuracy in told:

@@ -11,7 +11,7 @@ from shd_genn.present import augment
 from shd_genn.present.augment import shift_channels
 from shd_genn.present.batches import augmented
 from shd_genn.present.presentation import binarise, delay_line
-from shd_genn.present.settings import AugmentConfig
+from shd_genn.present.settings import AugmentConfig, PresentConfig
 from shd_genn.spikes.events import Events
 
 N_CHANNELS = 700
@@ -217,7 +217,9 @@ def test_binarised_spikes_are_one_a_channel_and_step(events, dt_ms):
 
 def test_presentation_follows_the_settings():
     config = Config(
-        data=DataConfig(delay_copies=2, delay_step_ms=30.0, trial_ms=50.0, binarise=True), dt_ms=2.0
+        data=DataConfig(trial_ms=50.0),
+        present=PresentConfig(delay_copies=2, delay_step_ms=30.0, binarise=True),
+        dt_ms=2.0,
     )
     presentation = config.presentation(3)
     assert presentation.n_inputs == 9

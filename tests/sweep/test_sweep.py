@@ -88,7 +88,7 @@ def test_a_changed_search_is_refused_and_its_difference_shown(done, data):
     result = sweep(changed, data, "--epochs", 5, *options)
     assert result.returncode == 2 and "high=0.1" in result.stderr and "high=0.5" in result.stderr
     result = sweep(space, data, "--epochs", 6, *options)
-    assert result.returncode == 2 and "train.epochs was 5, is 6" in result.stderr
+    assert result.returncode == 2 and "epochs was 5, is 6" in result.stderr
     assert len(load(space).trials) <= 10
 
 
@@ -150,7 +150,8 @@ def test_several_seeds_and_folds_are_runs_of_one_trial(space, data):
     )
     for trial in trials(study):
         folders = [RunFolder.open(Path(p)) for p in trial.user_attrs["run_folders"]]
-        found = [(f.config.data.validation_speaker, f.config.train.seed) for f in folders]
+        configs = [f.config for f in folders]
+        found = [(c.data.validation.validation_speaker, c.train.seed) for c in configs]
         assert found == [("anna", 0), ("anna", 1), ("ben", 0), ("ben", 1)]
         accuracies = [f.read_json("summary")["best_accuracy"] for f in folders]
         assert trial.user_attrs["accuracy_of_runs"] == accuracies

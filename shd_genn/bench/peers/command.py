@@ -24,6 +24,7 @@ from shd_genn.bench.peers.harness import Limits, measure
 from shd_genn.bench.peers.libraries import LIBRARIES, PeerName
 from shd_genn.datasets.noise import TRIAL_MS
 from shd_genn.record import environment
+from shd_genn.support.cli import parse
 from shd_genn.support.errors import ConfigError, refuse_unless, require
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
@@ -77,7 +78,7 @@ class Options:
 
 def main(arguments: list[str]) -> None:
     """Measure as the command line says."""
-    options = tyro.cli(Options, args=arguments, prog="python -m shd_genn.bench peers")
+    options = parse(Options, arguments, prog="python -m shd_genn.bench peers")
     peers = chosen(options.peers)
     rows = _so_far(options)
     settings = [

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shd_genn.config import Config
-from shd_genn.config.presets.preset import FIGURE, MODEL, PLAIN, SHD, SHD_SAMPLES, TRAIN, Preset
+from shd_genn.config.presets.preset import (
+    FIGURE,
+    MODEL,
+    PLAIN,
+    PRESENT,
+    SHD,
+    SHD_SAMPLES,
+    TRAIN,
+    Preset,
+)
 
 MESZAROS = "Mészáros, Knight & Nowotny 2025, arXiv 2501.07331"
 BLENDS = 7644
@@ -26,7 +35,8 @@ def _delays(topology: str, longest_ms: float, published: str) -> Preset:
         MESZAROS,
         published,
         Config(
-            data=replace(SHD, binarise=True),
+            data=SHD,
+            present=replace(PRESENT, binarise=True),
             augment=replace(PLAIN, shift_channels=40.0, blend=round(BLENDS / SHD_SAMPLES, 4)),
             model=replace(
                 MODEL,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shd_genn.config import Config
-from shd_genn.config.presets.preset import MODEL, PLAIN, SHD, SHD_SAMPLES, TRAIN, Preset
+from shd_genn.config.presets.preset import MODEL, PLAIN, PRESENT, SHD, SHD_SAMPLES, TRAIN, Preset
+from shd_genn.datasets.settings import RandomValidation
 
 MLGENN = "mlGeNN, examples/event_prop"
 
@@ -14,6 +15,7 @@ def presets() -> list[Preset]:
     """All three."""
     plain = Config(
         data=replace(SHD, trial_ms=1370.0),
+        present=PRESENT,
         augment=PLAIN,
         model=MODEL,
         train=replace(TRAIN, reg_lambda=2.5e-10, ease_in=1.0),
@@ -42,16 +44,14 @@ def presets() -> list[Preset]:
             Config(
                 data=replace(
                     SHD,
-                    validation="random",
-                    validation_fraction=round(512 / SHD_SAMPLES, 4),
-                    delay_copies=9,
-                    delay_step_ms=30.0,
+                    validation=RandomValidation(
+                        validation_fraction=round(512 / SHD_SAMPLES, 4), best_by="validation"
+                    ),
                 ),
+                present=replace(PRESENT, delay_copies=9, delay_step_ms=30.0),
                 augment=replace(PLAIN, shift_channels=40.0, blend=1.0),
                 model=MODEL,
-                train=replace(
-                    TRAIN, epochs=50, reg_lambda=5e-11, revive_silent=0.002, best_by="validation"
-                ),
+                train=replace(TRAIN, epochs=50, reg_lambda=5e-11, revive_silent=0.002),
                 dt_ms=1.0,
             ),
         ),

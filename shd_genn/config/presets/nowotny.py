@@ -5,8 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shd_genn.config import Config
-from shd_genn.config.presets.preset import FIGURE, MODEL, PLAIN, SHD, SHD_SAMPLES, TRAIN, Preset
-from shd_genn.network.readouts import Readout
+from shd_genn.config.presets.preset import (
+    FIGURE,
+    MODEL,
+    PLAIN,
+    PRESENT,
+    SHD,
+    SHD_SAMPLES,
+    TRAIN,
+    Preset,
+)
+from shd_genn.datasets.settings import AutoValidation
+from shd_genn.learning.settings import Plateau
+from shd_genn.network.settings import (
+    AvgVar,
+    AvgVarExpWeight,
+    FirstSpikeTimeExp,
+    GammaTau,
+    MaxVar,
+    ReadoutChoice,
+)
 
 NOWOTNY = "Nowotny, Turner & Knight 2025, arXiv 2212.01232"
 LBD = 5e-10
@@ -38,16 +56,19 @@ def _base(
     topology: str, loss: str, tau_mem_ms: float, tau_syn_ms: float, reg_lambda: float
 ) -> Preset:
     """The comparison of losses: scan 46 of `genn_eventprop`."""
-    readout: Readout
+    readout: ReadoutChoice
     rate, w_out = 1e-3, (0.0, 0.03)
     if loss == "sum":
-        readout, rate = "avg_var", 2e-3
+        readout, rate = AvgVar(softmax_temperature=1.0), 2e-3
     elif loss == "sum_exp":
-        readout = "avg_var_exp_weight"
+        readout = AvgVarExpWeight(softmax_temperature=1.0)
     elif loss == "max":
-        readout, rate = "max_var", 2e-3
+        readout, rate = MaxVar(softmax_temperature=1.0), 2e-3
     else:
-        readout, w_out = "first_spike_time_exp", (1.2, 0.6)
+        readout = FirstSpikeTimeExp(
+            first_spike_tau0_ms=1.0, first_spike_alpha=5e-5, first_spike_tau1_ms=100.0
+        )
+        w_out = (1.2, 0.6)
     return Preset(
         f"nowotny2025-base-{topology}-{loss}",
         f"comparison of losses on SHD: {loss}, "
@@ -55,7 +76,8 @@ def _base(
         NOWOTNY,
         FIGURE,
         Config(
-            data=replace(SHD, trial_ms=1400.0, binarise=True),
+            data=replace(SHD, trial_ms=1400.0),
+            present=replace(PRESENT, binarise=True),
             augment=PLAIN,
             model=replace(
                 MODEL,
@@ -76,7 +98,8 @@ def _base(
 def _final(hidden: int, dt_ms: float, factor: float, epochs: int, blend: float) -> Config:
     """Their final networks: delay line, shift, and blend where it is not 0."""
     return Config(
-        data=replace(SHD, binarise=True, delay_copies=10, delay_step_ms=30.0),
+        data=SHD,
+        present=replace(PRESENT, binarise=True, delay_copies=10, delay_step_ms=30.0),
         augment=replace(PLAIN, shift_channels=40.0, blend=blend),
         # a tenth of the weights, for eleven times the inputs
         model=replace(MODEL, hidden_sizes=(hidden,), w_in_mean=0.003, w_in_sd=0.001),
@@ -84,9 +107,7 @@ def _final(hidden: int, dt_ms: float, factor: float, epochs: int, blend: float) 
             TRAIN,
             epochs=epochs,
             reg_lambda=factor * LBD,
-            schedule="plateau",
-            decay=0.5,
-            decay_epochs=50,
+            schedule=Plateau(decay=0.5, decay_epochs=50),
             revive_silent=0.002,
         ),
         dt_ms=dt_ms,
@@ -99,7 +120,7 @@ def _sizes() -> list[Preset]:
         Preset(
             f"nowotny2025-{hidden}-dt{dt_ms}",
             f"delay line, shift and blend at {hidden} hidden neurons and {dt_ms} ms; the plateau "
-            "rule hears of training, not of test accuracy, and only silent neurons are lifted",
+            "rule goes by training, not by test accuracy, and only silent neurons are revived",
             NOWOTNY,
             FIGURE,
             _final(hidden, float(dt_ms), factor, epochs=50, blend=blend),
@@ -115,8 +136,8 @@ def _best() -> list[Preset]:
     return [
         Preset(
             "nowotny2025-best-shd",
-            "512 hidden neurons whose time constants are learned, delay line and shift, 2 ms; what "
-            "departs from the code is as in the other sizes",
+            "512 hidden neurons whose time constants are learned, delay line and shift, 2 ms; "
+            "departs from the code as the other sizes do",
             NOWOTNY,
             "93.5 ± 0.7",
             replace(
@@ -132,11 +153,17 @@ def _best() -> list[Preset]:
             "74.1 ± 0.9 on SSC",
             replace(
                 ssc,
-                data=replace(ssc.data, dataset="ssc", validation="auto"),
-                model=replace(
-                    ssc.model, tau_distribution="gamma", tau_mem_min_ms=3.0, tau_syn_min_ms=1.0
+                data=replace(
+                    ssc.data,
+                    dataset="ssc",
+                    validation=AutoValidation(validation_fraction=0.1, best_by="validation"),
                 ),
-                train=replace(ssc.train, best_by="validation"),
+                model=replace(
+                    ssc.model,
+                    tau_distribution=GammaTau(gamma_shape=3.0),
+                    tau_mem_min_ms=3.0,
+                    tau_syn_min_ms=1.0,
+                ),
             ),
         ),
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shd_genn.config import Config
-from shd_genn.config.presets.preset import MODEL, PLAIN, SHD, TRAIN, Preset
+from shd_genn.config.presets.preset import MODEL, PLAIN, PRESENT, SHD, TRAIN, Preset
+from shd_genn.learning.settings import Cosine
+from shd_genn.network.settings import AvgVarExpWeight, GammaTau
 
 OWN = "this project, README, Recipes"
 
@@ -14,30 +16,35 @@ def presets() -> list[Preset]:
     """All of them."""
     quick = Config(
         data=SHD,
+        present=PRESENT,
         augment=replace(PLAIN, shift_channels=20.0),
-        model=replace(MODEL, w_in_sd=0.05, tau_syn_ms=10.0),
+        model=replace(
+            MODEL,
+            w_in_sd=0.05,
+            tau_syn_ms=10.0,
+            readout=AvgVarExpWeight(softmax_temperature=0.2),
+        ),
         train=replace(
             TRAIN,
             epochs=30,
             learning_rate=2e-3,
             ease_in=1.0,
-            schedule="cosine",
+            schedule=Cosine(),
             reg_lambda=0.0,
-            softmax_temperature=0.2,
         ),
         dt_ms=2.0,
     )
     small_batches = replace(quick.train, epochs=80, batch_size=8, learning_rate=1.5e-3)
     best = replace(
         quick,
-        data=replace(SHD, delay_copies=4, delay_step_ms=60.0),
+        present=replace(PRESENT, delay_copies=4, delay_step_ms=60.0),
         augment=replace(PLAIN, dilation=1.25, shift_channels=20.0),
         model=replace(
             quick.model,
             # five copies of each spike: a fifth of the mean, and the same variance of their sum
             w_in_mean=0.006,
             w_in_sd=0.022,
-            tau_distribution="gamma",
+            tau_distribution=GammaTau(gamma_shape=3.0),
             train_tau=True,
         ),
         train=replace(small_batches, epochs=70, tau_learning_rate=0.02),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from shd_genn.config import Config
-from shd_genn.datasets.settings import DataConfig
-from shd_genn.learning.settings import TrainConfig
-from shd_genn.network.settings import ModelConfig
-from shd_genn.present.settings import AugmentConfig
+from shd_genn.config import Config, command_line
+from shd_genn.datasets.settings import DataConfig, NoValidation
+from shd_genn.learning.settings import Constant, TrainConfig
+from shd_genn.network.settings import AvgVarExpWeight, ModelConfig, SameTau
+from shd_genn.present.settings import AugmentConfig, PresentConfig
 
 FIGURE = "in a figure only"
 """Where an accuracy is published that could not be read."""
@@ -38,32 +37,20 @@ class Preset:
     @property
     def parameters(self) -> str:
         """The settings that are not the defaults, as options of ``python -m shd_genn.run``."""
-        default = _flat(asdict(Config()))
-        own = {k: v for k, v in _flat(asdict(self.config)).items() if v != default[k]}
-        return " ".join(f"--{name.replace('_', '-')} {_word(value)}" for name, value in own.items())
+        return " ".join(command_line.options_of(self.config))
 
 
-def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value) if isinstance(value, dict) else {key: value}
-    return flat
-
-
-def _word(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-# Every setting is named, also where it is the default, so that a preset stays what it is when a
-# default changes. Values are those of the common base of Nowotny, Turner & Knight (2025).
+# Every setting is written out, also where it is the default, so that a preset stays what it is when
+# a default changes; a test checks it. Values are those of the common base of Nowotny, Turner &
+# Knight (2025).
 SHD = DataConfig(
     dataset="shd",
     data_dir=None,
     trial_ms=1000.0,
-    validation="none",
-    validation_fraction=0.1,
-    validation_speaker=None,
+    validation=NoValidation(),
     test=True,
+)
+PRESENT = PresentConfig(
     binarise=False,
     delay_copies=0,
     delay_step_ms=30.0,
@@ -85,7 +72,7 @@ MODEL = ModelConfig(
     tau_mem_ms=20.0,
     tau_syn_ms=5.0,
     tau_mem_out_ms=20.0,
-    tau_distribution="same",
+    tau_distribution=SameTau(),
     train_tau=False,
     train_tau_out=False,
     tau_mem_min_ms=3.0,
@@ -99,7 +86,7 @@ MODEL = ModelConfig(
     delay_hidden_ms=0.0,
     train_delays=(),
     max_delay_ms=1000.0,
-    readout="avg_var_exp_weight",
+    readout=AvgVarExpWeight(softmax_temperature=1.0),
     w_in_mean=0.03,
     w_in_sd=0.01,
     w_rec_mean=0.0,
@@ -118,20 +105,13 @@ TRAIN = TrainConfig(
     delay_learning_rate=0.1,
     ease_in=0.001,
     ease_in_growth=1.05,
-    schedule="constant",
-    decay=0.5,
-    decay_epochs=50,
+    schedule=Constant(),
     beta1=0.9,
     beta2=0.999,
     epsilon=1e-8,
     reg_lambda=0.0,
     reg_nu=14.0,
     revive_silent=0.0,
-    best_by="training",
-    softmax_temperature=1.0,
-    first_spike_tau0_ms=1.0,
-    first_spike_tau1_ms=100.0,
-    first_spike_alpha=5e-5,
     patience=0,
     seed=0,
 )

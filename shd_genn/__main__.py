@@ -1,0 +1,46 @@
+"""`python -m shd_genn` or `shd-genn`: list the commands, or start one of them."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from shd_genn.support.names import similar_name
+
+COMMANDS = {
+    "run": "train a network",
+    "evaluate": "test a trained network on a dataset",
+    "listen": "recognise the word in a recording",
+    "encode": "turn recordings into a dataset of spikes",
+    "datasets": "fetch SHD or SSC",
+    "sweep": "search for good settings, with many runs",
+    "bench": "measure speed, here and beside other libraries",
+}
+USAGE = "\n".join(
+    (
+        "usage: shd-genn COMMAND [OPTIONS]   (or python -m shd_genn.COMMAND [OPTIONS])",
+        "",
+        *(f"  {name:<10}{about}" for name, about in COMMANDS.items()),
+        "",
+        "shd-genn COMMAND --help explains a command's options.",
+    )
+)
+
+
+def main() -> None:
+    """Start the command that the command line names."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(USAGE)
+    elif name in COMMANDS:
+        sys.argv = [f"python -m shd_genn.{name}", *arguments]
+        runpy.run_module(f"shd_genn.{name}", run_name="__main__", alter_sys=True)
+    else:
+        similar = similar_name(name, COMMANDS)
+        cure = f"use {similar} if you mean that" if similar else "use one of those below"
+        print(f"error: there is no command {name}; {cure}\n\n{USAGE}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
