@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis import script, style
 from analysis.load import Results, each
-from shd_genn.bench.peers.libraries import LIBRARIES
+from shd_genn.bench.peers.libraries import BASELINE, LIBRARIES
 from shd_genn.support.errors import DataError
 
 SHOWN = {"train_ms": "ms per sample", "memory_growth_mb": "memory (MB)"}
@@ -84,7 +84,7 @@ def _dots(ax: Axes, part: pd.DataFrame, column: str, names: list[str], sizes: li
 
 def _say_times(ax: Axes, own: pd.DataFrame, lines: pd.Series, left: bool) -> None:
     for row, line in zip(each(own), lines, strict=True):
-        if row.peer != "native" and row.times_native > 0:
+        if row.peer != BASELINE and row.times_native > 0:
             ax.annotate(
                 f"{_short(row.times_native)}×",
                 (row.train_ms, line),

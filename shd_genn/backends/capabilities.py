@@ -32,6 +32,7 @@ class Capabilities:
         threads: Whether it computes on several cores.
         batched: Whether it computes the samples of a batch at the same time.
         kernel_times: Whether it measures what parts of the computation take.
+        equal_time_constants: Whether tau_mem and tau_syn of a neuron may be the same.
         precision: What it computes in.
     """
 
@@ -47,6 +48,7 @@ class Capabilities:
     threads: bool = False
     batched: bool = True
     kernel_times: bool = False
+    equal_time_constants: bool = True
     precision: str = "float32"
 
     def check(self, network: Network, method: Method) -> None:
@@ -86,12 +88,14 @@ class Status:
         cure: What to do where it cannot be used; empty where it can.
         accelerator: The GPU that it computes on; None for the processor.
         largest_batch: Samples that it can learn from at once; None for any number.
+        exact: Whether the same work always gives the same bits.
     """
 
     why: str
     cure: str = ""
     accelerator: str | None = None
     largest_batch: int | None = None
+    exact: bool = True
 
     @property
     def usable(self) -> bool:
@@ -114,6 +118,7 @@ def markdown_table(backends: Mapping[str, Capabilities]) -> str:
         "learned": lambda c: _some(c.learns, ALL_KINDS),
         "several cores": lambda c: _yes(c.threads),
         "samples at the same time": lambda c: _yes(c.batched),
+        "tau_mem may equal tau_syn": lambda c: _yes(c.equal_time_constants),
         "times of kernels": lambda c: _yes(c.kernel_times),
         "computes in": lambda c: c.precision,
     }

@@ -81,7 +81,7 @@ def build_library(source: str, name: str) -> Path:
     version = compiler_version(compiler)
     key = "\0".join((source, *compiler, version, *FLAGS, processor(), __version__))
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    library = cache_dir("native") / f"{name}-{digest}.so"
+    library = cache_dir("libraries") / f"{name}-{digest}.so"
     if not library.exists():
         write_text(library.with_suffix(".cpp"), source)
         _compile(compiler, library.with_suffix(".cpp"), library)

@@ -232,7 +232,7 @@ def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
         pytest.raises(BuildError, match="GeNN's code for this network could not be compiled"),
     ):
         compiled.evaluate(networks.random_events(1))
-    assert list((tmp_path / "genn").iterdir()) == []
+    assert list((tmp_path / "genn-code").iterdir()) == []
 
 
 def test_another_mlgenn_is_noticed():
@@ -270,11 +270,11 @@ def test_two_runs_at_once_in_one_folder(data, tmp_path, monkeypatch):
     one, other = (RunFolder(path) for path in (here / "runs").iterdir())
     for name, array in one.read_arrays("last").items():
         np.testing.assert_array_equal(other.read_arrays("last")[name], array)
-    left = sorted(path.name.partition("-")[0] for path in (tmp_path / "cache/genn").iterdir())
+    left = sorted(path.name.partition("-")[0] for path in (tmp_path / "cache/genn-code").iterdir())
     assert len(left) == 2 and "run" not in left  # what training and inference were compiled to
 
     environment = json.loads((one.path / "environment.json").read_text())
-    assert environment["genn"]["pygenn"] and environment["genn"]["backend"]
+    assert environment["installation"]["pygenn"] and environment["installation"]["backend"]
     times = one.read_json("summary")["kernel_seconds"]
     assert times["training.neuron_update"] > 0 and times["inference.presynaptic_update"] > 0
 

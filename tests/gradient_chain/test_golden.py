@@ -13,10 +13,6 @@ from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import cross_entropy, regulariser_jump
 from shd_genn.learning.optimisers import Adam
 
-pytestmark = pytest.mark.skipif(
-    not golden.FOLDER.is_dir(), reason="needs the golden data of mlGeNN in ../shared/golden"
-)
-
 # rec_ring_overflow records mlGeNN's loss of spikes beyond its buffer, which is not copied here: it
 # is compared only as far as it is the same thing.
 FROZEN = [
@@ -39,6 +35,16 @@ FORWARD_ONLY = ["rec_edge_late_spikes", "rec_ring_overflow"]
 GRADIENT_TOLERANCE = 1e-5
 # the same, with the products fused and the sums in another order
 NATIVE_TOLERANCE = 1e-4
+
+
+@pytest.mark.skipif(not golden.FULL.is_dir(), reason="needs the full recordings from mlGeNN")
+@pytest.mark.parametrize("name", [*FROZEN, *FORWARD_ONLY, "rec_adam"])
+def test_the_data_in_the_tree_are_those_of_the_full_recordings(name):
+    kept, full = (golden.arrays_of(f / f"{name}.npz") for f in (golden.FOLDER, golden.FULL))
+    assert len(kept) > 15 and kept.keys() <= full.keys()
+    for key, array in kept.items():
+        assert array.dtype == full[key].dtype
+        np.testing.assert_array_equal(array, full[key])
 
 
 def mlgenn_trials(g):

@@ -1,4 +1,4 @@
-"""Reads the trials that were recorded from mlGeNN (../shared/golden)."""
+"""Reads the trials that were recorded from mlGeNN (tests/gradient_chain/data)."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ from shd_genn.network import (
 )
 from shd_genn.spikes.events import Events
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "golden"
+FOLDER = Path(__file__).resolve().parents[1] / "gradient_chain" / "data"
+FULL = Path(__file__).resolve().parents[3] / "shared" / "golden"
+"""The recordings before they were reduced; not in the tree."""
 CONNECTIONS = {"ih": "input_hidden", "hh": "hidden_hidden", "ho": "hidden_output"}
 
 
@@ -75,9 +77,13 @@ class Golden:
         return any(len(self.spikes(population, trial)[last]) for population in ("in", "hid"))
 
 
+def arrays_of(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file}
+
+
 def load(name: str) -> Golden:
-    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file}
+    arrays = arrays_of(FOLDER / f"{name}.npz")
     s = json.loads(str(arrays["config_json"]))
     synapse, drawn = Exponential(s["tau_syn"]), Dense(Normal())
     inputs = Population("input", SpikeInput(), s["NI"])

@@ -30,6 +30,7 @@ CAPABILITIES = Capabilities(
     methods=(EventProp,),
     varies=("weight", "delay"),
     learns=("weight", "delay"),
+    equal_time_constants=False,
     kernel_times=True,
 )
 
@@ -37,17 +38,20 @@ CAPABILITIES = Capabilities(
 def status() -> Status:
     """It needs both packages; without a GPU it learns from one sample at a time."""
     if absent := installation.missing():
-        cure = f"{installation.HOW_TO_INSTALL}; or take --backend native, which trains the same networks"
+        cure = f"{installation.HOW_TO_INSTALL}; or take --backend native"
         return Status(installation.absence(absent), cure)
     gpu, why = installation.gpu()
-    return Status(why, accelerator=gpu, largest_batch=1 if gpu is None else None)
+    # on a GPU, spikes are written down in the order in which threads find them, and so the order of
+    # sums differs from run to run
+    on_cpu = gpu is None
+    return Status(why, accelerator=gpu, largest_batch=1 if on_cpu else None, exact=on_cpu)
 
 
 def describe() -> dict[str, Any]:
     """GeNN's versions and device, and the compiler of its code."""
     compiler = find_compiler()
     return {
-        "genn": installation.describe(),
+        "installation": installation.describe(),
         "compiler": {
             "command": " ".join(compiler),
             "version": compiler_version(compiler),

@@ -33,7 +33,7 @@ def build(model: Any, key: str) -> tempfile.TemporaryDirectory[str]:
     Raises:
         BuildError: if the compiler fails.
     """
-    cache = cache_dir("genn")
+    cache = cache_dir("genn-code")
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     kept = cache / f"{model.name}-{digest}"
     folder = tempfile.TemporaryDirectory(prefix=f"run-{os.getpid()}-", dir=cache)

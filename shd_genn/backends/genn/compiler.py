@@ -4,9 +4,9 @@ mlGeNN runs the backward pass of a trial during the forward pass of the next. He
 has the N steps of a trial, and the backward pass, with the same weights, N + 1: a spike of mlGeNN's
 last step would be lost for its backward pass, and so none falls into it.
 
-What drives the adjoints comes from `shd_genn.learning.objective`, as for every backend. It is written into
-variables of the neurons between the passes: ``Softmax``, or ``LossJump`` and ``Kick``, of outputs,
-``Jump`` of hidden neurons.
+What drives the adjoints comes from `shd_genn.learning.objective`, as for every backend. It is
+written into variables of the neurons between the passes: ``Softmax``, or ``LossJump`` and ``Kick``,
+of outputs, ``Jump`` of hidden neurons.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ WEIGHT_CODE: dict[Readout, str] = {
     "avg_var_linear_weight": "(1.0 - ({s}))",
     "avg_var_sigmoid_weight": "(1.0 / (1.0 + exp((({s}) - 0.5) / 0.2)))",
 }
-"""The weights of `shd_genn.network.readouts` in GeNN's language; s is time, from 0 to 1 over a trial."""
+"""The weights of `shd_genn.network.readouts` in GeNN's language.
+
+s is time, from 0 to 1 over a trial.
+"""
 NO_LABEL = 255
 """A label no output neuron has: mlGeNN's drive is then minus what is written to ``Softmax``."""
 

@@ -1,4 +1,4 @@
-"""The `reference` backend: the equations of `eventprop` as a `Differentiable`, trial after trial."""
+"""The equations of `eventprop` as a `Differentiable`: one trial after the other."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from shd_genn.bench.activity import SPIKES_PER_NEURON, Topology
 from shd_genn.bench.peers.case import Setting
 from shd_genn.bench.peers.harness import Measured
-from shd_genn.bench.peers.libraries import LIBRARIES
+from shd_genn.bench.peers.libraries import BASELINE, LIBRARIES
 from shd_genn.record import environment
 from shd_genn.record.run_folder import write_table
 from shd_genn.support.cli import print_table
@@ -90,7 +90,7 @@ def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -
     """What was measured in a setting, with where and when."""
     measured = list(measured)
     nothing = (math.nan, math.nan)
-    native = next((m.ms_per_sample for m in measured if m.peer == "native"), nothing)
+    native = next((m.ms_per_sample for m in measured if m.peer == BASELINE), nothing)
     cpu, commit = environment.cpu_name(), environment.commit() or ""
     rows = []
     for each in measured:
@@ -199,7 +199,7 @@ def _cell(row: Row | None) -> str:
         return ""
     if row.result != "measured":
         return row.result.replace("|", "/")
-    times = "" if row.peer == "native" else f" ({number(row.times_native)}×)"
+    times = "" if row.peer == BASELINE else f" ({number(row.times_native)}×)"
     return f"{number(row.train_ms)} ms{times}, {number(row.memory_growth_mb)} MB"
 
 

@@ -28,6 +28,10 @@ PeerName = Literal[
 ]
 
 
+BASELINE: PeerName = "native"
+"""The peer that the times of all others are compared with."""
+
+
 class Peer(Protocol):
     """A network of one library with its optimiser, and a batch that it learns.
 

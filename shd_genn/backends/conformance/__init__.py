@@ -1,0 +1,29 @@
+"""A suite of tests that every backend has to pass, to be applied to any: also to somebody else's.
+
+A test module applies it by a class with one fixture, the backend (a module, or any object that has
+what `shd_genn.backends.Backend` lists):
+
+    class TestMyBackend(DifferentiableConformance):
+        @pytest.fixture
+        def backend(self):
+            return my_backend
+
+There is a class for each protocol: `SimulatorConformance` for a backend that only simulates,
+`LearnerConformance` for one that learns as well, and `DifferentiableConformance` for one that has
+EventProp's gradient. A backend is held to what its `Capabilities` list: what it has must agree with
+the reference, and what it has not must be refused.
+
+This package needs pytest, and no other part of shd_genn does.
+"""
+
+import pytest
+
+# pytest then says of a failed assertion which values it had
+for _module in ("networks", "simulator", "learner", "differentiable"):
+    pytest.register_assert_rewrite(f"{__name__}.{_module}")
+
+from shd_genn.backends.conformance.differentiable import DifferentiableConformance  # noqa: E402
+from shd_genn.backends.conformance.learner import LearnerConformance  # noqa: E402
+from shd_genn.backends.conformance.simulator import SimulatorConformance  # noqa: E402
+
+__all__ = ["DifferentiableConformance", "LearnerConformance", "SimulatorConformance"]
