@@ -18,7 +18,7 @@ from shd_genn.config import Config
 from shd_genn.config.toml import from_toml, to_toml
 from shd_genn.support import user_files
 from shd_genn.support.errors import ConfigError
-from shd_genn.train.loop import difference
+from shd_genn.train.resuming import difference
 
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
