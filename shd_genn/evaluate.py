@@ -1,28 +1,30 @@
-"""`python -m shd_genn.evaluate RUN --dataset DIR`: judge a saved run on any dataset."""
+"""`python -m shd_genn.evaluate RUN --dataset DIR`: evaluate a saved run on any dataset."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from shd_genn.backends.choice import BackendOption
-from shd_genn.datasets.load import check_class_names, check_code, load_split
-from shd_genn.record.run_folder import RunFolder, write_table
+from shd_genn.record.rows import PredictionRow, write_rows
+from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.cli import command, parse
-from shd_genn.support.errors import ConfigError
-from shd_genn.train.compile import compile_network
-from shd_genn.train.evaluation import Judgement, accuracy, judge
+from shd_genn.support.files import require_writable
+from shd_genn.train import notes
+from shd_genn.train.evaluation import Evaluation, accuracy
+from shd_genn.train.inference import evaluate_run
 
 
 @dataclass(frozen=True)
 class Options:
-    """Judge the chosen epoch of a run on a dataset; the run stays as it is."""
+    """Evaluate the chosen epoch of a run on a dataset; the run stays as it is."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run's folder."""
@@ -33,51 +35,53 @@ class Options:
     split: str = "test"
     """Which of the dataset's files: train, valid or test."""
     backend: BackendOption | None = None
-    """What computes; by default what trained the run."""
+    """What computes; by default the backend that trained the run."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """A CSV file for what was said of every sample."""
+    """A CSV file for the answer to every sample."""
+    trust_model: bool = False
+    """Execute the run's model.py although it was not used on this machine before."""
 
 
 def main() -> None:
-    """Judge a run as the command line says."""
+    """Evaluate a run as the command line says."""
     options = parse(Options, prog="python -m shd_genn.evaluate")
-    folder = RunFolder.open(options.run)
-    trained_on = folder.read_json("environment")["dataset"]
-    dataset = load_split(options.dataset, options.split, options.data_dir)
-    presentation = folder.config.presentation(dataset.n_channels)
-    dataset = replace(dataset, presentation=presentation)
-    check_code(trained_on.get("code", "cochlea"), dataset)
-    check_class_names(tuple(trained_on["words"]), dataset)
-    names = trained_on["speaker_names"]
-    known = {names[i] if names else str(i) for i in trained_on["train"]["speakers"] if i >= 0}
-    config = replace(folder.config, backend=options.backend or folder.config.backend)
-    with compile_network(config, folder.path / "model.py") as compiled:
-        epoch = folder.load_checkpoint("best", compiled)
-        judgement = judge(compiled, dataset, known)
-    _print(judgement, f"{options.run.name}, epoch {epoch}, on {dataset.name} ({options.split})")
     if options.output is not None:
-        if options.output.is_dir():
-            raise ConfigError(f"{options.output} must be a file to write, but is a folder")
-        write_table(options.output, judgement.predictions)
+        require_writable(options.output)
+    evaluation = evaluate_run(
+        RunFolder.open(options.run),
+        options.dataset,
+        options.split,
+        data_dir=options.data_dir,
+        backend=options.backend,
+        trust_model=options.trust_model,
+    )
+    if options.output is not None:  # before anything is printed, which may fail in a pipe
+        write_rows(options.output, evaluation.predictions)
+    notes.show(evaluation.notes)
+    epoch = evaluation.metrics.epoch
+    _print(evaluation, f"{options.run.name}, epoch {epoch}, on {options.dataset} ({options.split})")
 
 
-def _print(judgement: Judgement, title: str) -> None:
+def _print(evaluation: Evaluation, title: str) -> None:
     console = Console()
-    rows = judgement.predictions
-    console.print(f"{title}: accuracy {judgement.tally.accuracy:.2%} of {len(rows)} samples")
-    console.print(_by(rows, "word", "what it was taken for otherwise"))
-    if any(row["speaker"] for row in rows):
-        console.print(_by(rows, "speaker", "words it failed on most"))
+    rows = evaluation.predictions
+    console.print(f"{title}: accuracy {evaluation.accuracy:.2%} of {len(rows)} samples")
+    console.print(_by(rows, "word"))
+    if any(row.speaker for row in rows):
+        console.print(_by(rows, "speaker"))
 
 
-def _by(rows: list[dict[str, Any]], key: str, remark: str) -> Table:
-    table = Table(key, "samples", "accuracy", remark)
-    for value in dict.fromkeys(row[key] for row in rows):
-        mine = [row for row in rows if row[key] == value]
-        told = "predicted_word" if key == "word" else "word"
-        wrong = Counter(row[told] for row in mine if not row["correct"]).most_common(3)
-        failures = ", ".join(f"{word} {count}" for word, count in wrong)
-        table.add_row(str(value), str(len(mine)), f"{accuracy(mine):.1%}", failures)
+def _by(rows: Sequence[PredictionRow], key: Literal["word", "speaker"]) -> Table:
+    """Accuracy for each word or speaker, and the three most frequent mistakes."""
+    mistakes = "most frequent mistakes" if key == "word" else "words missed most often"
+    table = Table(key, "samples", "accuracy", mistakes)
+    for value in dict.fromkeys(getattr(row, key) for row in rows):
+        group = [row for row in rows if getattr(row, key) == value]
+        missed = (
+            row.predicted_word if key == "word" else row.word for row in group if not row.correct
+        )
+        failures = ", ".join(f"{word} {n}" for word, n in Counter(missed).most_common(3))
+        table.add_row(value, str(len(group)), f"{accuracy(group):.1%}", failures)
     return table
 
 

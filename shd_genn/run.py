@@ -8,11 +8,11 @@ from pathlib import Path
 
 from shd_genn import backends
 from shd_genn.config import Config, command_line, presets
-from shd_genn.datasets import NOT_SHD, SPOKEN_DIGITS
-from shd_genn.record.run_folder import RunFolder
+from shd_genn.record.run_folder import RunFolder, check_name
 from shd_genn.record.sources import given_settings
 from shd_genn.support.cli import command
 from shd_genn.train import crossval, loop
+from shd_genn.train.report import report
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Options:
     """The folder of an interrupted run, to go on with it; --epochs may be given beside it."""
     runs: Path = Path("runs")
     """The folder that run folders go into."""
+    name: str | None = None
+    """The name of the run's folder; by default made of date, dataset, network and settings."""
+    trust_model: bool = False
+    """With --resume: execute the folder's model.py although it was not used on this machine."""
 
 
 def main() -> None:
@@ -40,16 +44,15 @@ def main() -> None:
     settings = options.settings
     choice = backends.choose(settings.backend)
     print(f"backend             {choice.name} ({choice.why})", flush=True)
-    protocol = crossval if crossval.wanted(settings) else loop
+    protocol = crossval if crossval.is_cross_validation(settings) else loop
     if options.resume is not None:
         folder = RunFolder.open(options.resume)
-        protocol.resume(folder, settings)
+        protocol.resume(folder, settings, trust_model=options.trust_model)
     else:
-        folder = protocol.start(settings, options.runs)
-    if crossval.wanted(settings):
-        report_crossval(folder)
-    else:
-        report(folder)
+        if options.name is not None:
+            check_name(options.runs, options.name)
+        folder = protocol.start(settings, options.runs, name=options.name)
+    print("\n".join(report(folder)))
 
 
 def parse(arguments: list[str]) -> Options:
@@ -57,51 +60,6 @@ def parse(arguments: list[str]) -> Options:
     return command_line.parse(
         Options, arguments, given_settings(arguments), prog="python -m shd_genn.run"
     )
-
-
-def report(folder: RunFolder) -> None:
-    """Print a finished run's main numbers."""
-    summary = folder.read_json("summary")
-    print(f"dataset             {summary['dataset']}")
-    print(
-        f"chosen epoch        {summary['best_epoch']} of {summary['epochs']}, "
-        f"by {summary['chosen_by']} ({summary['best_accuracy']:.2%})"
-    )
-    if test := summary.get("test"):
-        print(f"test accuracy       {test['accuracy']:.2%} of {test['samples']} samples")
-        if "accuracy_seen" in test:
-            print(f"  speakers seen     {test['accuracy_seen']:.2%}")
-            print(f"  speakers unseen   {test['accuracy_unseen']:.2%}")
-        print(f"hidden spikes       {test['hidden_spikes_mean']:.2f} per neuron and trial")
-    print(f"time per epoch      {summary['seconds_per_epoch']:.2f} s")
-    if summary["spikes_after_trial"] > 0:
-        print(f"spikes not seen     {summary['spikes_after_trial']:.2%}, later than --trial-ms")
-    print(f"run folder          {folder.path}")
-    if summary["dataset"] == SPOKEN_DIGITS:
-        print(NOT_SHD)
-
-
-def report_crossval(folder: RunFolder) -> None:
-    """Print a finished cross-validation's main numbers."""
-    summary = folder.read_json("summary")
-    print(f"dataset             {summary['dataset']}")
-    for row in folder.read_table("folds"):
-        print(
-            f"  without {row['speaker']:12}{float(row['accuracy']):.2%} of {row['samples']} "
-            f"samples in epoch {row['best_epoch']}, by {summary['chosen_by']}"
-        )
-    common = summary["common_epoch"]
-    print(
-        f"speakers left out   {summary['accuracy']:.2%} ± {summary['accuracy_sd']:.2%}, "
-        f"mean and standard deviation over {summary['folds']} of them"
-    )
-    print(
-        f"epoch {common['epoch']:<4} in all      {common['accuracy']:.2%} ± "
-        f"{common['accuracy_sd']:.2%}, the best on average"
-    )
-    if test := summary.get("test"):
-        print(f"trained on all      {test['accuracy']:.2%} of {test['samples']} test samples")
-    print(f"folder              {folder.path}")
 
 
 if __name__ == "__main__":

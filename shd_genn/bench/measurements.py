@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from shd_genn.record import environment
-from shd_genn.record.run_folder import write_table
+from shd_genn.record.rows import write_table
 from shd_genn.support.errors import require
 
 if TYPE_CHECKING:

@@ -229,8 +229,9 @@ def learned(case: Case, batch: int) -> tuple[float, float]:
         n_threads=case.threads,
     )
     with tempfile.TemporaryDirectory() as runs:
-        summary = loop.start(config, Path(runs)).read_json("summary")
-    return summary["test"]["accuracy"], summary["seconds_per_epoch"]
+        result = loop.start(config, Path(runs)).result
+    assert result.test is not None
+    return result.test.accuracy, result.seconds_per_epoch
 
 
 def gpu_memory_mb() -> float:

@@ -1,39 +1,42 @@
-"""The run folder: everything that is known of a run, readable without this program."""
+"""The run folder: all that is known of a run, readable without this program."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import shutil
-import zipfile
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.protocols import Learner, Simulator
+from shd_genn.backends.protocols import Simulator
 from shd_genn.config import Config
 from shd_genn.config.toml import load_toml, to_toml
+from shd_genn.record import checkpoints, model_copy
+from shd_genn.record.environment import FORMAT, Environment
+from shd_genn.record.rows import EpochRow, FoldRow, PredictionRow, read_rows, write_rows
+from shd_genn.record.summary import RunResult, Summary, read_summary, write_summary
+from shd_genn.record.typed_json import convert, plain, read_json, write_json
 from shd_genn.support.errors import ConfigError
-from shd_genn.support.files import write_text, written_aside
+from shd_genn.support.files import write_text
 
 README = """\
-A run of shd_genn (python -m shd_genn.run). What lies here:
+A run of shd_genn (python -m shd_genn.run). The files:
 
 config.toml       every setting; python -m shd_genn.run --config config.toml repeats the run
-model.py          the file that describes the network
+model.py          the file that describes the network; modules that it imports lie beside it
 environment.json  versions, commit, machine, backend, compiler, command, and what the dataset is
 metrics.csv       one row per epoch and split: accuracy, loss, spikes, seconds
 best.npz          parameters and optimiser state of the chosen epoch
 last.npz          parameters and optimiser state of the last whole epoch
-summary.json      state of the run, and the final numbers; the test set is judged once, at the end
-predictions.csv   what was said of every test sample
+summary.json      state of the run, notes, and the final numbers
+predictions.csv   the network's answer to every test sample
 spike_counts.npz  spikes of every hidden neuron for every test sample
+
+Epochs count from 1, in all files and in what is printed. The test set is evaluated once, at the
+end, with the parameters of the chosen epoch.
 
 In metrics.csv and summary.json hidden spikes are per neuron and trial: mean, standard deviation,
 minimum and maximum over the neurons of all hidden layers; silent neurons never spiked in the split.
@@ -43,8 +46,8 @@ parameter_SOURCE_TARGET.delay delays in steps; parameter_POPULATION.tau_mem and 
 constants in ms, and .v_thresh thresholds, one a neuron; adam_m_KEY and adam_v_KEY Adam's moments.
 
 python -m shd_genn.run --resume FOLDER            goes on with an interrupted run
-python -m shd_genn.evaluate FOLDER --dataset DIR  judges it on other data
-python -m shd_genn.listen FOLDER sound.wav        says what word is in a recording
+python -m shd_genn.evaluate FOLDER --dataset DIR  evaluates it on other data
+python -m shd_genn.listen FOLDER sound.wav        finds out what word is in a recording
 """
 
 
@@ -56,97 +59,153 @@ class RunFolder:
 
     @staticmethod
     def create(
-        runs: Path,
-        config: Config,
-        dataset: str,
-        model_file: Path,
-        name: str | None = None,
-        readme: str = README,
+        runs: Path, config: Config, dataset: str, model_name: str, name: str | None = None
     ) -> RunFolder:
-        """Make a new folder with the settings and the model file in it.
+        """A run folder that does not exist yet, or an inner one of a cross-validation.
 
         Args:
             runs: The folder that runs go into.
             config: All settings, resolved.
             dataset: The dataset's name.
-            model_file: A copy of it is kept.
+            model_name: The name of the model file without ending.
             name: The folder's name; if not given it is made of date, dataset, network and
                 settings, and new.
-            readme: What its README.txt says.
-
-        Raises:
-            ConfigError: if the folder cannot be written.
         """
         if name is None:
             sizes = "-".join(map(str, config.model.hidden_sizes))
             when = f"{datetime.now():%Y-%m-%d_%H%M%S}"
-            name = f"{when}_{dataset}_{model_file.stem}-{sizes}_{config.digest()}"
+            name = f"{when}_{dataset}_{model_name}-{sizes}_{config.digest()}"
             first, copies = name, 1
-            while (runs / name).exists():  # two runs alike, started in the same second
+            while (runs / name).exists():  # two runs with the same settings in the same second
                 copies += 1
                 name = f"{first}_{copies}"
-        path = runs / name
-        folder = RunFolder(path)
-        write_text(path / "README.txt", readme)
-        folder.write_config(config)
-        with written_aside(path / "model.py") as aside:
-            shutil.copyfile(model_file, aside)
-        return folder
+        return RunFolder(runs / name)
 
     @staticmethod
     def open(path: Path) -> RunFolder:
         """An existing run's folder.
 
         Raises:
-            ConfigError: if it is none.
+            ConfigError: if it is none, or was written by another version.
         """
         if not (path / "config.toml").is_file():
             raise ConfigError(
                 f"{path} must be the folder of a run, but has no config.toml; "
                 "give the folder that python -m shd_genn.run printed"
             )
-        return RunFolder(path)
+        folder = RunFolder(path)
+        if (content := read_json(folder._file("environment.json"))) is not None:
+            found = content.get("format")
+            if found != FORMAT:
+                raise ConfigError(
+                    f"{path} has format {found}, but this version of shd_genn reads format "
+                    f"{FORMAT}; use the version that wrote it"
+                )
+        return folder
+
+    def _file(self, name: str) -> Path:
+        return self.path / name
+
+    def begin(self, config: Config, readme: str = README) -> None:
+        """Write README.txt and the settings."""
+        write_text(self._file("README.txt"), readme)
+        self.write_config(config)
 
     @property
     def config(self) -> Config:
         """The run's settings."""
-        return load_toml(self.path / "config.toml")
+        return load_toml(self._file("config.toml"))
 
     def write_config(self, config: Config) -> None:
         """Write the run's settings."""
-        write_text(self.path / "config.toml", to_toml(config))
+        write_text(self._file("config.toml"), to_toml(config))
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """``environment`` or ``summary``; empty if it is not there yet."""
-        file = self.path / f"{name}.json"
-        if not file.is_file():
-            return {}
-        try:
-            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"{file} must be JSON, but {error}; restore it") from error
-        return content
+    @property
+    def begun(self) -> bool:
+        """Whether the folder is whole: ``environment.json`` is written last."""
+        return self._file("environment.json").is_file()
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write ``environment`` or ``summary``."""
-        write_text(self.path / f"{name}.json", json.dumps(content, indent=2) + "\n")
+    @property
+    def environment(self) -> Environment:
+        """What the run ran on.
 
-    def write_table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Write a CSV file; see `write_table`."""
-        write_table(self.path / f"{name}.csv", rows)
+        Raises:
+            ConfigError: if that is not known, because the run was killed as it began.
+            DataError: if the file is damaged.
+        """
+        path = self._file("environment.json")
+        content = read_json(path)
+        if content is None:
+            raise ConfigError(
+                f"{path} does not exist, because the run was stopped as it began or the file was "
+                "removed; restore the file, or start a new run"
+            )
+        return convert(path, content, Environment)
 
-    def read_table(self, name: str) -> list[dict[str, str]]:
-        """The rows of a CSV file; none if it is not there yet."""
-        file = self.path / f"{name}.csv"
-        if not file.is_file():
-            return []
-        with file.open(newline="", encoding="utf-8") as text:
-            return list(csv.DictReader(text))
+    def write_environment(self, environment: Environment) -> None:
+        """Write what the run runs on."""
+        write_json(self._file("environment.json"), plain(environment))
+
+    def model_file(self, trust: bool = False) -> Path:
+        """The model file, if it is unchanged and may be executed; see `model_copy.check`."""
+        return model_copy.check(self.path, self.environment.model, trust)
+
+    @property
+    def summary(self) -> Summary | None:
+        """State and final numbers; None before the run has begun."""
+        return read_summary(self._file("summary.json"))
+
+    def write_summary(self, summary: Summary) -> None:
+        """Write state and final numbers."""
+        write_summary(self._file("summary.json"), summary)
+
+    @property
+    def result(self) -> RunResult:
+        """The final numbers of a complete run.
+
+        Raises:
+            ConfigError: if it is not complete, or a cross-validation.
+        """
+        summary = self.summary
+        result = None if summary is None else summary.result
+        if not isinstance(result, RunResult):
+            state = "not begun" if summary is None else summary.state
+            raise ConfigError(
+                f"{self.path} must be a complete run, but is {state}"
+                f"{'' if result is None else ' and a cross-validation'}; resume it, or give another"
+            )
+        return result
+
+    @property
+    def epochs(self) -> list[EpochRow]:
+        """The rows of ``metrics.csv``; none before the first epoch's end."""
+        return read_rows(self._file("metrics.csv"), EpochRow)
+
+    def write_epochs(self, rows: Sequence[EpochRow]) -> None:
+        """Write ``metrics.csv``."""
+        write_rows(self._file("metrics.csv"), rows)
+
+    @property
+    def predictions(self) -> list[PredictionRow]:
+        """The rows of ``predictions.csv``; none before the run is complete."""
+        return read_rows(self._file("predictions.csv"), PredictionRow)
+
+    def write_predictions(self, rows: Sequence[PredictionRow]) -> None:
+        """Write ``predictions.csv``."""
+        write_rows(self._file("predictions.csv"), rows)
+
+    @property
+    def folds(self) -> list[FoldRow]:
+        """The rows of a cross-validation's ``folds.csv``."""
+        return read_rows(self._file("folds.csv"), FoldRow)
+
+    def write_folds(self, rows: Sequence[FoldRow]) -> None:
+        """Write ``folds.csv``."""
+        write_rows(self._file("folds.csv"), rows)
 
     def write_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write an .npz file."""
-        with written_aside(self.path / f"{name}.npz") as aside, aside.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        checkpoints.write_arrays(self._file(f"{name}.npz"), arrays)
 
     def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of an .npz file.
@@ -154,51 +213,33 @@ class RunFolder:
         Raises:
             ConfigError: if it is missing or damaged.
         """
-        file = self.path / f"{name}.npz"
-        try:
-            # opened here: np.load leaves a damaged file open
-            with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-                return {key: arrays[key] for key in arrays}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ConfigError(
-                f"{file} must hold a checkpoint, but {error}; the run must have finished an epoch"
-            ) from error
+        return checkpoints.read_arrays(self._file(f"{name}.npz"))
 
-    def save_checkpoint(self, name: str, learner: Learner, epoch: int) -> None:
-        """Write parameters and optimiser state after an epoch as ``best`` or ``last``."""
-        arrays: dict[str, NDArray[Any]] = {"epoch": np.array(epoch)}
-        arrays |= {f"parameter_{key}": value for key, value in learner.parameters().items()}
-        arrays |= {f"adam_{key}": value for key, value in learner.optimiser_state().items()}
-        self.write_arrays(name, arrays)
+    def checkpoint(self, name: str) -> Path:
+        """The file of checkpoint ``best`` or ``last``."""
+        return self._file(f"{name}.npz")
 
     def load_checkpoint(self, name: str, simulator: Simulator) -> int:
-        """Put parameters, and a learner's optimiser state, into a network.
-
-        Returns:
-            The epoch after which they were saved.
+        """Put parameters into a network; the epoch after which they were saved, counted from 1.
 
         Raises:
             ConfigError: if there is no such checkpoint, or it is of another network.
         """
-        arrays = self.read_arrays(name)
-
-        def part(prefix: str) -> dict[str, NDArray[Any]]:
-            own = (key for key in arrays if key.startswith(prefix))
-            return {key.removeprefix(prefix): arrays[key] for key in own}
-
-        # runs from when only weights were learned have weights_
-        simulator.set_parameters(part("parameter_") or part("weights_"))
-        if isinstance(simulator, Learner):
-            simulator.set_optimiser_state(part("adam_"))
-        return int(arrays["epoch"])
+        return checkpoints.load(self.checkpoint(name), simulator).epoch
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write a CSV file with a column for every key; a run of an older version may lack some."""
-    text = io.StringIO(newline="")
-    if rows:
-        columns = dict.fromkeys(key for row in rows for key in row)
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    write_text(path, text.getvalue())
+def check_name(runs: Path, name: str) -> None:
+    """Refuse a name for a new run that is taken, or cannot be the name of a folder everywhere.
+
+    Raises:
+        ConfigError: if it is such a name.
+    """
+    if (runs / name).exists():
+        raise ConfigError(
+            f"{runs / name} exists already; choose another name, or go on with that run by --resume"
+        )
+    if not re.fullmatch(r"[^\W_][\w.+=-]*", name):
+        raise ConfigError(
+            f"name {name!r} must begin with a letter or digit and hold only letters, digits and "
+            "_ . + = -, because a folder is named so; choose another name"
+        )

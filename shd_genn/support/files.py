@@ -64,6 +64,27 @@ def require_ending(output: Path, endings: Sequence[str] = PICTURES) -> None:
     )
 
 
+def require_writable(output: Path) -> None:
+    """Refuse a file that cannot be written, before anything is computed.
+
+    Args:
+        output: The file; its folder is made if it is missing.
+
+    Raises:
+        ConfigError: if it is a folder, or the system refuses to write there.
+    """
+    refuse_unless(
+        not output.is_dir(), f"output {output} is a folder", "give the name of a file to write"
+    )
+    trial = output.with_name(f".{output.stem[:40]}.part-{_machine()}-{os.getpid()}-00000000")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise write_error(output, error) from error
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that is renamed to ``path`` if all goes well.

@@ -23,7 +23,8 @@ SECONDS_BETWEEN_LINES = 5.0
 """Where the output is no terminal, at most one line in this time (and one at each end)."""
 
 Advance = Callable[..., None]
-"""``advance(steps=1, note="")``: so much more is done; ``note`` is shown until the next one."""
+"""``advance(steps=1, note="", line="")``: so much more is done. ``note`` is shown until the
+next one; ``line`` stays: above the bar on a terminal, as a line of its own elsewhere."""
 
 
 @contextmanager
@@ -52,10 +53,12 @@ def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
         bar, below = Progress(*columns, console=console), Text(style="dim")
         task = bar.add_task(description, total=total)
 
-        def advance_bar(steps: int = 1, note: str = "") -> None:
+        def advance_bar(steps: int = 1, note: str = "", line: str = "") -> None:
             bar.update(task, advance=steps)
             if note:
                 below.plain = note
+            if line:
+                console.print(line, markup=False, highlight=False)
 
         with Live(Group(bar, below), console=console):
             yield advance_bar
@@ -68,9 +71,13 @@ def _line_printer(description: str, total: int, unit: str) -> Advance:
     done = 0
     print(f"{description}: {total} {unit} to do", file=sys.stderr, flush=True)
 
-    def advance(steps: int = 1, note: str = "") -> None:
+    def advance(steps: int = 1, note: str = "", line: str = "") -> None:
         nonlocal done, last
         done += steps
+        if line:
+            print(line, file=sys.stderr, flush=True)
+            last = time.monotonic()
+            return
         now = time.monotonic()
         if done < total and now - last < SECONDS_BETWEEN_LINES:
             return

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +53,33 @@ def run(kind: str, path: Path) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
         # compiled by hand: an import would leave the user's file in sys.modules and __pycache__
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+        with modules_beside(path):
+            exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
     except Exception as error:
         raise ConfigError(
             f"{kind} {path} must run, but {type(error).__name__}: {error}; correct the file"
         ) from error
     return namespace
+
+
+@contextmanager
+def modules_beside(path: Path) -> Iterator[None]:
+    """Let a user's file import modules that lie beside it.
+
+    The modules are forgotten afterwards, so that another file may have other modules of the same
+    names. No bytecode is read from or written into the folder.
+    """
+    folder = path.parent.resolve()
+    before = sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode, sys.pycache_prefix = True, str(folder / ".no-bytecode")
+    importlib.invalidate_caches()
+    known = set(sys.modules)
+    try:
+        yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix = before
+        for name in set(sys.modules) - known:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).resolve().is_relative_to(folder):
+                del sys.modules[name]

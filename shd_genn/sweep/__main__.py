@@ -200,7 +200,7 @@ def make_plan(options: Options, space: Space, found: Probe) -> Plan:
 
 def _speakers(options: Options) -> tuple[str, ...]:
     """The speakers that are left out in turn; none if there is no cross-validation."""
-    folds = "all" if crossval.wanted(options.settings) else options.folds
+    folds = "all" if crossval.is_cross_validation(options.settings) else options.folds
     if not folds:
         return ()
     data = replace(options.settings.data, validation=NoValidation())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from shd_genn.config import Config
 from shd_genn.config.compare import on_this_machine
+from shd_genn.record.rows import EpochRow, Split
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import BusyError, PrunedError, ShdGennError
 from shd_genn.train import loop
@@ -79,27 +80,28 @@ def _train(config: Config, runs: Path, run: int, ask: Ask) -> RunFolder:
     _forget_peak_memory()
     known = ask("begin", run, None)
     folder = RunFolder(Path(known)) if known is not None else None
-    told = folder is not None
+    reported = folder is not None
 
-    def on_epoch(folder: RunFolder, rows: list[dict[str, Any]]) -> None:
-        nonlocal told
-        if not told:
+    def on_epoch(folder: RunFolder, rows: Sequence[EpochRow]) -> None:
+        nonlocal reported
+        if not reported:
             ask("folder", run, str(folder.path))
-            told = True
-        numbers = [
-            {"epoch": int(r["epoch"]), "split": r["split"], "accuracy": float(r["accuracy"])}
-            for r in rows
-        ]
+            reported = True
+        # Optuna's steps count from 0
+        numbers = [{"epoch": r.epoch - 1, "split": r.split, "accuracy": r.accuracy} for r in rows]
         if numbers and not ask("epoch", run, numbers):
-            raise PrunedError(f"after epoch {numbers[-1]['epoch']} of run {run + 1}")
+            raise PrunedError(f"after epoch {rows[-1].epoch} of run {run + 1}")
 
     # killed so early that there is nothing to go on with: it begins anew
-    if folder is None or not folder.read_json("environment"):
-        told = False
+    if folder is None or not folder.begun:
+        reported = False
         return loop.start(config, runs, on_epoch)
-    if folder.read_json("summary").get("state") == "complete":
+    summary = folder.summary
+    if summary is not None and summary.complete:
         return folder
-    _when_free(lambda: loop.resume(folder, on_this_machine(folder.config, config), on_epoch))
+    settings = on_this_machine(folder.config, config)
+    # the study is the user's own, whatever machine began the run
+    _when_free(lambda: loop.resume(folder, settings, on_epoch, trust_model=True))
     return folder
 
 
@@ -116,25 +118,23 @@ def _when_free(resume: Callable[[], None]) -> None:
 
 def outcome(folder: RunFolder) -> dict[str, float]:
     """The numbers of a complete run that a trial is judged by; spikes and operations a sample."""
-    summary = folder.read_json("summary")
-    best = str(summary["best_epoch"])
-    rows = {r["split"]: r for r in folder.read_table("metrics") if r["epoch"] == best}
+    result = folder.result
+    summary = folder.summary
+    assert summary is not None
+    rows = {row.split: row for row in folder.epochs if row.epoch == result.best_epoch}
     numbers: dict[str, float] = {}
-    for split, name in (("valid", ""), ("test", "test_")):
+    parts: tuple[tuple[Split, str], ...] = (("valid", ""), ("test", "test_"))
+    for split, prefix in parts:
         if row := rows.get(split):
-            numbers |= {f"{name}{key}": value for key, value in _of_row(row, folder.config).items()}
+            numbers |= {
+                f"{prefix}accuracy": row.accuracy,
+                f"{prefix}loss": row.loss,
+                f"{prefix}hidden_spikes": row.hidden_spikes_mean * summary.n_hidden,
+                f"{prefix}synaptic_operations": row.synaptic_operations,
+            }
     for key in ("best_epoch", "epochs", "seconds_per_epoch", "peak_memory_mb"):
-        numbers[key] = float(summary[key])
+        numbers[key] = float(getattr(result, key))
     return numbers
-
-
-def _of_row(row: Mapping[str, str], config: Config) -> dict[str, float]:
-    return {
-        "accuracy": float(row["accuracy"]),
-        "loss": float(row["loss"]),
-        "hidden_spikes": float(row["hidden_spikes_mean"]) * sum(config.model.hidden_sizes),
-        "synaptic_operations": float(row["synaptic_operations"]),
-    }
 
 
 def _forget_peak_memory() -> None:

@@ -1,18 +1,18 @@
-"""Leave-one-speaker-out cross-validation: how well a network hears voices that it never heard.
+"""Leave-one-speaker-out cross-validation: how well a network recognises voices it never heard.
 
-For each speaker of the training set a network is trained on all the others and judged on that one;
-the test set is not looked at. Then, unless ``test`` is False, a last one is trained on all speakers
-and judged on the test set, once (the protocol of Nowotny, Turner & Knight 2025).
+For each speaker of the training set a network is trained on all the others and evaluated on that
+one; the test set is not used. Then, unless ``test`` is False, a last one is trained on all speakers
+and evaluated on the test set, once (the protocol of Nowotny, Turner & Knight 2025).
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,24 +23,29 @@ from shd_genn.datasets.load import load_dataset
 from shd_genn.datasets.settings import NoValidation, SpeakerValidation
 from shd_genn.datasets.split import split_speaker, training_speakers
 from shd_genn.network.model_files import find_model
-from shd_genn.record import environment
+from shd_genn.record import environment, model_copy
+from shd_genn.record.rows import FoldRow, Split
 from shd_genn.record.run_folder import RunFolder
+from shd_genn.record.summary import CommonEpoch, CrossValidationResult, Summary
 from shd_genn.spikes.dataset import Splits
 from shd_genn.support.errors import ConfigError, ShdGennError
 from shd_genn.support.locks import claimed
-from shd_genn.train import loop
-from shd_genn.train.compile import compile_learner
+from shd_genn.train import loop, resuming
+from shd_genn.train.interruption import interruptible
+from shd_genn.train.prepare import resolve
 
 README = """\
 A leave-one-speaker-out cross-validation of shd_genn (python -m shd_genn.run --validation speaker).
 
 config.toml       every setting
-model.py          the file that describes the network
+model.py          the file that describes the network; modules that it imports lie beside it
 environment.json  versions, commit, machine, backend, compiler, command, and what the dataset is
 folds.csv         one row per left-out speaker: chosen epoch, and accuracies in it
 summary.json      state, mean and standard deviation over the speakers, the test set's numbers
-fold-…            the run that left out a speaker; the test set is not judged in it
-all-speakers      the run that left out none; the test set is judged in it, once
+fold-…            the run that left out a speaker; the test set is not evaluated in it
+all-speakers      the run that left out none; the test set is evaluated in it, once
+
+Epochs count from 1.
 
 python -m shd_genn.run --resume FOLDER   goes on with it if it was interrupted
 """
@@ -48,18 +53,19 @@ LAST = "all-speakers"
 """The folder of the run on all speakers."""
 
 
-def wanted(config: Config) -> bool:
+def is_cross_validation(config: Config) -> bool:
     """Whether settings ask for cross-validation, rather than for a single training."""
     validation = config.data.validation
     return isinstance(validation, SpeakerValidation) and validation.validation_speaker is None
 
 
-def start(config: Config, runs: Path) -> RunFolder:
+def start(config: Config, runs: Path, *, name: str | None = None) -> RunFolder:
     """Cross-validate from the beginning.
 
     Args:
         config: All settings, with ``validation`` speaker and no ``validation_speaker``.
         runs: The folder that the new folder goes into.
+        name: The new folder's name; see `RunFolder.create`.
 
     Returns:
         The folder, complete.
@@ -70,7 +76,24 @@ def start(config: Config, runs: Path) -> RunFolder:
     """
     choice = backends.choose(config.backend)
     splits = _load(config)
-    config = loop.resolve(replace(config, backend=choice.name), splits)
+    config = resolve(replace(config, backend=choice.name), splits)
+    _check_speakers(config, splits)
+    model_file = find_model(config.model.model)
+    folder = RunFolder.create(runs, config, splits.train.name, model_file.stem, name)
+    try:
+        folder.begin(config, README)
+        model = model_copy.keep(model_file, folder.path)
+        model_copy.remember(model)
+        folder.write_environment(environment.describe(choice, splits, model))
+        _run(folder, config, splits)
+    except ShdGennError:
+        if not any(folder.path.glob("*/config.toml")):  # no network could be compiled
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return folder
+
+
+def _check_speakers(config: Config, splits: Splits) -> None:
     speakers = training_speakers(splits.train)
     if len(speakers) < 2:
         raise ConfigError(
@@ -83,27 +106,23 @@ def start(config: Config, runs: Path) -> RunFolder:
             f"batch_size <= training samples of every fold must hold, but got "
             f"{config.train.batch_size} of {len(splits.train) - most}; make batches smaller"
         )
-    model_file = find_model(config.model.model)
-    with compile_learner(config, model_file):
-        pass  # what is wrong with it should leave no folder behind
-    folder = RunFolder.create(runs, config, splits.train.name, model_file, readme=README)
-    folder.write_json("environment", environment.describe(choice, splits))
-    _run(folder, config, splits)
-    return folder
 
 
-def resume(folder: RunFolder, config: Config) -> None:
+def resume(folder: RunFolder, config: Config, *, trust_model: bool = False) -> None:
     """Go on with an interrupted cross-validation, to the same numbers.
 
     Args:
-        folder: It.
-        config: Its settings; threads and backend may be others than before, epochs may be more.
+        folder: The cross-validation.
+        config: Its settings; threads, backend and where the data lie may be others than before,
+            epochs may be more.
+        trust_model: The user consents to execute the folder's model file; see `model_copy`.
 
     Raises:
         ConfigError: if other settings or the dataset have changed.
     """
     config = replace(config, backend=backends.choose(config.backend).name)
-    loop.check_unchanged(folder.config, config)
+    resuming.check_unchanged(folder.config, config)
+    folder.model_file(trust_model)
     before = folder.config.train.epochs
     if config.train.epochs < before:
         raise ConfigError(
@@ -111,7 +130,7 @@ def resume(folder: RunFolder, config: Config) -> None:
             f"{config.train.epochs}; leave it out, or start a new run"
         )
     splits = _load(config)
-    loop.check_same_dataset(folder, splits)
+    resuming.check_same_dataset(folder, splits)
     _run(folder, config, splits)
 
 
@@ -122,26 +141,28 @@ def _load(config: Config) -> Splits:
 
 def _run(folder: RunFolder, config: Config, splits: Splits) -> None:
     """Train what is not yet trained, and keep the summary true."""
-    with claimed(folder.path):
+    with claimed(folder.path), interruptible():
         folder.write_config(config)
-        folder.write_json("summary", {"state": "running"})
+        folder.write_summary(Summary("running"))
         try:
-            summary = _train_all(folder, config, splits)
+            result = _train_all(folder, config, splits)
         except KeyboardInterrupt:
-            folder.write_json("summary", {"state": "interrupted"})
+            folder.write_summary(Summary("interrupted"))
             print(
                 f"and with all speakers: python -m shd_genn.run --resume {folder.path}",
                 file=sys.stderr,
             )
             raise
-        except ShdGennError as error:
-            folder.write_json("summary", {"state": "failed", "reason": str(error)})
+        except Exception as error:
+            folder.write_summary(Summary("failed", str(error) or type(error).__name__))
             raise
-        folder.write_json("summary", summary)
+        fold = RunFolder(folder.path / next(_names(training_speakers(splits.train)))).summary
+        assert fold is not None
+        folder.write_summary(Summary("complete", hidden=fold.hidden, result=result))
 
 
-def _train_all(folder: RunFolder, config: Config, splits: Splits) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = []
+def _train_all(folder: RunFolder, config: Config, splits: Splits) -> CrossValidationResult:
+    rows: list[FoldRow] = []
     curves = []
     speakers = training_speakers(splits.train)
     for number, (speaker, name) in enumerate(zip(speakers, _names(speakers), strict=True)):
@@ -150,76 +171,76 @@ def _train_all(folder: RunFolder, config: Config, splits: Splits) -> dict[str, A
         data = replace(config.data, validation=validation, test=False)
         fold = _train(folder.path / name, replace(config, data=data))
         curve = _accuracies(fold, "valid")
-        best = int(fold.read_json("summary")["best_epoch"])
+        best = fold.result.best_epoch
         rows.append(
-            {
-                "speaker": speaker,
-                "fold": name,
-                "samples": len(split_speaker(splits.train, speaker)[1]),
-                "best_epoch": best,
-                "accuracy": curve[best],
-                "training_accuracy": _accuracies(fold, "train")[best],
-            }
+            FoldRow(
+                speaker=speaker,
+                fold=name,
+                samples=len(split_speaker(splits.train, speaker)[1]),
+                best_epoch=best,
+                accuracy=curve[best - 1],
+                training_accuracy=_accuracies(fold, "train")[best - 1],
+            )
         )
         curves.append(curve)
-        folder.write_table("folds", rows)
-    summary = {
-        "state": "complete",
-        "dataset": splits.train.name,
-        "folds": len(rows),
-        "chosen_by": "training accuracy"
-        if config.data.validation.best_by == "training"
-        else "validation accuracy",
-        **_over_folds([float(row["accuracy"]) for row in rows]),
-        "common_epoch": _common_epoch(curves),
-    }
+        folder.write_folds(rows)
+    mean, sd = _mean_and_sd([row.accuracy for row in rows])
+    test = None
     if splits.test is not None and config.data.test:
         print("left out: nobody", file=sys.stderr)
-        last = _train(
-            folder.path / LAST,
-            replace(config, data=replace(config.data, validation=NoValidation())),
-        )
-        summary["test"] = last.read_json("summary")["test"]
-    return summary
+        data = replace(config.data, validation=NoValidation())
+        test = _train(folder.path / LAST, replace(config, data=data)).result.test
+    return CrossValidationResult(
+        dataset=splits.train.name,
+        folds=len(rows),
+        chosen_by="training accuracy"
+        if config.data.validation.best_by == "training"
+        else "validation accuracy",
+        accuracy=mean,
+        accuracy_sd=sd,
+        common_epoch=_common_epoch(curves),
+        test=test,
+    )
 
 
 def _train(path: Path, config: Config) -> RunFolder:
     """One run, from the beginning or from where it was."""
     folder = RunFolder(path)
-    if not folder.read_json("environment"):  # written last when a folder is made
+    if not folder.begun:
         return loop.start(config, path.parent, name=path.name, model_file=path.parent / "model.py")
-    if not loop.is_over(folder, config.train.epochs):
+    if not resuming.is_over(folder, config.train.epochs):
         before = on_this_machine(folder.config, config)
+        data = replace(before.data, dataset=config.data.dataset, data_dir=config.data.data_dir)
         train = replace(before.train, epochs=config.train.epochs)
-        loop.resume(folder, replace(before, train=train, backend=config.backend))
+        longer = replace(before, data=data, train=train, backend=config.backend)
+        # the model file is that of the whole, which has been checked
+        loop.resume(folder, longer, trust_model=True)
     return folder
 
 
-def _names(speakers: list[str]) -> Iterator[str]:
+def _names(speakers: Sequence[str]) -> Iterator[str]:
     """A folder's name for each speaker."""
     for number, speaker in enumerate(speakers):
         yield f"fold-{number:02}_{re.sub(r'[^A-Za-z0-9._-]', '_', speaker)}"
 
 
-def _accuracies(folder: RunFolder, split: str) -> list[float]:
+def _accuracies(folder: RunFolder, split: Split) -> list[float]:
     """The accuracy of each epoch."""
-    return [float(r["accuracy"]) for r in folder.read_table("metrics") if r["split"] == split]
+    return [row.accuracy for row in folder.epochs if row.split == split]
 
 
-def _over_folds(accuracies: list[float]) -> dict[str, float]:
-    return {
-        "accuracy": float(np.mean(accuracies)),
-        "accuracy_sd": float(np.std(accuracies, ddof=1)),
-    }
+def _mean_and_sd(accuracies: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(accuracies)), float(np.std(accuracies, ddof=1))
 
 
-def _common_epoch(curves: list[list[float]]) -> dict[str, float]:
+def _common_epoch(curves: Sequence[Sequence[float]]) -> CommonEpoch:
     """The epoch that is best on average over the folds, and its accuracy.
 
-    Where each fold chooses an epoch of its own by the very samples that judge it, its accuracy is
-    a little too good; this one is hardly so.
+    Where each fold chooses its epoch by the very samples that it is evaluated on, its accuracy is a
+    little too good; this one is hardly so.
     """
     shortest = min(map(len, curves))
     table = np.array([curve[:shortest] for curve in curves])
     best = int(table.mean(axis=0).argmax())
-    return {"epoch": best, **_over_folds(table[:, best].tolist())}
+    mean, sd = _mean_and_sd(table[:, best].tolist())
+    return CommonEpoch(mean, sd, best + 1)

@@ -1,4 +1,4 @@
-"""Silent neurons are brought back: a neuron without spikes has no gradient."""
+"""Input weights of silent neurons are raised: a neuron without spikes has no gradient."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from shd_genn.backends.protocols import Simulator
 from shd_genn.network import Network
 
 
-def revive(compiled: Simulator, spikes: Mapping[str, NDArray[np.integer]], lift: float) -> int:
+def lift_silent(simulator: Simulator, spikes: Mapping[str, NDArray[np.integer]], lift: float) -> int:
     """Add to the input weights of the hidden neurons that did not spike, and to no others.
 
     As in mlGeNN's ``shd_delay_shift_blend.py`` and in Mészáros et al. (2025); the code of Nowotny,
     Turner & Knight (2025) adds it to all neurons.
 
     Args:
-        compiled: The network.
+        simulator: The network.
         spikes: Hidden population name → (neurons,): spikes in the epoch.
-        lift: What is added.
+        lift: The number that is added to each weight; 0 for nothing.
 
     Returns:
         The number of silent neurons.
@@ -28,11 +28,11 @@ def revive(compiled: Simulator, spikes: Mapping[str, NDArray[np.integer]], lift:
     silent = {name: np.flatnonzero(counts == 0) for name, counts in spikes.items()}
     n_silent = sum(len(neurons) for neurons in silent.values())
     if n_silent and lift:
-        parameters = compiled.parameters()
+        parameters = simulator.parameters()
         for name, neurons in silent.items():
-            for connection in feeding(compiled.network, name):
+            for connection in feeding(simulator.network, name):
                 parameters[connection][:, neurons] += np.float32(lift)
-        compiled.set_parameters(parameters)
+        simulator.set_parameters(parameters)
     return n_silent
 
 
@@ -42,7 +42,7 @@ def feeding(network: Network, population: str) -> list[str]:
     That is: from those of its sources that come first among the populations.
     """
     order = [p.name for p in network.populations]
-    own = [c for c in network.connections if c.target.name == population]
-    before = [c for c in own if order.index(c.source.name) < order.index(population)]
+    entering = [c for c in network.connections if c.target.name == population]
+    before = [c for c in entering if order.index(c.source.name) < order.index(population)]
     first = min((order.index(c.source.name) for c in before), default=None)
     return [c.name for c in before if order.index(c.source.name) == first]

@@ -9,7 +9,7 @@ from helpers.drawn import PLAIN, rows, runs
 
 from analysis import accuracy_by_spikes, silent_neurons, spike_counts
 from analysis.load import read
-from shd_genn.record.run_folder import write_table
+from shd_genn.record.rows import write_table
 
 
 @pytest.mark.parametrize("model", ["recurrent", "feedforward"])

@@ -17,7 +17,7 @@ from shd_genn.bench.peers.case import Setting
 from shd_genn.bench.peers.harness import Measured
 from shd_genn.bench.peers.libraries import BASELINE, LIBRARIES
 from shd_genn.record import environment
-from shd_genn.record.run_folder import write_table
+from shd_genn.record.rows import write_table
 from shd_genn.support.cli import print_table
 from shd_genn.support.errors import DataError
 

@@ -1,0 +1,144 @@
+"""Checkpoints: parameters and optimiser state after an epoch, as an .npz file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends.protocols import Learner, Simulator
+from shd_genn.support.errors import ConfigError
+from shd_genn.support.files import written_aside
+
+Arrays = dict[str, NDArray[Any]]
+
+PARAMETER, ADAM = "parameter_", "adam_"
+"""Prefixes of the keys of parameters and of Adam's state."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        epoch: The epoch after which it was saved, counted from 1.
+        parameters: Key → array; see `shd_genn.backends.protocols.Parameters`.
+        optimiser: Adam's state: ``m_KEY``, ``v_KEY`` and ``step``.
+        metrics_digest: Checksum of the rows of ``metrics.csv`` up to this epoch.
+    """
+
+    epoch: int
+    parameters: Arrays
+    optimiser: Arrays
+    metrics_digest: str
+
+
+def save(path: Path, learner: Learner, epoch: int, metrics_digest: str) -> None:
+    """Write a checkpoint of a network.
+
+    Args:
+        path: The .npz file.
+        learner: The network.
+        epoch: The epoch that has been trained, counted from 1.
+        metrics_digest: See `Checkpoint`.
+    """
+    arrays: Arrays = {"epoch": np.array(epoch), "metrics_digest": np.array(metrics_digest)}
+    arrays |= {PARAMETER + key: value for key, value in learner.parameters().items()}
+    arrays |= {ADAM + key: value for key, value in learner.optimiser_state().items()}
+    write_arrays(path, arrays)
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        ConfigError: if the file is missing or damaged, or is no checkpoint.
+    """
+    arrays = read_arrays(path)
+    epoch, digest = arrays.get("epoch"), arrays.get("metrics_digest")
+    whole = epoch is not None and epoch.shape == () and epoch.dtype.kind in "iu" and epoch >= 1
+    if not whole or digest is None or digest.shape != () or digest.dtype.kind != "U":
+        raise ConfigError(
+            f"{path} is no checkpoint: its epoch or metrics_digest is missing or damaged; "
+            "restore the file, or start a new run"
+        )
+
+    def part(prefix: str) -> Arrays:
+        keys = (key for key in arrays if key.startswith(prefix))
+        return {key.removeprefix(prefix): arrays[key] for key in keys}
+
+    assert epoch is not None
+    return Checkpoint(int(epoch), part(PARAMETER), part(ADAM), str(digest))
+
+
+def load(path: Path, simulator: Simulator) -> Checkpoint:
+    """Put a checkpoint's parameters into a network.
+
+    Raises:
+        ConfigError: if the checkpoint cannot be read, or belongs to another network.
+    """
+    checkpoint = read(path)
+    _check_shapes(path, "parameters", checkpoint.parameters, simulator.parameters())
+    simulator.set_parameters(checkpoint.parameters)
+    return checkpoint
+
+
+def restore(path: Path, learner: Learner) -> Checkpoint:
+    """Put a checkpoint's parameters and optimiser state into a network, to go on with training.
+
+    Raises:
+        ConfigError: if the checkpoint cannot be read, or belongs to another network.
+    """
+    checkpoint = load(path, learner)
+    _check_shapes(path, "optimiser state", checkpoint.optimiser, learner.optimiser_state())
+    learner.set_optimiser_state(checkpoint.optimiser)
+    return checkpoint
+
+
+def _check_shapes(
+    path: Path, what: str, found: Mapping[str, NDArray[Any]], needed: Mapping[str, NDArray[Any]]
+) -> None:
+    """Refuse arrays that are missing, superfluous, misshapen or of another kind of number."""
+    problems = [f"{key} is missing" for key in needed if key not in found]
+    problems += [f"{key} is not of this network" for key in found if key not in needed]
+    for key in needed.keys() & found.keys():
+        if found[key].shape != needed[key].shape:
+            problems.append(f"{key} has shape {found[key].shape} instead of {needed[key].shape}")
+        elif found[key].dtype != needed[key].dtype:
+            problems.append(f"{key} is {found[key].dtype} instead of {needed[key].dtype}")
+        elif not np.isfinite(found[key]).all():
+            problems.append(f"{key} is not finite everywhere")
+    if problems:
+        raise ConfigError(
+            f"the {what} in {path} cannot be used: {'; '.join(sorted(problems)[:3])}; "
+            "restore the file, or start a new run"
+        )
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz file."""
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of an .npz file.
+
+    Raises:
+        ConfigError: if the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist; the run must have finished an epoch")
+    try:
+        # opened here: np.load leaves a damaged file open
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays}
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise ConfigError(
+            f"{path} is damaged: {error}; restore the file, or start a new run"
+        ) from error

@@ -1,0 +1,175 @@
+"""``summary.json``: the state of a run or cross-validation, and the final numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from shd_genn.record.typed_json import convert, plain, read_json, write_json
+
+State = Literal["running", "interrupted", "complete", "failed", "pruned"]
+"""running: a program works on it, or was killed; interrupted: by Ctrl-C or SIGTERM, can be resumed;
+complete; failed: an error ended it; pruned: a sweep ended it because other trials did better."""
+STATES: tuple[State, ...] = get_args(State)
+
+ChosenBy = Literal["validation accuracy", "training accuracy"]
+"""The accuracy that chooses the epoch whose parameters are used."""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """The chosen epoch on the test set; see `EpochRow` for those of the same name.
+
+    Attributes:
+        accuracy_seen: Accuracy on speakers that the network was trained on; None unless the test
+            set has both kinds.
+        accuracy_unseen: Accuracy on the other speakers.
+        untrained_samples: Samples that are left out because their words were never trained.
+    """
+
+    accuracy: float
+    loss: float
+    hidden_spikes_mean: float
+    hidden_spikes_sd: float
+    hidden_spikes_min: float
+    hidden_spikes_max: float
+    silent_neurons: int
+    input_spikes: float
+    synaptic_operations: float
+    samples: int
+    seconds: float
+    accuracy_seen: float | None = None
+    accuracy_unseen: float | None = None
+    untrained_samples: int = 0
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a complete run came to.
+
+    Attributes:
+        dataset: The dataset's name.
+        epochs: Epochs that were trained.
+        best_epoch: The chosen epoch, counted from 1.
+        chosen_by: What it was chosen by.
+        best_accuracy: That accuracy in the chosen epoch.
+        seconds_per_epoch: Median time of an epoch's training, in s.
+        backend: The backend that computed.
+        spikes_after_trial: Part of the training spikes that come after the trial's end.
+        peak_memory_mb: Peak memory of the process, in MiB.
+        test: The test set's numbers; None if it was not evaluated.
+        kernel_seconds: Part of the computation → its time in s; None if it was not measured.
+    """
+
+    dataset: str
+    epochs: int
+    best_epoch: int
+    chosen_by: ChosenBy
+    best_accuracy: float
+    seconds_per_epoch: float
+    backend: str
+    spikes_after_trial: float
+    peak_memory_mb: int
+    test: TestResult | None = None
+    kernel_seconds: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class MeanAccuracy:
+    """Mean and standard deviation of the accuracy over the left-out speakers."""
+
+    accuracy: float
+    accuracy_sd: float
+
+
+@dataclass(frozen=True)
+class CommonEpoch(MeanAccuracy):
+    """The epoch, counted from 1, that is best on average over all folds."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
+class CrossValidationResult:
+    """What a complete cross-validation came to.
+
+    Attributes:
+        dataset: The dataset's name.
+        folds: Speakers that were left out in turn.
+        chosen_by: What each fold chose its epoch by.
+        accuracy: Mean over the folds of the accuracy in each one's chosen epoch.
+        accuracy_sd: Standard deviation over the folds (n - 1).
+        common_epoch: The best epoch that is the same for all folds.
+        test: Numbers of the run on all speakers; None if there is no test set.
+    """
+
+    dataset: str
+    folds: int
+    chosen_by: ChosenBy
+    accuracy: float
+    accuracy_sd: float
+    common_epoch: CommonEpoch
+    test: TestResult | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a run or a cross-validation, whatever it is.
+
+    Attributes:
+        state: See `State`.
+        reason: Why it failed or was pruned.
+        hidden: Hidden population → its number of neurons, as the network has them.
+        notes: What was noted about data, settings and training; see `shd_genn.train.notes`.
+    """
+
+    state: State
+    reason: str | None = None
+    hidden: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has come to its end."""
+        return self.state == "complete"
+
+    @property
+    def n_hidden(self) -> int:
+        """Hidden neurons of all layers."""
+        return sum(self.hidden.values())
+
+
+@dataclass(frozen=True)
+class Summary(Status):
+    """The content of ``summary.json``.
+
+    Attributes:
+        result: The final numbers of a complete one; in the file they lie beside the state.
+    """
+
+    result: RunResult | CrossValidationResult | None = None
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Write ``summary.json``."""
+    content = plain(replace(summary, result=None))
+    write_json(path, content | ({} if summary.result is None else plain(summary.result)))
+
+
+def read_summary(path: Path) -> Summary | None:
+    """Read ``summary.json``; None if the file does not exist.
+
+    Raises:
+        DataError: if it cannot be read, or lacks something.
+    """
+    content = read_json(path)
+    if content is None:
+        return None
+    status = convert(path, content, Status)
+    result: RunResult | CrossValidationResult | None = None
+    if status.complete and "folds" in content:
+        result = convert(path, content, CrossValidationResult)
+    elif status.complete:
+        result = convert(path, content, RunResult)
+    return Summary(status.state, status.reason, status.hidden, status.notes, result)

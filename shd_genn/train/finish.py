@@ -1,0 +1,71 @@
+"""The end of a training: the chosen epoch is evaluated on the test set, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shd_genn.backends.protocols import Learner
+from shd_genn.datasets.split import speaker_name
+from shd_genn.record.rows import EpochRow
+from shd_genn.record.run_folder import RunFolder
+from shd_genn.record.summary import RunResult, TestResult
+from shd_genn.support.machine import peak_memory
+from shd_genn.train.best_epoch import BestEpoch
+from shd_genn.train.evaluation import evaluate
+from shd_genn.train.notes import spikes_after
+from shd_genn.train.prepare import Experiment
+
+
+def finish(
+    folder: RunFolder,
+    experiment: Experiment,
+    learner: Learner,
+    best: BestEpoch,
+    rows: Sequence[EpochRow],
+) -> RunResult:
+    """Evaluate the chosen epoch on the test set, and gather the final numbers.
+
+    Args:
+        folder: Gets the test set's row, predictions and spike counts.
+        experiment: Settings and dataset.
+        learner: The network; it has the parameters of the chosen epoch afterwards.
+        best: The chosen epoch.
+        rows: All rows of training and validation.
+    """
+    config, train = experiment.config, experiment.train
+    training = [row for row in rows if row.split == "train"]
+    test = _test(folder, experiment, learner, best, rows)
+    return RunResult(
+        dataset=train.name,
+        epochs=len(training),
+        best_epoch=best.epoch,
+        chosen_by="training accuracy" if experiment.chosen_by == "train" else "validation accuracy",
+        best_accuracy=best.accuracy,
+        seconds_per_epoch=float(np.median([row.seconds for row in training])),
+        backend=config.backend,
+        spikes_after_trial=spikes_after(train.events, config.n_steps * config.dt_ms),
+        peak_memory_mb=peak_memory() // 2**20,
+        test=test,
+        kernel_seconds=learner.kernel_times() or None,
+    )
+
+
+def _test(
+    folder: RunFolder,
+    experiment: Experiment,
+    learner: Learner,
+    best: BestEpoch,
+    rows: Sequence[EpochRow],
+) -> TestResult | None:
+    if experiment.test is None:
+        return None
+    folder.load_checkpoint("best", learner)
+    train = experiment.train
+    seen = {speaker_name(train, int(i)) for i in np.unique(train.speakers)}
+    evaluation = evaluate(learner, experiment.test, seen, best.epoch)
+    folder.write_epochs([*rows, evaluation.metrics])
+    folder.write_predictions(evaluation.predictions)
+    folder.write_arrays("spike_counts", evaluation.spike_counts)
+    return evaluation.result
