@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.choice import BackendOption
-from shd_genn.backends.protocols import Simulator, Recording
+from shd_genn.backends.protocols import Recording, Simulator
 from shd_genn.config import Config
 from shd_genn.datasets.load import check_code, load_split
 from shd_genn.encode.audio import read_audio

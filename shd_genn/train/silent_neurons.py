@@ -11,7 +11,9 @@ from shd_genn.backends.protocols import Simulator
 from shd_genn.network import Network
 
 
-def lift_silent(simulator: Simulator, spikes: Mapping[str, NDArray[np.integer]], lift: float) -> int:
+def lift_silent(
+    simulator: Simulator, spikes: Mapping[str, NDArray[np.integer]], lift: float
+) -> int:
     """Add to the input weights of the hidden neurons that did not spike, and to no others.
 
     As in mlGeNN's ``shd_delay_shift_blend.py`` and in Mészáros et al. (2025); the code of Nowotny,
