@@ -217,7 +217,7 @@ def listen_to(
         readout = simulator.evaluate(events).readout
         recording = simulator.record(events)
         p = probabilities(simulator.network, simulator.config, readout)[0]
-    if config.data.delay_copies:  # copies of the input would only hide it in a picture
+    if config.present.delay_copies:  # copies of the input would only hide it in a picture
         recording = replace(recording, spikes=recording.spikes | {"input": input_spikes})
     duration_ms, trial_ms = 1000 * len(audio) / RATE, config.n_steps * config.dt_ms
     found = notes.cut_off(input_spikes, duration_ms, trial_ms)
