@@ -141,7 +141,9 @@ def test_a_name_is_used_once(run, data):
 
 def test_importing_the_package_imports_nothing_heavy():
     code = "import sys, shd_genn; print([m for m in ('numpy', 'pandas') if m in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
     assert {"fit", "open_run", "Run"} <= set(dir(shd_genn))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
