@@ -6,13 +6,12 @@ runs and named in `Results.problems`.
 
 from __future__ import annotations
 
-import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,8 +22,15 @@ from analysis.studies import Study, is_study, read_study
 from shd_genn.config import Config
 from shd_genn.config.compare import changing_no_result
 from shd_genn.config.flat import flat, flat_tree
+from shd_genn.record.checkpoints import PARAMETER
+from shd_genn.record.environment import Environment
+from shd_genn.record.rows import to_frame
 from shd_genn.record.run_folder import RunFolder
-from shd_genn.support.errors import ConfigError, DataError
+from shd_genn.record.summary import RunResult, Summary
+from shd_genn.record.typed_json import plain
+from shd_genn.support.errors import ConfigError, DataError, ShdGennError
+
+Content = TypeVar("Content")
 
 RUN_FILES = ("config.toml", "summary.json", "metrics.csv", "environment.json")
 SOUNDS = (".wav", ".flac")
@@ -198,10 +204,9 @@ def each(table: pd.DataFrame) -> Iterator[Any]:
 
 
 def parameters(checkpoint: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """A checkpoint's parameters by name; those of older runs are weights only."""
-    prefixes = ("parameter_", "weights_")
-    named = {key.partition("_")[2]: key for key in checkpoint if key.startswith(prefixes)}
-    return {name: checkpoint[key] for name, key in named.items()}
+    """A checkpoint's parameters by name."""
+    keys = [key for key in checkpoint if key.startswith(PARAMETER)]
+    return {key.removeprefix(PARAMETER): checkpoint[key] for key in keys}
 
 
 def _find(path: Path) -> Iterator[Path]:
@@ -281,41 +286,69 @@ def _add_runs(results: Results, folders: list[Path]) -> None:
 def _read_run(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """A row of `Results.runs`, the epochs, and the settings."""
     problems: list[str] = []
-    config = _as_text(flat_tree(_parse(folder / "config.toml", tomllib.loads, problems)))
+    config = _as_text(flat_tree(_parse_toml(folder / "config.toml", problems)))
     if config:  # a setting that was not there yet had the value that is now its default
         config = DEFAULTS | config
-    environment = _parse(folder / "environment.json", json.loads, problems)
-    summary = _parse(folder / "summary.json", json.loads, problems, needed=False)
-    epochs = _read_epochs(folder / "metrics.csv", problems)
-    dataset = environment.get("dataset", {})
-    model = Path(str(config.get("model", "unknown"))).stem
-    sizes = str(config.get("hidden_sizes", ""))
-    state = summary.get("state", "not started")
+    run = RunFolder(folder)
+    environment = _attempt(lambda: run.environment, problems)
+    epochs = _attempt(lambda: run.epochs, problems) or []
+    before = len(problems)
+    summary = _attempt(lambda: run.summary, problems)
+    damaged = not config or len(problems) > before
+    state = "not started" if summary is None else summary.state
+    if summary is not None and summary.reason is not None:
+        problems.append(summary.reason)
     row: dict[str, Any] = {
         "run": _name(folder.resolve()),
         "path": str(folder),
-        "state": "damaged" if not config or "summary.json" in " ".join(problems) else state,
-        "problem": "; ".join(
-            [*problems, *([str(summary["reason"])] if "reason" in summary else [])]
-        ),
+        "state": "damaged" if damaged else state,
+        "problem": "; ".join(problems),
         **{name: value for name, value in config.items() if name != "dataset"},
-        "model": model,
-        "hidden": sum(int(size) for size in sizes.split("-") if size),
-        "layers": len(sizes.split("-")),
-        "dataset": dataset.get("name", Path(str(config.get("dataset", "unknown"))).name),
-        "dataset_path": config.get("dataset"),
-        "test_digest": dataset.get("test", {}).get("digest", ""),
-        "started": environment.get("started"),
-        "commit": environment.get("commit"),
-        "device": environment.get("gpu") or environment.get("cpu"),
-        "cores": environment.get("cores"),
+        "model": Path(str(config.get("model", "unknown"))).stem,
+        **_layers(summary, config),
+        **_origin(environment, config),
         "changed": _changed(folder),
+        **_final(summary),
     }
-    final = {k: v for k, v in summary.items() if k not in ("state", "dataset", "test", "reason")}
-    if "epochs" in final:
-        final["epochs_done"] = final.pop("epochs")
-    row |= final | {f"test_{key}": value for key, value in summary.get("test", {}).items()}
-    return row, epochs, config
+    return row, to_frame(epochs), config
+
+
+def _layers(summary: Summary | None, config: dict[str, Any]) -> dict[str, int]:
+    """Hidden neurons and layers as the network has them; as the settings say before it begins."""
+    if summary is not None and summary.hidden:
+        return {"hidden": summary.n_hidden, "layers": len(summary.hidden)}
+    sizes = str(config.get("hidden_sizes", "")).split("-")
+    return {"hidden": sum(int(size) for size in sizes if size), "layers": len(sizes)}
+
+
+def _origin(environment: Environment | None, config: dict[str, Any]) -> dict[str, Any]:
+    """The dataset, and what the run ran on."""
+    path = config.get("dataset")
+    if environment is None:
+        name = Path(str(path or "unknown")).name
+        found = dict.fromkeys(("started", "commit", "device", "cores"))
+        return {"dataset": name, "dataset_path": path, "test_digest": "", **found}
+    dataset = environment.dataset
+    return {
+        "dataset": dataset.name,
+        "dataset_path": path,
+        "test_digest": "" if dataset.test is None else dataset.test.digest,
+        "started": environment.started,
+        "commit": environment.commit,
+        "device": environment.gpu or environment.cpu,
+        "cores": environment.cores,
+    }
+
+
+def _final(summary: Summary | None) -> dict[str, Any]:
+    """The final numbers of a complete run."""
+    if summary is None or not isinstance(summary.result, RunResult):
+        return {}
+    numbers = plain(summary.result)
+    test = numbers.pop("test", {})
+    del numbers["dataset"]
+    numbers["epochs_done"] = numbers.pop("epochs")
+    return numbers | {f"test_{key}": value for key, value in test.items()}
 
 
 def _name(folder: Path) -> str:
@@ -324,38 +357,23 @@ def _name(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}" if of_one else folder.name
 
 
-def _parse(path: Path, loads: Any, problems: list[str], needed: bool = True) -> dict[str, Any]:
+def _parse_toml(path: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        content = loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("it holds no table")
-        return content
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if needed:
-            problems.append(f"{path.name} is missing")
+        problems.append(f"{path.name} is missing")
     except (OSError, ValueError) as error:
         problems.append(f"{path.name} is damaged: {_short(error)}")
     return {}
 
 
-def _read_epochs(path: Path, problems: list[str]) -> pd.DataFrame:
-    """The rows of ``metrics.csv``; none before the first epoch's end."""
+def _attempt(read: Callable[[], Content], problems: list[str]) -> Content | None:
+    """What a file of a run folder holds; None, and a problem, if it cannot be read."""
     try:
-        table = pd.read_csv(path)
-        if missing := {"epoch", "split", "accuracy", "seconds"} - set(table):
-            raise ValueError(f"columns {', '.join(sorted(missing))} are missing")
-        for name in ("epoch", "accuracy", "seconds"):
-            values = table[name].to_numpy()
-            if values.dtype.kind not in "iuf":
-                raise ValueError(f"{name} is not a number everywhere")
-            if np.isnan(values).any():
-                raise ValueError("a row is cut off")
-        return table
-    except (FileNotFoundError, pd.errors.EmptyDataError):
-        return pd.DataFrame()
-    except (OSError, ValueError) as error:
-        problems.append(f"{path.name} is damaged: {_short(error)}")
-        return pd.DataFrame()
+        return read()
+    except ShdGennError as error:
+        problems.append(_short(error))
+        return None
 
 
 def _as_text(settings: dict[str, Any]) -> dict[str, Any]:

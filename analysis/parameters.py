@@ -71,7 +71,7 @@ def load(results: Results, options: Options) -> Numbers:
     if not after:
         raise DataError(f"{folder.path} must hold a usable best.npz, but does not; train it anew")
     config = folder.config
-    initial = build_network(config, folder.path / "model.py").initial_parameters(config.train.seed)
+    initial = build_network(config, folder.model_file()).initial_parameters(config.train.seed)
     arrays = {
         name: (before.ravel(), after[name].ravel())
         for name, before in initial.items()

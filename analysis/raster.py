@@ -100,7 +100,7 @@ def load(results: Results, options: Options) -> Numbers:
                 f"0 <= sample < {len(test)} must hold, but got {sample}; see predictions.csv"
             )
     trials = []
-    with compile_network(config, folder.path / "model.py") as compiled:
+    with compile_network(config, folder.model_file()) as compiled:
         folder.load_checkpoint("best", compiled)
         for sample in chosen:
             recording = compiled.record(test.presented(np.array([sample])))

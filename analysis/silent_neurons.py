@@ -42,7 +42,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     runs = named(results, results.runs[~results.runs["repeated"]])
     epochs = results.epochs[results.epochs["split"] == "train"]
     epochs = epochs.merge(runs[["run", "dataset", "line", "hidden"]], on="run")
-    epochs["silent"] = epochs["silent_neurons"] / epochs["hidden"]
+    epochs["silent"] = epochs["silent_neurons"] / epochs["hidden"]  # as the network has them
     groups = epochs.groupby(["dataset", "line", "hidden", "epoch"], as_index=False)
     curves = groups["silent"].agg(["mean", "min", "max", "count"]).rename(columns={"count": "n"})
     return Numbers(curves, (f"mean and range over {repetitions(runs)}", unequal(results, runs)))

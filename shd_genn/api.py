@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from shd_genn.backends.choice import BackendOption
 from shd_genn.backends.protocols import Recording
 from shd_genn.config import Config, presets
+from shd_genn.config.flat import update
 from shd_genn.record import checkpoints
 from shd_genn.record.rows import to_frame
 from shd_genn.record.run_folder import RunFolder, check_name
 from shd_genn.record.summary import RunResult, Summary
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.support.errors import ConfigError, refuse_unless
-from shd_genn.sweep.space import override
 from shd_genn.train import crossval, loop
 from shd_genn.train.evaluation import Evaluation
 from shd_genn.train.inference import Answer, evaluate_run, listen_to, record, samples_for
@@ -65,7 +65,7 @@ def fit(
     start = config or (Config() if preset is None else presets.get(preset).config)
     if dataset is not None:
         settings = {"dataset": os.fspath(dataset)} | settings
-    start = override(start, settings, Path("fit"))
+    start = update(start, settings)
     if crossval.is_cross_validation(start):
         raise ConfigError(
             "validation=speaker trains several networks, but fit trains one; give "

@@ -16,7 +16,7 @@ from shd_genn.backends.choice import BackendOption
 from shd_genn.record.rows import PredictionRow, write_rows
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.cli import command, parse
-from shd_genn.support.files import require_writable
+from shd_genn.support.files import require_file
 from shd_genn.train import notes
 from shd_genn.train.evaluation import Evaluation, accuracy
 from shd_genn.train.inference import evaluate_run
@@ -38,7 +38,7 @@ class Options:
     """What computes; by default the backend that trained the run."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the answer to every sample."""
-    trust_model: tyro.conf.FlagCreatePairsOff[bool] = False
+    trust_model: bool = False
     """Execute the run's model.py although it was not used on this machine before."""
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     """Evaluate a run as the command line says."""
     options = parse(Options, prog="python -m shd_genn.evaluate")
     if options.output is not None:
-        require_writable(options.output)
+        require_file(options.output)
     evaluation = evaluate_run(
         RunFolder.open(options.run),
         options.dataset,

@@ -11,7 +11,7 @@ import tyro
 from shd_genn.backends.choice import BackendOption
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.cli import command, parse
-from shd_genn.support.files import require_ending, require_writable, written_aside
+from shd_genn.support.files import require_ending, require_file, written_aside
 from shd_genn.train import notes
 from shd_genn.train.answer_figure import plot
 from shd_genn.train.inference import listen_to
@@ -31,7 +31,7 @@ class Options:
     """Of the cochlea's nerve fibres."""
     backend: BackendOption | None = None
     """What computes; by default the backend that trained the run."""
-    trust_model: tyro.conf.FlagCreatePairsOff[bool] = False
+    trust_model: bool = False
     """Execute the run's model.py although it was not used on this machine before."""
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     options = parse(Options, prog="python -m shd_genn.listen")
     if options.output is not None:
         require_ending(options.output)
-        require_writable(options.output)
+        require_file(options.output)
     answer = listen_to(
         RunFolder.open(options.run),
         options.sound,

@@ -6,8 +6,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
-
 from shd_genn import backends
 from shd_genn.config import Config, command_line, presets
 from shd_genn.record.run_folder import RunFolder, check_name
@@ -33,7 +31,7 @@ class Options:
     """The folder that run folders go into."""
     name: str | None = None
     """The name of the run's folder; by default made of date, dataset, network and settings."""
-    trust_model: tyro.conf.FlagCreatePairsOff[bool] = False
+    trust_model: bool = False
     """With --resume: execute the folder's model.py although it was not used on this machine."""
 
 

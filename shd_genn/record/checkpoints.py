@@ -109,7 +109,7 @@ def _check_shapes(
     for key in needed.keys() & found.keys():
         if found[key].shape != needed[key].shape:
             problems.append(f"{key} has shape {found[key].shape} instead of {needed[key].shape}")
-        elif found[key].dtype != needed[key].dtype:
+        elif found[key].dtype.kind != needed[key].dtype.kind:
             problems.append(f"{key} is {found[key].dtype} instead of {needed[key].dtype}")
         elif not np.isfinite(found[key]).all():
             problems.append(f"{key} is not finite everywhere")

@@ -128,9 +128,9 @@ def check(folder: Path, recorded: Mapping[str, str], trust: bool = False) -> Pat
                 "another network; restore the file, or start a new run with it as --model"
             )
     new = {path.relative_to(folder).as_posix() for path in modules_beside(folder / MODEL)}
-    if added := sorted(new - set(recorded)):
+    if added := ", ".join(sorted(new - set(recorded))):
         raise ConfigError(
-            f"{MODEL} would import {', '.join(added)} from {folder}, but the run began without; "
+            f"{folder} has {added}, which {MODEL} imports, but which the run began without; "
             "remove it"
         )
     combined = _combined(recorded)

@@ -64,11 +64,8 @@ def require_ending(output: Path, endings: Sequence[str] = PICTURES) -> None:
     )
 
 
-def require_writable(output: Path) -> None:
-    """Refuse a file that cannot be written, before anything is computed.
-
-    Args:
-        output: The file; its folder is made if it is missing.
+def require_file(output: Path) -> None:
+    """Refuse an output file that cannot be written, before anything is computed.
 
     Raises:
         ConfigError: if it is a folder, or the system refuses to write there.
@@ -76,9 +73,25 @@ def require_writable(output: Path) -> None:
     refuse_unless(
         not output.is_dir(), f"output {output} is a folder", "give the name of a file to write"
     )
-    trial = output.with_name(f".{output.stem[:40]}.part-{_machine()}-{os.getpid()}-00000000")
+    require_writable(output)
+
+
+def require_writable(output: Path) -> None:
+    """Refuse a file or new folder that cannot be written, before anything is computed.
+
+    Nothing is left behind: where its folder does not exist yet, the nearest one above is tried.
+
+    Args:
+        output: The file or folder that will be written.
+
+    Raises:
+        ConfigError: if the system refuses to write there.
+    """
+    folder = output.parent
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        trial = folder / f".part-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
         trial.touch()
         trial.unlink()
     except OSError as error:

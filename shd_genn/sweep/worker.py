@@ -99,9 +99,9 @@ def _train(config: Config, runs: Path, run: int, ask: Ask) -> RunFolder:
     summary = folder.summary
     if summary is not None and summary.complete:
         return folder
-    here = on_this_machine(folder.config, config)
+    settings = on_this_machine(folder.config, config)
     # the study is the user's own, whatever machine began the run
-    _when_free(lambda: loop.resume(folder, here, on_epoch, trust_model=True))
+    _when_free(lambda: loop.resume(folder, settings, on_epoch, trust_model=True))
     return folder
 
 

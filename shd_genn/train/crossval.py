@@ -29,6 +29,7 @@ from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import CommonEpoch, CrossValidationResult, Summary
 from shd_genn.spikes.dataset import Splits
 from shd_genn.support.errors import ConfigError, ShdGennError
+from shd_genn.support.files import require_writable
 from shd_genn.support.locks import claimed
 from shd_genn.train import loop, resuming
 from shd_genn.train.interruption import interruptible
@@ -74,6 +75,7 @@ def start(config: Config, runs: Path, *, name: str | None = None) -> RunFolder:
         ShdGennError: if something in the settings or the dataset cannot be used.
         KeyboardInterrupt: after what is complete has been saved.
     """
+    require_writable(runs / (name or "run"))
     choice = backends.choose(config.backend)
     splits = _load(config)
     config = resolve(replace(config, backend=choice.name), splits)
@@ -210,12 +212,11 @@ def _train(path: Path, config: Config) -> RunFolder:
         return loop.start(config, path.parent, name=path.name, model_file=path.parent / "model.py")
     if not resuming.is_over(folder, config.train.epochs):
         before = on_this_machine(folder.config, config)
+        data = replace(before.data, dataset=config.data.dataset, data_dir=config.data.data_dir)
         train = replace(before.train, epochs=config.train.epochs)
-        loop.resume(
-            folder,
-            replace(before, train=train, backend=config.backend),
-            trust_model=True,  # the same file as that of the whole, which has been checked
-        )
+        longer = replace(before, data=data, train=train, backend=config.backend)
+        # the model file is that of the whole, which has been checked
+        loop.resume(folder, longer, trust_model=True)
     return folder
 
 

@@ -21,6 +21,7 @@ from shd_genn.record.rows import EpochRow
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import State, Summary
 from shd_genn.support.errors import DivergedError, PrunedError
+from shd_genn.support.files import require_writable
 from shd_genn.support.locks import claimed
 from shd_genn.support.progress import Advance, progress
 from shd_genn.train import notes, resuming
@@ -62,6 +63,7 @@ def start(
         ShdGennError: if something in the settings or the dataset cannot be used.
         KeyboardInterrupt: after what is complete has been saved.
     """
+    require_writable(runs / (name or "run"))
     experiment = prepare(config)
     config = experiment.config
     model_file = model_file or find_model(config.model.model)

@@ -14,6 +14,7 @@ import numpy as np
 
 from shd_genn.config import Config
 from shd_genn.network import Network
+from shd_genn.network.settings import VoltageReadout
 from shd_genn.record.rows import EpochRow
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
@@ -219,12 +220,10 @@ def _chance(training: Sequence[EpochRow], experiment: Experiment) -> Notes:
     best = max(row.accuracy for row in training)
     if chance == 1 or best > chance + 3 * math.sqrt(chance * (1 - chance) / training[-1].samples):
         return ()
+    readout = experiment.config.model.readout
     cure = f"try another learning_rate (now {config.learning_rate:g})"
-    temperature = getattr(experiment.config.model.readout, "softmax_temperature", None)
-    if temperature is not None:
-        cure = (
-            f"try softmax_temperature = 0.1 (now {temperature:g}), or {cure.removeprefix('try ')}"
-        )
+    if isinstance(readout, VoltageReadout):
+        cure += f" or softmax_temperature = 0.1 (now {readout.softmax_temperature:g})"
     return (
         f"after {len(training)} epochs the training accuracy, {best:.1%}, is not above chance, "
         f"{chance:.1%}; {cure}",

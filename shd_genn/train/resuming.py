@@ -32,7 +32,10 @@ def check_unchanged(before: Config, config: Config) -> None:
         ConfigError: if anything else differs.
     """
     after = replace(
-        config, backend=before.backend, train=replace(config.train, epochs=before.train.epochs)
+        config,
+        backend=before.backend,
+        data=replace(config.data, dataset=before.data.dataset, data_dir=before.data.data_dir),
+        train=replace(config.train, epochs=before.train.epochs),
     )
     if changed := difference(before, after):
         raise ConfigError(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import tiny
+from helpers.running import rows
 from PIL import Image
 
 from shd_genn.config import Config
@@ -42,11 +43,11 @@ def test_evaluate_repeats_the_runs_own_numbers(trained, data, tmp_path):
     table = tmp_path / "said.csv"
     result = run("evaluate", trained.path, "--dataset", data, "-o", table)
     assert result.returncode == 0, result.stderr
-    accuracy = trained.read_json("summary")["test"]["accuracy"]
+    accuracy = trained.result.test.accuracy
     assert f"accuracy {accuracy:.2%} of 12 samples" in " ".join(result.stdout.split())
     assert "cleo" in result.stdout and "nein" in result.stdout
     with table.open(newline="") as file:
-        assert list(csv.DictReader(file)) == trained.read_table("predictions")
+        assert list(csv.DictReader(file)) == rows(trained.path, "predictions")
 
 
 def test_evaluate_refuses_other_words(trained, tmp_path):
@@ -55,7 +56,10 @@ def test_evaluate_refuses_other_words(trained, tmp_path):
     write_spikes(tmp_path / "test.h5", other)
     result = run("evaluate", trained.path, "--dataset", tmp_path)
     assert result.returncode == 2
-    assert "must have the words ja, nein, doch, but has yes, no, still" in result.stderr
+    assert (
+        "must have words that the network was trained on, ja, nein, doch, but has yes, no, still"
+        in result.stderr
+    )
 
 
 def test_evaluate_names_splits_and_folders_that_are_not_there(trained, data, tmp_path):
@@ -70,7 +74,7 @@ def test_listen_needs_the_cochleas_channels(trained, tmp_path):
     soundfile.write(sound, np.sin(np.arange(9600) / 10), 48_000)
     result = run("listen", trained.path, sound)
     assert result.returncode == 2
-    assert "must have the cochlea's 700 inputs, but has 30" in result.stderr
+    assert "must have the cochlea's 700 channels, but has 30" in result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +93,8 @@ def hearing(tmp_path_factory):
 
 
 def test_a_dataset_without_test_file_trains_all_the_same(hearing):
-    summary = hearing.read_json("summary")
-    assert summary["state"] == "complete" and "test" not in summary
+    assert hearing.summary.complete and hearing.result.test is None
+    assert "has no test.h5" in hearing.summary.notes[0]
 
 
 def test_listen_says_a_word_and_draws_it(hearing, tmp_path):

@@ -86,7 +86,7 @@ def test_the_summary_is_of_the_folds(finished):
     for row in folds(folder):
         with (folder / row["fold"] / "metrics.csv").open(newline="") as file:
             valid = [float(r["accuracy"]) for r in csv.DictReader(file) if r["split"] == "valid"]
-        assert float(row["accuracy"]) == valid[int(row["best_epoch"])] == max(valid)
+        assert float(row["accuracy"]) == valid[int(row["best_epoch"]) - 1] == max(valid)
         curves.append(valid)
     common = summary["common_epoch"]
     assert common["accuracy"] == pytest.approx(np.mean(curves, axis=0).max())
@@ -139,7 +139,7 @@ def short(voices, tmp_path):
 
 
 def said_of(folder):
-    return [folder.read_json("summary"), folder.config, folder.read_table("folds")]
+    return [folder.summary, folder.config, folder.folds]
 
 
 def longer(config, epochs=2, **changes):
@@ -149,14 +149,14 @@ def longer(config, epochs=2, **changes):
 def test_a_complete_one_goes_on_with_more_epochs_and_another_backend(short):
     folder, _ = short
     crossval.resume(folder, longer(folder.config, backend="reference"))
-    assert folder.read_json("summary")["state"] == "complete"
+    assert folder.summary.complete
     inner = [RunFolder(path) for path in (*folder.path.glob("fold-*"), folder.path / crossval.LAST)]
     assert len(inner) == 4
     for run_folder in inner:
         assert run_folder.config.backend == "reference" and run_folder.config.train.epochs == 2
     with pytest.raises(ConfigError, match=r"2 <= epochs must hold, .* but got 1; leave it out"):
         crossval.resume(folder, longer(folder.config, epochs=1))
-    assert folder.read_json("summary")["state"] == "complete"
+    assert folder.summary.complete
 
 
 def test_with_a_changed_dataset_nothing_is_touched(short, voices, tmp_path):
@@ -179,17 +179,17 @@ def test_folds_that_patience_ended_are_left_as_they_are(voices, tmp_path):
     fold = next(iter(folder.path.glob("fold-*")))
     weights = (fold / "last.npz").read_bytes()
     crossval.resume(folder, replace(folder.config, train=replace(never_better, epochs=12)))
-    assert folder.read_json("summary")["state"] == "complete"
+    assert folder.summary.complete
     assert (fold / "last.npz").read_bytes() == weights
 
 
 def progress_of_fold(fold):
-    """The last epoch that a fold has saved, -1 if none."""
+    """The epochs that a fold has saved."""
     try:
         with np.load(fold / "last.npz") as checkpoint:
             return int(checkpoint["epoch"])
     except OSError:
-        return -1
+        return 0
 
 
 def settings(data, speaker=None, **data_settings):
@@ -203,14 +203,14 @@ def settings(data, speaker=None, **data_settings):
 
 def test_one_speaker_by_name_is_a_single_run(voices, tmp_path):
     config = settings(voices, speaker="ben")
-    assert not crossval.wanted(config)
+    assert not crossval.is_cross_validation(config)
     folder = loop.start(config, tmp_path)
-    assert folder.read_json("environment")["dataset"]["valid"]["speakers"] == [1]
+    assert folder.environment.dataset.valid.speakers == [1]
 
 
 def test_without_a_test_set_to_judge_the_folds_are_all(voices, tmp_path):
     folder = crossval.start(settings(voices, test=False), tmp_path)
-    assert "test" not in folder.read_json("summary")
+    assert folder.summary.result.test is None
     assert not (folder.path / "all-speakers").exists()
 
 

@@ -56,8 +56,8 @@ def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
     # a short trial only saves time; every layer and every input is as large as it is named
     settings = replace(settings, data=replace(settings.data, trial_ms=50.0))
     folder = loop.start(settings, tmp_path)
-    summary = folder.read_json("summary")
-    assert summary["state"] == "complete" and summary["epochs"] == 2 and "test" in summary
+    assert folder.summary.complete
+    assert folder.result.epochs == 2 and folder.result.test is not None
     recorded, named = folder.config, PRESETS[name].config
     inputs = 10 * (1 + named.present.delay_copies)
     expected = replace(

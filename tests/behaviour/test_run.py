@@ -39,7 +39,7 @@ def test_it_learns_and_says_so(finished):
     for line in ("test accuracy", "speakers seen", "speakers unseen", "hidden spikes"):
         assert line in result.stdout
     assert str(folder) in result.stdout and "time per epoch" in result.stdout
-    assert "Training: 90 batches to do" in result.stderr  # no terminal: plain lines
+    assert "epoch 30/30  train" in result.stderr  # no terminal: a plain line for each epoch
 
 
 def test_run_folder_is_whole(finished):
@@ -48,8 +48,9 @@ def test_run_folder_is_whole(finished):
     for file in folder.iterdir():
         assert file.name in readme or file.name == "README.txt", f"README.txt must explain {file}"
     environment = json.loads((folder / "environment.json").read_text())
-    for key in ("shd_genn", "commit", "python", "packages", "cpu", "cores", "backend", "compiler"):
+    for key in ("shd_genn", "commit", "python", "packages", "cpu", "cores", "backend", "engine"):
         assert key in environment
+    assert "version" in environment["engine"]["compiler"]
     assert environment["dataset"]["name"] == "tiny"
     assert environment["dataset"]["train"]["samples"] == 44  # 50 less 10 % of each class
     config = RunFolder.open(folder).config
@@ -100,17 +101,17 @@ def test_a_run_tells_of_its_epochs_and_can_be_ended_by_who_listens(data, tmp_pat
     heard = []
 
     def listen(folder, rows):
-        heard.append([(int(row["epoch"]), row["split"]) for row in rows])
+        heard.append([(row.epoch, row.split) for row in rows])
         if len(heard) == 3:
             raise PrunedError("others do better")
 
     with pytest.raises(PrunedError):
         loop.start(settings(data), tmp_path, listen)
-    epochs = [[(epoch, split) for split in ("train", "valid")] for epoch in range(4)]
+    epochs = [[(epoch, split) for split in ("train", "valid")] for epoch in range(1, 5)]
     assert heard == [[], *epochs[:2]]
     (path,) = tmp_path.iterdir()
     folder = RunFolder.open(path)
-    assert folder.read_json("summary") == {"state": "pruned", "reason": "others do better"}
+    assert (folder.summary.state, folder.summary.reason) == ("pruned", "others do better")
     loop.resume(folder, folder.config, listen)  # what is saved is told again
     assert heard[3:] == [epochs[0] + epochs[1], *epochs[2:]]
 
@@ -124,9 +125,7 @@ def test_a_complete_run_is_not_resumed_but_can_be_lengthened(finished):
 
 def test_early_stopping(data, tmp_path):
     folder = loop.start(settings(data, epochs=100, patience=3), tmp_path)
-    accuracies = [
-        float(r["accuracy"]) for r in folder.read_table("metrics") if r["split"] == "valid"
-    ]
+    accuracies = [row.accuracy for row in folder.epochs if row.split == "valid"]
     assert len(accuracies) == accuracies.index(max(accuracies)) + 1 + 3 < 100
 
 
@@ -138,8 +137,7 @@ def test_without_validation_the_training_accuracy_chooses(data, tmp_path):
             "data": DataConfig(dataset=str(data), trial_ms=120.0, validation="none"),
         }
     )
-    summary = loop.start(config, tmp_path).read_json("summary")
-    assert summary["chosen_by"] == "training accuracy"
+    assert loop.start(config, tmp_path).result.chosen_by == "training accuracy"
 
 
 def test_batches_are_all_samples_once_and_differ_by_epoch(data):
@@ -178,7 +176,7 @@ def test_the_delay_line_is_part_of_the_run(data, tmp_path):
     config = replace(config, present=PresentConfig(delay_copies=2, delay_step_ms=10.0))
     folder = loop.start(config, tmp_path)
     assert folder.config.model.n_inputs == 90 and folder.config.present.delay_copies == 2
-    by_split = {row["split"]: float(row["input_spikes"]) for row in folder.read_table("metrics")}
+    by_split = {row.split: row.input_spikes for row in folder.epochs}
     for split in ("valid", "test"):  # 80 spikes, some later than 120 ms with their delay
         assert 220 < by_split[split] <= 240
     table = tmp_path / "said.csv"
@@ -191,15 +189,15 @@ def test_the_delay_line_is_part_of_the_run(data, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     with table.open(newline="") as file:
-        assert list(csv.DictReader(file)) == folder.read_table("predictions")
+        assert list(csv.DictReader(file)) == rows(folder.path, "predictions")
 
 
 def test_the_test_set_can_be_left_alone(data, tmp_path):
     config = settings(data)
     config = replace(config, data=replace(config.data, test=False))
     folder = loop.start(config, tmp_path)
-    assert "test" not in folder.read_json("summary")
-    assert "test" not in folder.read_json("environment")["dataset"]
+    assert folder.result.test is None
+    assert folder.environment.dataset.test is None
     assert not (folder.path / "predictions.csv").exists()
 
 
@@ -208,11 +206,10 @@ def test_training_accuracy_may_choose_beside_validation(data, tmp_path):
     validation = AutoValidation(best_by="training")
     config = replace(config, data=replace(config.data, validation=validation))
     folder = loop.start(config, tmp_path)
-    training = [r for r in folder.read_table("metrics") if r["split"] == "train"]
-    best = max(training, key=lambda r: (float(r["accuracy"]), -float(r["loss"])))
-    summary = folder.read_json("summary")
-    assert summary["best_epoch"] == int(best["epoch"])
-    assert summary["chosen_by"] == "training accuracy"
+    training = [row for row in folder.epochs if row.split == "train"]
+    best = max(training, key=lambda row: (row.accuracy, -row.loss))
+    assert folder.result.best_epoch == best.epoch
+    assert folder.result.chosen_by == "training accuracy"
 
 
 def test_a_cosine_cannot_be_lengthened(data, tmp_path):
@@ -260,7 +257,8 @@ def test_unwritable_runs_folder(data, tmp_path):
     blocked.write_text("in the way")  # not permissions: root may write anywhere
     result = run("--dataset", data, *tiny.OPTIONS, "--runs", blocked)
     assert result.returncode == 2
-    assert "cannot be written" in result.stderr and "name a folder" in result.stderr
+    assert "cannot be written" in result.stderr and "choose a folder" in result.stderr
+    assert "epoch" not in result.stderr
 
 
 def test_settings_from_a_file_and_from_the_command_line(finished, tmp_path):

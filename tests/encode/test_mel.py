@@ -164,7 +164,7 @@ def test_the_code_is_in_the_file_in_the_run_and_where_it_is_used(tmp_path, monke
         train=TrainConfig(batch_size=4, epochs=1),
     )
     folder = loop.start(config, tmp_path / "runs")
-    assert folder.read_json("environment")["dataset"]["code"] == "rate"
+    assert folder.environment.dataset.code == "rate"
     for other in ("a", "b"):
         monkeypatch.setattr(
             sys, "argv", ["evaluate", str(folder.path), "--dataset", str(tmp_path / other)]

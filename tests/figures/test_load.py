@@ -1,6 +1,7 @@
 """Run folders, studies and tables → tidy tables; what cannot be used is marked and named."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from helpers import fakes
 from analysis import accuracy_by_size, script
 from analysis.configurations import best, named, repetitions, unequal
 from analysis.load import read
+from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import DataError
 
 
@@ -91,8 +93,8 @@ def test_unfinished_failed_and_damaged_runs_are_marked_and_the_rest_is_used(tmp_
     }
     problems = "\n".join(results.problems)
     assert f"{no_config}: config.toml is missing" in problems
-    assert f"{bad_summary}: summary.json is damaged" in problems
-    assert f"{bad_metrics}: metrics.csv is damaged: a row is cut off" in problems
+    assert f"{bad_summary / 'summary.json'} cannot be read" in problems
+    assert re.search(rf"line \d+ of {bad_metrics / 'metrics.csv'} has too few", problems)
     assert "the loss must stay finite" in problems
     assert f"{not_started}: not started" in problems
     judged = results.judged()
@@ -167,9 +169,7 @@ def test_a_repeated_run_counts_once(tmp_path):
 def test_test_sets_of_one_name_that_differ_are_kept_apart(tmp_path):
     fakes.write(tmp_path / "a", seed=0)
     other = fakes.write(tmp_path / "b", seed=1)
-    environment = fakes.environment("tiny")
-    environment["dataset"]["test"] = {"digest": "123456789", "samples": 30}
-    (other / "environment.json").write_text(json.dumps(environment))
+    RunFolder(other).write_environment(fakes.environment("tiny", "123456789"))
     assert set(read([tmp_path]).runs["dataset"]) == {"tiny (abcdef)", "tiny (123456)"}
 
 

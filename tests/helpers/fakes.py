@@ -1,6 +1,7 @@
 """Run folders and studies with known numbers, written without training."""
 
 import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
+from shd_genn.record.environment import FORMAT, DatasetRecord, Environment, SplitRecord
+from shd_genn.record.rows import EpochRow, PredictionRow, Split
 from shd_genn.record.run_folder import RunFolder
+from shd_genn.record.summary import RunResult, State, Summary, TestResult
 
 WORDS = ("zero", "one", "10")
 SPEAKERS = ("anna", "ben")
@@ -25,7 +29,7 @@ def write(
     hidden: int = 8,
     seed: int = 0,
     right: int = 20,
-    state: str = "complete",
+    state: State = "complete",
     dataset: str = "tiny",
     epochs: int = 3,
     valid: bool = True,
@@ -44,48 +48,66 @@ def write(
     rng = np.random.default_rng([seed, hidden, len(model), right])
     folder = RunFolder(runs / f"{dataset}_{model}-{hidden}_{seed}_{right}_{config.digest()}")
     folder.write_config(config)
-    folder.write_json("environment", environment(dataset))
-    summary = {"state": state}
+    folder.write_environment(environment(dataset))
+    summary = Summary(state, hidden={"hidden0": hidden})
     if state == "failed":
-        summary["reason"] = "the loss must stay finite, but is not in epoch 2"
+        summary = replace(summary, reason="the loss must stay finite, but is not in epoch 2")
     rows = metrics(rng, epochs if state == "complete" else 2, valid)
     if state == "complete":
-        rows.append({**row(rng, 1, "test"), "accuracy": right / N_SAMPLES})
-        finish(folder, rng, summary, hidden, model == "recurrent", right, seed)
-    folder.write_json("summary", summary)
-    folder.write_table("metrics", rows)
+        rows.append(replace(row(rng, 2, "test"), accuracy=right / N_SAMPLES))
+        result = finish(folder, rng, hidden, model == "recurrent", right, seed)
+        summary = replace(summary, result=result)
+    folder.write_summary(summary)
+    folder.write_epochs(rows)
     return folder.path
 
 
-def environment(dataset: str) -> dict:
-    split = {"samples": N_SAMPLES, "digest": f"abcdef of {dataset}", "speakers": [0, 1]}
-    return {
-        "started": "2026-01-01 10:00:00 +0000",
-        "commit": "abcdef123456",
-        "cpu": "Some CPU",
-        "cores": 2,
-        "dataset": {"name": dataset, "words": list(WORDS), "train": split, "test": split},
-    }
+def environment(dataset: str, test_digest: str = "") -> Environment:
+    split = SplitRecord(N_SAMPLES, 100.0, [0, 1], test_digest or f"abcdef of {dataset}")
+    return Environment(
+        format=FORMAT,
+        started="2026-01-01 10:00:00 +0000",
+        command=["run.py"],
+        shd_genn="0.1.0",
+        python="3.11",
+        packages={},
+        system="Linux",
+        cpu="Some CPU",
+        cores=2,
+        backend="native",
+        backend_because="asked for by name",
+        dataset=DatasetRecord(
+            dataset, WORDS, N_INPUTS, "cochlea", SPEAKERS, train=split, test=split
+        ),
+        model={},
+        commit="abcdef123456",
+    )
 
 
-def row(rng, epoch: int, split: str) -> dict:
-    return {
-        "epoch": epoch,
-        "split": split,
-        "accuracy": float(rng.uniform(0.2, 0.9)),
-        "loss": 1.0,
-        "hidden_spikes_mean": float(rng.uniform(5, 15)),
-        "silent_neurons": int(rng.integers(0, 3)),
-        "seconds": float(rng.uniform(1, 2)),
-    }
+def row(rng, epoch: int, split: Split) -> EpochRow:
+    return EpochRow(
+        epoch=epoch,
+        split=split,
+        accuracy=float(rng.uniform(0.2, 0.9)),
+        loss=1.0,
+        hidden_spikes_mean=float(rng.uniform(5, 15)),
+        hidden_spikes_sd=1.0,
+        hidden_spikes_min=0.0,
+        hidden_spikes_max=20.0,
+        silent_neurons=int(rng.integers(0, 3)),
+        input_spikes=100.0,
+        synaptic_operations=1e4,
+        samples=N_SAMPLES,
+        seconds=float(rng.uniform(1, 2)),
+    )
 
 
-def metrics(rng, epochs: int, valid: bool) -> list[dict]:
+def metrics(rng, epochs: int, valid: bool) -> list[EpochRow]:
     splits = ("train", "valid") if valid else ("train",)
-    return [row(rng, epoch, split) for epoch in range(epochs) for split in splits]
+    return [row(rng, epoch, split) for epoch in range(1, epochs + 1) for split in splits]
 
 
-def finish(folder, rng, summary, hidden, recurrent, right, seed) -> None:
+def finish(folder, rng, hidden, recurrent, right, seed) -> RunResult:
     """What a complete run has besides; the first samples are those that are right."""
     counts = rng.integers(0, 20, (N_SAMPLES, hidden)).astype(np.int32)
     counts[:, 0] = 0
@@ -95,21 +117,21 @@ def finish(folder, rng, summary, hidden, recurrent, right, seed) -> None:
         # which ones are right depends on the seed, so that networks differ in samples
         predicted = label if (i + 7 * seed) % N_SAMPLES < right else (label + 1) % len(WORDS)
         predictions.append(
-            {
-                "sample": i,
-                "label": label,
-                "word": WORDS[label],
-                "predicted": predicted,
-                "predicted_word": WORDS[predicted],
-                "correct": label == predicted,
-                "speaker": SPEAKERS[i // 3 % 2],
-                "seen_speaker": i // 3 % 2 == 0,
-                "loss": 1.0,
-                "input_spikes": 100 + i,
-                "spikes_hidden0": int(counts[i].sum()),
-            }
+            PredictionRow(
+                sample=i,
+                label=label,
+                word=WORDS[label],
+                predicted=predicted,
+                predicted_word=WORDS[predicted],
+                correct=label == predicted,
+                speaker=SPEAKERS[i // 3 % 2],
+                seen_speaker=i // 3 % 2 == 0,
+                loss=1.0,
+                input_spikes=100 + i,
+                hidden_spikes={"hidden0": int(counts[i].sum())},
+            )
         )
-    folder.write_table("predictions", predictions)
+    folder.write_predictions(predictions)
     folder.write_arrays("spike_counts", {"hidden0": counts})
     weights = {
         "parameter_input_hidden0": rng.normal(size=(N_INPUTS, hidden)).astype(np.float32),
@@ -117,21 +139,22 @@ def finish(folder, rng, summary, hidden, recurrent, right, seed) -> None:
     }
     if recurrent:
         weights["parameter_hidden0_hidden0"] = rng.normal(size=(hidden, hidden)).astype(np.float32)
-    folder.write_arrays("best", {"epoch": np.array(1), **weights, "adam_m_x": np.zeros(3)})
-    summary |= {
-        "dataset": "tiny",
-        "epochs": 3,
-        "best_epoch": 1,
-        "chosen_by": "validation accuracy",
-        "best_accuracy": right / N_SAMPLES + 0.01,
-        "seconds_per_epoch": float(rng.uniform(1, 2)),
-        "peak_memory_mb": 300 + hidden,
-        "test": {
-            "accuracy": right / N_SAMPLES,
-            "hidden_spikes_mean": float(counts.mean()),
-            "samples": N_SAMPLES,
-        },
-    }
+    folder.write_arrays("best", {"epoch": np.array(2), **weights, "adam_m_x": np.zeros(3)})
+    test = asdict(replace(row(rng, 2, "test"), accuracy=right / N_SAMPLES))
+    for left_out in ("epoch", "split", "learning_rate"):
+        del test[left_out]
+    return RunResult(
+        dataset="tiny",
+        epochs=3,
+        best_epoch=2,
+        chosen_by="validation accuracy",
+        best_accuracy=right / N_SAMPLES + 0.01,
+        seconds_per_epoch=float(rng.uniform(1, 2)),
+        backend="native",
+        spikes_after_trial=0.0,
+        peak_memory_mb=300 + hidden,
+        test=TestResult(**test | {"hidden_spikes_mean": float(counts.mean())}),
+    )
 
 
 def grid(runs: Path) -> Path:

@@ -55,14 +55,14 @@ def same_weights(one, other, name="last"):
 
 
 def progress_of(runs):
-    """The last epoch that a run has saved, -1 if none."""
+    """The epochs that a run has saved."""
     for folder in runs.glob("*") if runs.exists() else ():
         try:
             with np.load(folder / "last.npz") as checkpoint:
                 return int(checkpoint["epoch"])
         except OSError:
-            return -1
-    return -1
+            return 0
+    return 0
 
 
 def wait_until(true, process, seconds=60):

@@ -22,7 +22,7 @@ def epochs_saved(space) -> int:
     for folder in run_folders(space):
         if (folder / "last.npz").exists():
             with np.load(folder / "last.npz") as checkpoint:
-                total += int(checkpoint["epoch"]) + 1
+                total += int(checkpoint["epoch"])
     return total
 
 
@@ -57,7 +57,7 @@ def check_whole(study, space, n_trials):
     for folder in folders:
         table = (sweeping.Path(folder) / "metrics.csv").read_text().splitlines()
         assert [row.split(",")[:2] for row in table[1:-1:2]] == [
-            [str(epoch), "train"] for epoch in range(EPOCHS)
+            [str(epoch), "train"] for epoch in range(1, EPOCHS + 1)
         ]
 
 

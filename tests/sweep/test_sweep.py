@@ -42,22 +42,22 @@ def test_every_trial_is_a_run_with_its_numbers(done):
     assert len(run_folders(space)) == len(study.trials) == 8
     for trial in trials(study):
         folder = RunFolder.open(Path(*trial.user_attrs["run_folders"]))
-        config, summary = folder.config, folder.read_json("summary")
+        config, result = folder.config, folder.result
         assert config.train.learning_rate == trial.params["learning_rate"]
         assert config.model.hidden_sizes == (trial.params["hidden"],)
         assert config.train.epochs == 5 and config.n_threads >= 1
-        assert trial.value == trial.user_attrs["accuracy"] == summary["best_accuracy"]
-        assert trial.user_attrs["test_accuracy"] == summary["test"]["accuracy"]
-        spikes = summary["test"]["hidden_spikes_mean"] * trial.params["hidden"]
+        assert trial.value == trial.user_attrs["accuracy"] == result.best_accuracy
+        assert trial.user_attrs["test_accuracy"] == result.test.accuracy
+        spikes = result.test.hidden_spikes_mean * trial.params["hidden"]
         assert trial.user_attrs["test_hidden_spikes"] == pytest.approx(spikes)
-        operations = summary["test"]["input_spikes"] * trial.params["hidden"]
+        operations = result.test.input_spikes * trial.params["hidden"]
         operations += spikes * (trial.params["hidden"] + 3)  # recurrent, and three words
         assert trial.user_attrs["test_synaptic_operations"] == pytest.approx(operations)
         for name in ("seconds_per_epoch", "peak_memory_mb", "hidden_spikes", "loss"):
             assert trial.user_attrs[name] > 0
-        accuracies = [float(r["accuracy"]) for r in folder.read_table("metrics")[1:-1:2]]
+        accuracies = [row.accuracy for row in folder.epochs if row.split == "valid"]
         assert list(trial.intermediate_values.values()) == pytest.approx(accuracies)
-        assert "shd_genn.sweep" in folder.read_json("environment")["command"]
+        assert "shd_genn.sweep" in folder.environment.command
 
 
 def test_plain_optuna_reads_it_into_a_tidy_table(done):
@@ -153,7 +153,7 @@ def test_several_seeds_and_folds_are_runs_of_one_trial(space, data):
         configs = [f.config for f in folders]
         found = [(c.data.validation.validation_speaker, c.train.seed) for c in configs]
         assert found == [("anna", 0), ("anna", 1), ("ben", 0), ("ben", 1)]
-        accuracies = [f.read_json("summary")["best_accuracy"] for f in folders]
+        accuracies = [f.result.best_accuracy for f in folders]
         assert trial.user_attrs["accuracy_of_runs"] == accuracies
         assert trial.value == pytest.approx(statistics.fmean(accuracies))
         assert trial.intermediate_values == dict(enumerate(accuracies))  # what Wilcoxon compares
@@ -181,7 +181,7 @@ def test_poor_trials_are_pruned(tmp_path, data):
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 5 + ["PRUNED"] * 2
     for trial in trials(study, "PRUNED"):
         folder = RunFolder.open(Path(*trial.user_attrs["run_folders"]))
-        assert folder.read_json("summary")["state"] == "pruned"
+        assert folder.summary.state == "pruned"
         assert len(trial.intermediate_values) < 10
 
 

@@ -9,7 +9,7 @@ from shd_genn.config import Config
 from shd_genn.learning.methods import EventProp
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import ModelConfig
-from shd_genn.train.silent_neurons import feeding, revive
+from shd_genn.train.silent_neurons import feeding, lift_silent
 
 
 def network(model, sizes):
@@ -24,7 +24,7 @@ def test_only_the_input_weights_of_silent_neurons_are_lifted(model):
     )
     before, state = compiled.parameters(), compiled.optimiser_state()
     spikes = {"hidden0": np.array([3, 0, 1, 0]), "hidden1": np.array([0, 2, 2])}
-    assert revive(compiled, spikes, 0.002) == 3
+    assert lift_silent(compiled, spikes, 0.002) == 3
     after = compiled.parameters()
     expected = {name: array.copy() for name, array in before.items()}
     expected["input_hidden0"][:, [1, 3]] += np.float32(0.002)
@@ -41,7 +41,7 @@ def test_without_silent_neurons_nothing_changes():
         network("recurrent", (4,)), EventProp(), CompileConfig(10)
     )
     before = compiled.parameters()
-    assert revive(compiled, {"hidden0": np.ones(4, int)}, 0.002) == 0
+    assert lift_silent(compiled, {"hidden0": np.ones(4, int)}, 0.002) == 0
     for name, array in compiled.parameters().items():
         np.testing.assert_array_equal(array, before[name])
 
