@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import tyro
+
 from shd_genn import backends
 from shd_genn.config import Config, command_line, presets
 from shd_genn.datasets import NOT_SHD, SPOKEN_DIGITS
@@ -21,22 +23,24 @@ class Options:
 
     settings: Config = field(default_factory=Config)
     config: Path | None = None
-    """A TOML file of settings, e.g. the config.toml of a run; options given beside it prevail."""
+    """A TOML file of settings, for example a run's config.toml; options given beside it prevail."""
     preset: str | None = None
-    """A published network by its name; options given beside it prevail. --list-presets shows all,
-    with source, published accuracy and parameters."""
+    """A published network by its name; options given beside it prevail."""
+    list_presets: tyro.conf.FlagCreatePairsOff[bool] = False
+    """List all presets, with source, published accuracy and parameters, and stop."""
     resume: Path | None = None
-    """The folder of an interrupted run, to go on with it; --epochs may be given beside it."""
+    """The folder of an interrupted run, to continue it. Other --epochs, threads and paths of the
+    data may be given beside it."""
     runs: Path = Path("runs")
     """The folder that run folders go into."""
 
 
 def main() -> None:
     """Train as the command line says."""
-    if "--list-presets" in sys.argv[1:]:
+    options = parse(sys.argv[1:])
+    if options.list_presets:
         print(presets.describe(presets.PRESETS.values()))
         return
-    options = parse(sys.argv[1:])
     settings = options.settings
     choice = backends.choose(settings.backend)
     print(f"backend             {choice.name} ({choice.why})", flush=True)

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from helpers import tiny
 
 from shd_genn.config import Config, command_line
 from shd_genn.config.compare import changing_no_result, difference, on_this_machine
@@ -419,3 +420,39 @@ def test_a_closed_pipe_ends_quietly():
         check=False,
     )
     assert result.stderr == "" and result.stdout != "" and result.returncode in (0, 141)
+
+
+def test_a_delay_line_has_no_more_channels_than_there_are_numbers():
+    config = Config(present=PresentConfig(delay_copies=92))
+    assert config.presentation(700).n_inputs == 65100
+    more = replace(config, present=PresentConfig(delay_copies=93))
+    with pytest.raises(ConfigError, match="but got 700 channels and 93 copies; lower delay_copies"):
+        more.presentation(700)
+
+
+def test_a_runs_settings_may_serve_for_another_dataset(tmp_path):
+    """The numbers of inputs and classes in a run's folder are what its dataset decided."""
+    config = replace(OTHER, model=replace(OTHER.model, n_inputs=700, n_classes=20))
+    (tmp_path / "config.toml").write_text(to_toml(config))
+    arguments = ["--config", str(tmp_path / "config.toml")]
+    assert parse(arguments).settings == config
+    (tmp_path / "summary.json").write_text("{}")
+    model = parse(arguments).settings.model
+    assert model == replace(config.model, n_inputs=None, n_classes=None)
+    assert parse([*arguments, "--n-inputs", "7"]).settings.model.n_inputs == 7
+
+
+def test_a_moved_dataset_does_not_stop_a_run_from_being_resumed(tmp_path):
+    here, there = tmp_path / "here" / "tiny", tmp_path / "there" / "tiny"
+    tiny.write(here)
+    options = ["--hidden-sizes", "8", "--trial-ms", "120", "--batch-size", "16", "--n-threads", "1"]
+    start = [*options, "--dataset", str(here), "--epochs", "1", "--runs", str(tmp_path / "runs")]
+    result = command(*start)
+    assert result.returncode == 0, result.stderr
+    there.parent.mkdir()
+    here.rename(there)
+    (run_folder,) = (tmp_path / "runs").iterdir()
+    result = command("--resume", str(run_folder), "--dataset", str(there), "--epochs", "2")
+    assert result.returncode == 0, result.stderr
+    assert load_toml(run_folder / "config.toml").data.dataset == str(there)
+    assert load_toml(run_folder / "config.toml").train.epochs == 2
