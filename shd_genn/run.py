@@ -19,7 +19,11 @@ from shd_genn.train import crossval, loop
 
 @dataclass(frozen=True)
 class Options:
-    """Train a spiking network on spoken words with EventProp."""
+    """Train a spiking network on spoken words with EventProp.
+
+    Some choices have options of their own. This text explains those of the choices that are set;
+    add a choice to see its options, for example --schedule step --help.
+    """
 
     settings: Config = field(default_factory=Config)
     config: Path | None = None

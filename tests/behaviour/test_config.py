@@ -4,14 +4,17 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated
 
 import numpy as np
 import pytest
+from annotated_types import Ge
 from helpers import tiny
 
 from shd_genn.config import Config, command_line
 from shd_genn.config.compare import changing_no_result, difference, on_this_machine
+from shd_genn.config.convert import from_tree, to_tree
 from shd_genn.config.flat import all_settings, flat, update
 from shd_genn.config.presets import PRESETS
 from shd_genn.config.toml import from_toml, load_toml, to_toml
@@ -35,6 +38,7 @@ from shd_genn.network.settings import (
 from shd_genn.present.settings import AugmentConfig, PresentConfig
 from shd_genn.run import parse
 from shd_genn.support.errors import ConfigError
+from shd_genn.support.settings import Choice, Cure, Settings
 
 SECTIONS = (DataConfig, PresentConfig, AugmentConfig, ModelConfig, TrainConfig)
 OTHER = Config(
@@ -316,6 +320,45 @@ def test_updates_that_cannot_be(values, message):
     with pytest.raises(ConfigError, match=r"a\.py: ") as error:
         update(Config(), values, "a.py")
     assert message in str(error.value)
+
+
+@dataclass(frozen=True)
+class Lif(Choice, kind="lif"):
+    """A neuron without options."""
+
+
+@dataclass(frozen=True)
+class AdLif(Choice, kind="adlif"):
+    """A neuron with an option."""
+
+    a: Annotated[float, Ge(0), Cure("0.5 is usual")] = 0.5
+    """Strength of the adaptation."""
+
+
+@dataclass(frozen=True)
+class Model(Settings):
+    """A room's settings."""
+
+    neuron: Lif | AdLif = field(default_factory=Lif)
+    """The neuron."""
+
+
+@dataclass(frozen=True)
+class Run(Settings):
+    """Settings of a run."""
+
+    model: Model = field(default_factory=Model)
+
+
+def test_a_new_choice_takes_one_dataclass():
+    run = update(Run(), {"neuron": "adlif", "a": 2})
+    assert run == Run(Model(AdLif(2.0))) and flat(run) == {"neuron": "adlif", "a": 2.0}
+    assert from_tree(to_tree(run), Run) == run
+    assert difference(Run(), run) == "neuron was lif, is adlif"
+    with pytest.raises(ConfigError, match="a belongs to neuron=adlif, but neuron is lif; choose"):
+        update(Run(), {"a": 0.5})
+    with pytest.raises(ConfigError, match=r"0 <= a < inf must hold, but got -1\.0; 0\.5 is"):
+        update(run, {"a": -1})
 
 
 @pytest.mark.parametrize("config", [Config(), OTHER, *(p.config for p in PRESETS.values())])
