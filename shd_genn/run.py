@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import tyro
+
 from shd_genn import backends
 from shd_genn.config import Config, command_line, presets
 from shd_genn.record.run_folder import RunFolder, check_name
@@ -17,16 +19,22 @@ from shd_genn.train.report import report
 
 @dataclass(frozen=True)
 class Options:
-    """Train a spiking network on spoken words with EventProp."""
+    """Train a spiking network on spoken words with EventProp.
+
+    Some choices have options of their own. This text explains those of the choices that are set;
+    add a choice to see its options, for example --schedule step --help.
+    """
 
     settings: Config = field(default_factory=Config)
     config: Path | None = None
-    """A TOML file of settings, e.g. the config.toml of a run; options given beside it prevail."""
+    """A TOML file of settings, for example a run's config.toml; options given beside it prevail."""
     preset: str | None = None
-    """A published network by its name; options given beside it prevail. --list-presets shows all,
-    with source, published accuracy and parameters."""
+    """A published network by its name; options given beside it prevail."""
+    list_presets: tyro.conf.FlagCreatePairsOff[bool] = False
+    """List all presets, with source, published accuracy and parameters, and stop."""
     resume: Path | None = None
-    """The folder of an interrupted run, to go on with it; --epochs may be given beside it."""
+    """The folder of an interrupted run, to continue it. Other --epochs, threads and paths of the
+    data may be given beside it."""
     runs: Path = Path("runs")
     """The folder that run folders go into."""
     name: str | None = None
@@ -37,10 +45,10 @@ class Options:
 
 def main() -> None:
     """Train as the command line says."""
-    if "--list-presets" in sys.argv[1:]:
+    options = parse(sys.argv[1:])
+    if options.list_presets:
         print(presets.describe(presets.PRESETS.values()))
         return
-    options = parse(sys.argv[1:])
     settings = options.settings
     choice = backends.choose(settings.backend)
     print(f"backend             {choice.name} ({choice.why})", flush=True)

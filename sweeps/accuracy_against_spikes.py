@@ -1,4 +1,4 @@
-"""Two objectives: as many words right as possible, with as few spikes as possible."""
+"""Two objectives: a high accuracy, and few spikes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from optuna.trial import BaseTrial
 
 OBJECTIVES = ("accuracy", "hidden_spikes")
-"""Of shd_genn.sweep.space.OBJECTIVES; a study then has a Pareto front instead of a best trial."""
+"""Names of shd_genn.sweep.space.OBJECTIVES; the study has a Pareto front, not one best trial."""
 
 
 def space(trial: BaseTrial) -> Mapping[str, Any]:
@@ -16,6 +16,6 @@ def space(trial: BaseTrial) -> Mapping[str, Any]:
         "learning_rate": trial.suggest_float("learning_rate", 5e-4, 5e-3, log=True),
         "reg_lambda": trial.suggest_float("reg_lambda", 1e-11, 1e-8, log=True),
         "reg_nu": trial.suggest_float("reg_nu", 1.0, 20.0, log=True),
-        # a silent network costs nothing and says nothing: let its neurons come back
+        # few spikes are easiest to reach by silent neurons, which cannot learn: revive them
         "revive_silent": 0.002,
     }

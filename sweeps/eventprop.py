@@ -1,8 +1,8 @@
-"""The whole space of EventProp training: what the papers tuned by hand, and what they learn.
+"""All settings of EventProp training that the papers tuned or learned.
 
-Ranges span the published values (Nowotny, Turner & Knight 2025; delays: Mészáros, Knight & Nowotny
-2025) by about a factor of ten. Parameters may depend on others: a delay line has copies, learned
-delays have a learning rate.
+Each range covers about a factor of ten around the published values (Nowotny, Turner & Knight 2025;
+delays: Mészáros, Knight & Nowotny 2025). Some parameters depend on others: only a delay line has a
+number of copies, only learned delays have a learning rate.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def space(trial: BaseTrial) -> Mapping[str, Any]:
         "ease_in": trial.suggest_categorical("ease_in", [0.001, 1.0]),
         "schedule": trial.suggest_categorical("schedule", ["constant", "cosine"]),
         "softmax_temperature": trial.suggest_float("softmax_temperature", 0.02, 1.0, log=True),
-        # how many spikes a neuron should emit, and how strongly it is pulled there
+        # regularisation towards a number of spikes per neuron and trial
         "reg_lambda": trial.suggest_float("reg_lambda", 1e-11, 1e-8, log=True),
         "reg_nu": trial.suggest_float("reg_nu", 4.0, 28.0),
         "revive_silent": trial.suggest_categorical("revive_silent", [0.0, 0.002]),
@@ -36,7 +36,7 @@ def space(trial: BaseTrial) -> Mapping[str, Any]:
 
 
 def time_constants(trial: BaseTrial) -> dict[str, Any]:
-    """Where time constants start, and whether they are learned."""
+    """Initial time constants, and whether they are learned."""
     learned = trial.suggest_categorical("train_tau", [False, True])
     return {
         "tau_mem_ms": trial.suggest_float("tau_mem_ms", 12.0, 60.0, log=True),
@@ -63,7 +63,7 @@ def weights_and_delays(trial: BaseTrial) -> dict[str, Any]:
         copies = trial.suggest_int("delay_copies", 2, 10, step=2)
         settings["delay_copies"] = copies
         settings["delay_step_ms"] = trial.suggest_float("delay_step_ms", 5.0, 60.0, log=True)
-        w_in /= 1 + copies  # as many times more inputs, as many times weaker, as in the papers
+        w_in /= 1 + copies  # weights are weaker as there are more inputs, as in the papers
     elif delays == "learned":
         settings["train_delays"] = ["input", "recurrent"]
         settings["delay_in_ms"] = trial.suggest_float("delay_in_ms", 0.0, 300.0)

@@ -1,4 +1,4 @@
-"""How many hidden neurons, and does recurrence pay? Made for --sampler grid, works with any."""
+"""Number of hidden neurons, with and without recurrence; meant for --sampler grid."""
 
 from collections.abc import Mapping
 from typing import Any

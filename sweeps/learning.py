@@ -1,4 +1,4 @@
-"""What decides how well a network of a given size learns: six parameters, a first study's space."""
+"""Six settings that decide how well a network learns: a space for a first study."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -17,7 +17,7 @@ from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import FirstSpikeTimeExp, ModelConfig
 from shd_genn.present.batches import Batching
 from shd_genn.present.presentation import Presentation
-from shd_genn.present.settings import AugmentConfig, PresentConfig
+from shd_genn.present.settings import CHANNELS_MAX, AugmentConfig, PresentConfig
 from shd_genn.support.errors import require
 from shd_genn.support.settings import CHANGES_NO_RESULT, Cure, Settings
 
@@ -84,7 +84,18 @@ class Config(Settings):
         return Batching(self.augment, self.train.batch_size, self.data.trial_ms, self.train.seed)
 
     def presentation(self, n_channels: int) -> Presentation:
-        """How recordings of this many channels are shown to a network."""
+        """How recordings of this many channels are shown to a network.
+
+        Raises:
+            ConfigError: if the delay line needs more channels than a 16-bit number can count.
+        """
+        n_inputs = n_channels * (1 + self.present.delay_copies)
+        require(
+            n_inputs <= CHANNELS_MAX + 1,
+            f"channels * (1 + delay_copies) <= {CHANNELS_MAX + 1}",
+            f"{n_channels} channels and {self.present.delay_copies} copies",
+            "lower delay_copies; the papers use 10",
+        )
         return Presentation.of(self.present, self.data.trial_ms, self.dt_ms, n_channels)
 
     def digest(self) -> str:

@@ -101,7 +101,11 @@ def _with_view(options: type[Options], view: type[Any]) -> type[Options]:
     items: list[Any] = [
         (name, Annotated[view, tyro.conf.arg(name="")], field(default_factory=view))
         if name == SETTINGS
-        else (name, Annotated[hint, tyro.conf.arg(help=descriptions(options)[name])], default)
+        else (
+            name,
+            Annotated[hint, tyro.conf.arg(help=descriptions(options).get(name, ""))],
+            default,
+        )
         for (name, hint), default in zip(types_of(options).items(), _defaults(options), strict=True)
     ]
     shown = make_dataclass(options.__name__, items, bases=(options,), frozen=True)

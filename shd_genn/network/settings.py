@@ -105,7 +105,7 @@ class FirstSpikeTime(ReadoutSettings, kind="first_spike_time"):
 
 @dataclass(frozen=True)
 class FirstSpikeTimeExp(FirstSpikeTime, kind="first_spike_time_exp"):
-    """Likewise, with a penalty that grows exponentially with the time of the first spike."""
+    """Outputs spike, and the first spike decides; late ones are penalised exponentially."""
 
     first_spike_tau1_ms: Annotated[float, Gt(0), Cure("the papers use 100 ms")] = 100.0
     """Time constant in ms of the exponential penalty."""
@@ -173,23 +173,23 @@ class ModelConfig(Settings):
     max_delay_ms: Delay = 1000.0
     """Longest delay that is drawn or learned, in ms."""
     readout: ReadoutChoice = field(default_factory=AvgVarExpWeight)
-    """How outputs are read and learned; all but the first spikes are read from voltages."""
+    """How outputs are read and learned: from voltages over the trial, or from first spikes."""
     w_in_mean: Mean = 0.03
     """Mean of the initial weights from the input to the first hidden layer."""
     w_in_sd: Deviation = 0.01
-    """Their standard deviation."""
+    """Standard deviation of these weights."""
     w_rec_mean: Mean = 0.0
     """Mean of the initial weights inside a recurrent layer."""
     w_rec_sd: Deviation = 0.02
-    """Their standard deviation."""
+    """Standard deviation of these weights."""
     w_hidden_mean: Mean = 0.02
     """Mean of the initial weights from one hidden layer to the next."""
     w_hidden_sd: Deviation = 0.03
-    """Their standard deviation."""
+    """Standard deviation of these weights."""
     w_out_mean: Mean = 0.0
     """Mean of the initial weights from the last hidden layer to the output."""
     w_out_sd: Deviation = 0.03
-    """Their standard deviation."""
+    """Standard deviation of these weights."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

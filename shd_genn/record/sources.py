@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shd_genn.config import Config, presets
@@ -31,7 +32,11 @@ def given_settings(arguments: Sequence[str]) -> Config:
     if given.resume:
         return RunFolder.open(Path(given.resume).expanduser()).config
     if given.config:
-        return load_toml(Path(given.config).expanduser())
+        path = Path(given.config).expanduser()
+        config = load_toml(path)
+        if (path.parent / "summary.json").is_file():  # a run's: its dataset decided these two
+            config = replace(config, model=replace(config.model, n_inputs=None, n_classes=None))
+        return config
     if given.preset:
         return presets.get(given.preset).config
     return Config()

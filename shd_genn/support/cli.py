@@ -99,7 +99,7 @@ def _registry() -> ConstructorRegistry:
 
 
 def print_table(table: Table) -> None:
-    """Print a table as wide as it needs: rather broken lines than broken words."""
+    """Print a table as wide as its content, even if the terminal is narrower."""
     console = Console()
     needed = rich.measure.Measurement.get(console, console.options.update(width=500), table)
     console.width = max(console.width, needed.maximum)

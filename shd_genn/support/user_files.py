@@ -54,7 +54,7 @@ def run(kind: str, path: Path) -> dict[str, Any]:
     try:
         # compiled by hand: an import would leave the user's file in sys.modules and __pycache__
         with modules_beside(path):
-            exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+            exec(compile(path.read_text(encoding="utf-8-sig"), str(path), "exec"), namespace)
     except Exception as error:
         raise ConfigError(
             f"{kind} {path} must run, but {type(error).__name__}: {error}; correct the file"

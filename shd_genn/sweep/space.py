@@ -17,7 +17,7 @@ from shd_genn.config.compare import difference
 from shd_genn.config.flat import flat, update
 from shd_genn.config.toml import from_toml, to_toml
 from shd_genn.support import user_files
-from shd_genn.support.errors import ConfigError
+from shd_genn.support.errors import ConfigError, refuse_unless
 
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
@@ -25,12 +25,12 @@ OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "synaptic_operations": "minimize",
     "seconds_per_epoch": "minimize",
 }
-"""What can be optimised, all of it on validation samples: the accuracy of the chosen epoch; spikes
-of all hidden neurons and synaptic operations per sample; time."""
+"""Objectives of a study, all measured on validation samples: accuracy of the best epoch; spikes of
+all hidden neurons, and synaptic operations, per sample; seconds per epoch."""
 PROBES = 64
-"""Random trials by which a space is known before a study begins, and known again later."""
+"""Random trials that are sampled to find a space's parameters before a study begins."""
 REMEMBERED = 4
-"""Probes whose whole settings a study remembers."""
+"""Number of probes whose settings a study stores, to compare them when it is continued."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Space:
     Attributes:
         name: Its file's name without ending.
         path: Its file.
-        suggest: ``trial → {option: value}``, options as those of `python -m shd_genn.run` with
-            underscores.
+        suggest: The function ``space``: ``trial → {name: value}``. Names are those of the options
+            of `python -m shd_genn.run`, with underscores.
         objectives: Names in `OBJECTIVES`.
     """
 
@@ -54,7 +54,7 @@ class Space:
         """The settings that a trial has.
 
         Raises:
-            ConfigError: if the space's function fails, or returns what is no setting.
+            ConfigError: if the space's function fails, or returns something that is no setting.
         """
         return override(base, self._overrides(trial), self.path)
 
@@ -63,23 +63,24 @@ class Space:
             overrides = self.suggest(trial)
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
             raise ConfigError(
-                f"space {self.path} must run, but {type(error).__name__}: {error}; correct the file"
+                f"space {self.path} fails with {type(error).__name__}: {error}; correct the file"
             ) from error
-        if not isinstance(overrides, Mapping):
-            raise ConfigError(
-                f"space(trial) of {self.path} must return a dict of settings, but got {overrides!r}"
-            )
+        refuse_unless(
+            isinstance(overrides, Mapping),
+            f"space(trial) of {self.path} must return a dict of settings, but got {overrides!r}",
+            'return for example {"learning_rate": 0.001}',
+        )
         return overrides
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What random trials tell of a space.
+    """The result of sampling a space with random trials.
 
     Attributes:
-        distributions: Those of all parameters that were met.
-        configs: The settings of the first trials.
-        names: Every option that the space sets.
+        distributions: The distribution of each parameter that the space asked for.
+        configs: The settings of the first `REMEMBERED` trials.
+        names: All settings that the space sets, by flat or dotted name.
     """
 
     distributions: dict[str, BaseDistribution]
@@ -88,7 +89,7 @@ class Probe:
 
 
 def spaces_dir() -> Path:
-    """Where the project's own spaces lie."""
+    """The folder of the project's own spaces."""
     return user_files.project_folder("sweeps")
 
 
@@ -99,23 +100,23 @@ def load_space(name: str) -> Space:
         name: Its path, or the name of one of the project's own.
 
     Raises:
-        ConfigError: if there is no such file, or it holds no search space.
+        ConfigError: if there is no such file, or it defines no search space.
     """
     path = user_files.find("space", name, spaces_dir())
     namespace = user_files.run("space", path)
     if not callable(namespace.get("space")):
-        raise ConfigError(f"space {path} must define space(trial) -> dict; copy one of sweeps/")
+        raise ConfigError(f"space {path} defines no function space(trial); copy a file of sweeps/")
     objectives = tuple(namespace.get("OBJECTIVES", ("accuracy",)))
     if not objectives or set(objectives) - set(OBJECTIVES):
         raise ConfigError(
             f"OBJECTIVES of {path} must be among {', '.join(OBJECTIVES)}, but got {objectives}; "
-            'a single one is written ("accuracy",)'
+            'write a single one as ("accuracy",)'
         )
     return Space(path.stem, path, namespace["space"], objectives)
 
 
 def override(config: Config, overrides: Mapping[str, Any], source: Path) -> Config:
-    """The settings of a trial: those before, with some replaced by the space.
+    """Settings of which a space has replaced some.
 
     Args:
         config: The settings.
@@ -123,16 +124,16 @@ def override(config: Config, overrides: Mapping[str, Any], source: Path) -> Conf
         source: The space's file, for messages.
 
     Raises:
-        ConfigError: if there is no such option, or it cannot have that value.
+        ConfigError: if there is no such setting, or it cannot have that value.
     """
     return update(config, overrides, f"space {source}")
 
 
 def probe(space: Space, base: Config) -> Probe:
-    """Try a space with random trials, without training anything.
+    """Sample a space with random trials, without any training.
 
     Raises:
-        ConfigError: if one of them is refused.
+        ConfigError: if the settings of one of them are refused.
     """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     distributions: dict[str, BaseDistribution] = {}
@@ -146,7 +147,7 @@ def probe(space: Space, base: Config) -> Probe:
 
 
 def identity(found: Probe, space: Space, seeds: int, folds: tuple[str, ...]) -> dict[str, Any]:
-    """What a study remembers of its search, to be known again; plain values."""
+    """What a study stores about its search, to compare it when it is continued; plain values."""
     return {
         "space": {
             name: distribution_to_json(kind) for name, kind in sorted(found.distributions.items())
@@ -159,7 +160,7 @@ def identity(found: Probe, space: Space, seeds: int, folds: tuple[str, ...]) -> 
 
 
 def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In what two searches differ, each difference in a sentence; none if they are the same."""
+    """The differences of two searches, a clause each; only settings that change results count."""
     found = []
     old, new = was["space"], now["space"]
     for name in sorted(set(old) | set(new)):
@@ -174,11 +175,10 @@ def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for key in ("objectives", "seeds", "folds")
         if was[key] != now[key]
     ]
-    if not found:  # the same parameters, so the same probes: their settings can be compared
-        for before, after in zip(was["settings"], now["settings"], strict=True):
-            difference_now = difference(from_toml(before), from_toml(after))
-            if difference_now and difference_now not in found:
-                found.append(difference_now)
+    if not found:  # the same parameters make the same probes, so their settings can be compared
+        pairs = zip(was["settings"], now["settings"], strict=True)
+        differences = (difference(from_toml(before), from_toml(after)) for before, after in pairs)
+        found = [text for text in dict.fromkeys(differences) if text]
     return found
 
 
@@ -188,7 +188,7 @@ def _brief(distribution: str) -> str:
 
 
 def given_twice(before: Config, after: Config, names: frozenset[str]) -> list[str]:
-    """Options that the command line has changed although a space sets them."""
+    """Settings that the command line changes although a space sets them."""
     old, new = flat(before), flat(after)
     flat_names = {name.rpartition(".")[2] for name in names}
     return sorted(name for name in flat_names if old.get(name) != new.get(name))

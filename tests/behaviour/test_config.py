@@ -4,13 +4,17 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated
 
 import numpy as np
 import pytest
+from annotated_types import Ge
+from helpers import tiny
 
 from shd_genn.config import Config, command_line
 from shd_genn.config.compare import changing_no_result, difference, on_this_machine
+from shd_genn.config.convert import from_tree, to_tree
 from shd_genn.config.flat import all_settings, flat, update
 from shd_genn.config.presets import PRESETS
 from shd_genn.config.toml import from_toml, load_toml, to_toml
@@ -34,6 +38,7 @@ from shd_genn.network.settings import (
 from shd_genn.present.settings import AugmentConfig, PresentConfig
 from shd_genn.run import parse
 from shd_genn.support.errors import ConfigError
+from shd_genn.support.settings import Choice, Cure, Settings
 
 SECTIONS = (DataConfig, PresentConfig, AugmentConfig, ModelConfig, TrainConfig)
 OTHER = Config(
@@ -317,6 +322,45 @@ def test_updates_that_cannot_be(values, message):
     assert message in str(error.value)
 
 
+@dataclass(frozen=True)
+class Lif(Choice, kind="lif"):
+    """A neuron without options."""
+
+
+@dataclass(frozen=True)
+class AdLif(Choice, kind="adlif"):
+    """A neuron with an option."""
+
+    a: Annotated[float, Ge(0), Cure("0.5 is usual")] = 0.5
+    """Strength of the adaptation."""
+
+
+@dataclass(frozen=True)
+class Model(Settings):
+    """A room's settings."""
+
+    neuron: Lif | AdLif = field(default_factory=Lif)
+    """The neuron."""
+
+
+@dataclass(frozen=True)
+class Run(Settings):
+    """Settings of a run."""
+
+    model: Model = field(default_factory=Model)
+
+
+def test_a_new_choice_takes_one_dataclass():
+    run = update(Run(), {"neuron": "adlif", "a": 2})
+    assert run == Run(Model(AdLif(2.0))) and flat(run) == {"neuron": "adlif", "a": 2.0}
+    assert from_tree(to_tree(run), Run) == run
+    assert difference(Run(), run) == "neuron was lif, is adlif"
+    with pytest.raises(ConfigError, match="a belongs to neuron=adlif, but neuron is lif; choose"):
+        update(Run(), {"a": 0.5})
+    with pytest.raises(ConfigError, match=r"0 <= a < inf must hold, but got -1\.0; 0\.5 is"):
+        update(run, {"a": -1})
+
+
 @pytest.mark.parametrize("config", [Config(), OTHER, *(p.config for p in PRESETS.values())])
 def test_the_command_line_makes_any_settings(config):
     assert parse(command_line.options_of(config)).settings == config
@@ -419,3 +463,39 @@ def test_a_closed_pipe_ends_quietly():
         check=False,
     )
     assert result.stderr == "" and result.stdout != "" and result.returncode in (0, 141)
+
+
+def test_a_delay_line_has_no_more_channels_than_there_are_numbers():
+    config = Config(present=PresentConfig(delay_copies=92))
+    assert config.presentation(700).n_inputs == 65100
+    more = replace(config, present=PresentConfig(delay_copies=93))
+    with pytest.raises(ConfigError, match="but got 700 channels and 93 copies; lower delay_copies"):
+        more.presentation(700)
+
+
+def test_a_runs_settings_may_serve_for_another_dataset(tmp_path):
+    """The numbers of inputs and classes in a run's folder are what its dataset decided."""
+    config = replace(OTHER, model=replace(OTHER.model, n_inputs=700, n_classes=20))
+    (tmp_path / "config.toml").write_text(to_toml(config))
+    arguments = ["--config", str(tmp_path / "config.toml")]
+    assert parse(arguments).settings == config
+    (tmp_path / "summary.json").write_text("{}")
+    model = parse(arguments).settings.model
+    assert model == replace(config.model, n_inputs=None, n_classes=None)
+    assert parse([*arguments, "--n-inputs", "7"]).settings.model.n_inputs == 7
+
+
+def test_a_moved_dataset_does_not_stop_a_run_from_being_resumed(tmp_path):
+    here, there = tmp_path / "here" / "tiny", tmp_path / "there" / "tiny"
+    tiny.write(here)
+    options = ["--hidden-sizes", "8", "--trial-ms", "120", "--batch-size", "16", "--n-threads", "1"]
+    start = [*options, "--dataset", str(here), "--epochs", "1", "--runs", str(tmp_path / "runs")]
+    result = command(*start)
+    assert result.returncode == 0, result.stderr
+    there.parent.mkdir()
+    here.rename(there)
+    (run_folder,) = (tmp_path / "runs").iterdir()
+    result = command("--resume", str(run_folder), "--dataset", str(there), "--epochs", "2")
+    assert result.returncode == 0, result.stderr
+    assert load_toml(run_folder / "config.toml").data.dataset == str(there)
+    assert load_toml(run_folder / "config.toml").train.epochs == 2

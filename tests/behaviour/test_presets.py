@@ -150,10 +150,13 @@ def test_values_of_the_papers():
     assert best.train.reg_lambda == 5e-11 and best.train.revive_silent == 0.002
 
 
-def test_an_unknown_preset_is_named_beside_the_known(tmp_path):
-    result = run("--preset", "nowotny2025", "--runs", tmp_path)
+def test_an_unknown_preset_gets_a_suggestion(tmp_path):
+    result = run("--preset", "shd-gen-best", "--runs", tmp_path)
     assert result.returncode == 2
-    assert "preset must be one of nowotny2025-base-ff-sum" in result.stderr
+    assert (
+        "there is no preset 'shd-gen-best'; use shd-genn-best if you mean that, or see"
+        in result.stderr
+    )
 
 
 def test_only_one_source_of_settings(tmp_path):

@@ -99,7 +99,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
     assert process.returncode == 130
     assert f"--resume {folder}" in said and "Traceback" not in said
     assert json.loads((folder / "summary.json").read_text())["state"] == "interrupted"
-    with pytest.raises(ConfigError, match=r"but these differ: train\.seed was 0, is 1"):
+    with pytest.raises(ConfigError, match=r"but these differ: seed was 0, is 1"):
         before = RunFolder.open(folder).config
         changed = Config(
             **{**vars(before), "train": TrainConfig(**vars(before.train) | {"seed": 1})}

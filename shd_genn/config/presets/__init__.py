@@ -1,4 +1,4 @@
-"""Published networks by name, as the papers' code has them less its defects, and a few of ours."""
+"""Presets: published networks as in the papers' code, without its defects, and some of our own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from shd_genn.config.presets import meszaros, mlgenn, nowotny, own
 from shd_genn.config.presets.preset import Preset
 from shd_genn.support.errors import ConfigError
+from shd_genn.support.names import similar_name
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -27,9 +28,10 @@ def get(name: str) -> Preset:
         ConfigError: if there is none.
     """
     if name not in PRESETS:
+        similar = similar_name(name, PRESETS)
+        cure = f"use {similar} if you mean that, or see" if similar else "see"
         raise ConfigError(
-            f"preset must be one of {', '.join(PRESETS)}, but got {name!r}; "
-            "see python -m shd_genn.run --list-presets"
+            f"there is no preset {name!r}; {cure} python -m shd_genn.run --list-presets"
         )
     return PRESETS[name]
 

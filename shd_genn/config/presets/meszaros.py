@@ -22,7 +22,7 @@ BLENDS = 7644
 
 
 def presets() -> list[Preset]:
-    """Both whose delays are learned on SHD."""
+    """The recurrent and the feed-forward network with learned delays on SHD."""
     return [_delays("rec", 150.0, "93.2 ± 1.0"), _delays("ff", 100.0, FIGURE)]
 
 
@@ -31,7 +31,7 @@ def _delays(topology: str, longest_ms: float, published: str) -> Preset:
     return Preset(
         f"meszaros2025-delay-{topology}",
         f"{'recurrent' if recurrent else 'feed-forward'}, 512 hidden neurons, learned delays, "
-        "shift and blend; ease-in grows by 1.05 a batch, as was meant, and eases delays in, too",
+        "shift and blend; unlike in the code, ease-in grows by 1.05 a batch, also for delays",
         MESZAROS,
         published,
         Config(

@@ -12,7 +12,7 @@ MLGENN = "mlGeNN, examples/event_prop"
 
 
 def presets() -> list[Preset]:
-    """All three."""
+    """The three examples."""
     plain = Config(
         data=replace(SHD, trial_ms=1370.0),
         present=PRESENT,
@@ -25,8 +25,8 @@ def presets() -> list[Preset]:
         Preset("mlgenn-shd", "shd.py: no augmentation", MLGENN, "none", plain),
         Preset(
             "mlgenn-shd-augment",
-            "shd_augment.py: shift with a standard deviation of 2 channels, here evenly spread and "
-            "anew in every epoch (there normal, and adding up over the epochs)",
+            "shd_augment.py: random shift with a standard deviation of 2 channels; here it is "
+            "uniform and new in every epoch, there it is normal and adds up over the epochs",
             MLGENN,
             "none",
             replace(
@@ -37,8 +37,8 @@ def presets() -> list[Preset]:
         ),
         Preset(
             "mlgenn-shd-best",
-            "shd_delay_shift_blend.py: nine delayed copies, shift, and as many blends again, made "
-            "of recorded samples only (there of blends, too, and more in every epoch)",
+            "shd_delay_shift_blend.py: nine delayed copies, shift, and as many blends as samples; "
+            "here only recorded samples are blended, there blends too, and more in every epoch",
             MLGENN,
             "none",
             Config(

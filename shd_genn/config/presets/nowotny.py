@@ -28,16 +28,16 @@ from shd_genn.network.settings import (
 
 NOWOTNY = "Nowotny, Turner & Knight 2025, arXiv 2212.01232"
 LBD = 5e-10
-"""Unit of their regularisation strengths."""
+"""Unit of the paper's regularisation strengths."""
 SIZES = (64, 128, 256, 512, 1024)
 BEST_LBD = {1: (1.0, 0.1, 1.0, 0.5, 0.1), 2: (0.1, 0.5, 0.5, 1.0, 0.1)}
-"""dt in ms → factors of LBD that cross-validation chose for each of SIZES (their scan 47)."""
+"""dt in ms → factors of LBD for each of SIZES, chosen by cross-validation (the paper's scan 47)."""
 BLENDED = 15288
-"""Training samples that blending extends SHD to."""
+"""Training samples of SHD with blends."""
 
 
 def presets() -> list[Preset]:
-    """All of the paper."""
+    """The networks of the paper."""
     return [
         _base("ff", "sum", 20.0, 10.0, 1e-12),
         _base("rec", "sum", 20.0, 10.0, 1e-12),
@@ -96,7 +96,7 @@ def _base(
 
 
 def _final(hidden: int, dt_ms: float, factor: float, epochs: int, blend: float) -> Config:
-    """Their final networks: delay line, shift, and blend where it is not 0."""
+    """The final networks of the paper: delay line, shift, and blend if it is not 0."""
     return Config(
         data=SHD,
         present=replace(PRESENT, binarise=True, delay_copies=10, delay_step_ms=30.0),

@@ -1,4 +1,4 @@
-"""What this project found to do well on other recordings; see README, Recipes."""
+"""Settings that worked well on other recordings in this project; see README, Recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OWN = "this project, README, Recipes"
 
 
 def presets() -> list[Preset]:
-    """All of them."""
+    """The three presets of this project."""
     quick = Config(
         data=SHD,
         present=PRESENT,

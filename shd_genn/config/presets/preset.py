@@ -1,4 +1,4 @@
-"""What a preset is, and what most have in common."""
+"""The type of presets, and the settings that most of them have in common."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from shd_genn.network.settings import AvgVarExpWeight, ModelConfig, SameTau
 from shd_genn.present.settings import AugmentConfig, PresentConfig
 
 FIGURE = "in a figure only"
-"""Where an accuracy is published that could not be read."""
+"""Says that an accuracy is published as a curve, which cannot be read as a number."""
 SHD_SAMPLES = 8156
 """Training samples of SHD."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """An experiment by name.
+    """A published experiment, or one of our own, with all its settings.
 
     Attributes:
-        name: What ``--preset`` calls it.
-        about: What it is, in a few words, and where it departs from the code it was read from.
+        name: The name that ``--preset`` takes.
+        about: A short description, and the differences from the code that it comes from.
         source: Paper or code.
-        published: Published test accuracy in per cent, or where it stands.
-        config: All its settings.
+        published: Published test accuracy in per cent, or a remark where to find it.
+        config: All settings.
     """
 
     name: str
