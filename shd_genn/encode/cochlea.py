@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy  # loads its parts when they are first used
@@ -21,6 +22,7 @@ from shd_genn.encode.basilar_membrane import BasilarMembrane, transfer_matrix
 from shd_genn.encode.encoder import Spikes
 from shd_genn.support.builder import assemble, load_library
 from shd_genn.support.errors import DataError, require
+from shd_genn.support.interface import EntryPoint, Field, Interface, Structure
 
 SOURCE = Path(__file__).parent / "kernels" / "cochlea.cpp"
 RATE = 48_000
@@ -30,6 +32,44 @@ LENGTHS = (12_000, 18_000, 24_300, 36_000, 48_000)
 products of 2, 3 and 5 are transformed fast. A recording is padded with silence to the next one."""
 BLOCK = 64
 """Places that are worked on at a time: their transforms fit the cache."""
+
+CONSTANTS = Structure(
+    "Constants",
+    "Constants of the hair cells, fibres and bushy cells; rates are per step.",
+    (
+        *(Field("double", name) for name in ("replenish", "release")),
+        Field("double", "gone", "loss and reuptake"),
+        *(Field("double", name) for name in ("reuptake", "reprocess", "a", "b", "pool", "firing")),
+        *(
+            Field("double", name, "in silence")
+            for name in ("rest_free", "rest_cleft", "rest_store")
+        ),
+        Field("double", "n_fibres", "of a place"),
+        Field("double", "dead_steps", "in which a fibre that has fired cannot fire again"),
+        *(Field("double", name, "of a bushy cell") for name in ("decay_mem", "decay_syn")),
+        *(Field("double", name, "of a bushy cell") for name in ("refractory_steps", "weight")),
+    ),
+)
+"""What kernels/cochlea.cpp needs of a `Cochlea`."""
+
+FIRE_ARGUMENTS = Structure(
+    "FireArguments",
+    "Places of the basilar membrane, and room for their spikes.",
+    (
+        Field("const float*", "velocity", "[place][stride]"),
+        Field("const Constants*", "constants"),
+        Field("int32_t", "n_places"),
+        Field("int32_t", "n_steps"),
+        Field("int32_t", "stride"),
+        Field("int32_t", "first_place"),
+        Field("uint32_t", "seed"),
+        Field("int64_t", "capacity", "numbers that steps and places have room for"),
+        Field("int32_t*", "steps", "of the spikes"),
+        Field("int32_t*", "places", "of the spikes"),
+        Field("double*", "probability", "[place][stride], of a fibre's spike; null for spikes"),
+    ),
+)
+"""What it is called with."""
 
 
 @dataclass(frozen=True)
@@ -190,56 +230,54 @@ class Cochlea:
         capacity = n_places * n_steps  # a spike in every step, which no place can
         steps, places = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
         velocity = np.ascontiguousarray(velocity, np.float32)
-        count = self._library.cochlea_fire(
-            velocity.ctypes.data,
-            n_places,
-            n_steps,
-            stride,
-            self._constants.ctypes.data,
-            seed & 0xFFFFFFFF,
-            first_place,
-            steps.ctypes.data,
-            places.ctypes.data,
-            None if probability is None else probability.ctypes.data,
+        constants = self._constants
+        count = self._fire(
+            FIRE_ARGUMENTS(
+                velocity=velocity.ctypes.data,
+                constants=ctypes.addressof(constants),
+                n_places=n_places,
+                n_steps=n_steps,
+                stride=stride,
+                first_place=first_place,
+                seed=seed & 0xFFFFFFFF,
+                capacity=capacity,
+                steps=steps.ctypes.data,
+                places=places.ctypes.data,
+                probability=None if probability is None else probability.ctypes.data,
+            )
         )
         return steps[:count].copy(), places[:count].copy()
 
     @cached_property
-    def _library(self) -> ctypes.CDLL:
-        source = SOURCE.read_text(encoding="utf-8")
-        library = load_library(assemble(source), "cochlea")
-        pointer, c_int = ctypes.c_void_p, ctypes.c_int
-        library.cochlea_fire.argtypes = [
-            *(pointer, c_int, c_int, c_int, pointer, ctypes.c_uint32, c_int),
-            *(pointer, pointer, pointer),
-        ]
-        library.cochlea_fire.restype = c_int
-        return library
+    def _fire(self) -> EntryPoint:
+        interface = Interface((CONSTANTS, FIRE_ARGUMENTS))
+        source = assemble(SOURCE.read_text(encoding="utf-8"), "cochlea.cpp", interface=interface)
+        library = load_library(source, "cochlea")
+        return EntryPoint(library, "cochlea_fire", [ctypes.c_void_p], ctypes.c_int32)
 
     @cached_property
-    def _constants(self) -> NDArray[np.float64]:
-        """In the order of `Constants` of cochlea.cpp."""
+    def _constants(self) -> Any:
         cell, bushy, dt = self.hair_cell, self.bushy_cell, 2 / RATE
-        return np.array(
-            [
-                cell.replenish * dt,
-                cell.release * dt,
-                (cell.loss + cell.reuptake) * dt,
-                cell.reuptake * dt,
-                cell.reprocess * dt,
-                cell.a,
-                cell.b,
-                cell.pool,
-                cell.firing * dt,
-                *self._rest,
-                bushy.n_fibres,
-                round(bushy.dead_time_ms / 1000 / dt),
-                math.exp(-dt * 1000 / bushy.tau_mem_ms),
-                math.exp(-dt * 1000 / bushy.tau_syn_ms),
-                round(bushy.refractory_ms / 1000 / dt),
-                bushy.weight / bushy.n_fibres * dt,
-            ],
-            np.float64,
+        rest_free, rest_cleft, rest_store = self._rest
+        return CONSTANTS(
+            replenish=cell.replenish * dt,
+            release=cell.release * dt,
+            gone=(cell.loss + cell.reuptake) * dt,
+            reuptake=cell.reuptake * dt,
+            reprocess=cell.reprocess * dt,
+            a=cell.a,
+            b=cell.b,
+            pool=cell.pool,
+            firing=cell.firing * dt,
+            rest_free=rest_free,
+            rest_cleft=rest_cleft,
+            rest_store=rest_store,
+            n_fibres=bushy.n_fibres,
+            dead_steps=round(bushy.dead_time_ms / 1000 / dt),
+            decay_mem=math.exp(-dt * 1000 / bushy.tau_mem_ms),
+            decay_syn=math.exp(-dt * 1000 / bushy.tau_syn_ms),
+            refractory_steps=round(bushy.refractory_ms / 1000 / dt),
+            weight=bushy.weight / bushy.n_fibres * dt,
         )
 
     @property

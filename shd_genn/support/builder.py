@@ -1,4 +1,9 @@
-"""C++ source → shared library, compiled once and kept in the user's cache."""
+"""C++ source → shared library, compiled once and kept in the user's cache.
+
+A library's file name is ``NAME-SOURCE-COMPILER-CHECKSUM.so``: digests of what it is made from, of
+the compiler that made it, and of its own bytes. A library whose bytes do not fit its name is made
+again, so a file that was cut off or mixed up is never loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +16,20 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from shd_genn.support.errors import BuildError
 from shd_genn.support.files import cache_dir, write_text, written_aside
+from shd_genn.support.interface import INCLUDE, Interface
 from shd_genn.support.version import __version__
 
+NATIVE = "-march=native"
+"""Use all instructions of this processor; left out where a compiler does not know it."""
 FLAGS = (
     "-std=c++17",
     "-O3",
-    "-march=native",
+    NATIVE,
     "-fno-math-errno",  # lets sqrt and exp be vectorised; changes no result
     "-fno-trapping-math",  # lets choices between floats be vectorised; changes no result
     "-fPIC",
@@ -28,34 +37,74 @@ FLAGS = (
     "-pthread",
     "-Wall",
     "-Wextra",
+    "-Wshadow",
 )
-INCLUDE = Path(__file__).parent / "include"
-"""Headers that all kernels share."""
-DIRECTIVE = re.compile(r'^#include "([^"]+)"\n', re.MULTILINE)
+PACKAGE = Path(__file__).parents[1]
+"""The folder of shd_genn. Compilers run in the folder above it, to which ``#line`` is relative."""
+DIRECTIVE = re.compile(r'#include "([^"]+)"')
 
 
-def assemble(source: str, *folders: Path) -> str:
+def assemble(
+    source: str,
+    name: str,
+    *folders: Path,
+    interface: Interface | None = None,
+) -> str:
     """Put every ``#include "file"`` of ``source`` in its place, each file once.
 
     One self-contained text is easy to read when something is wrong with it, and its digest covers
-    all that it is made of.
+    all that it is made of. ``#line`` makes compilers and debuggers point into the headers.
 
     Args:
         source: C++ text.
+        name: What compilers call this text; lines of it are counted in the assembled text.
         folders: Where the included files lie, besides those that all kernels share.
+        interface: What the text and its caller agree on; it becomes ``interface.h``.
     """
+    generated = {"interface.h": (interface or Interface()).header()}
     seen: set[str] = set()
+    lines: list[str] = []
 
-    def insert(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name in seen:
-            return ""
-        seen.add(name)
-        path = next(folder / name for folder in (*folders, INCLUDE) if (folder / name).is_file())
-        text = path.read_text(encoding="utf-8").replace("#pragma once\n", "")
-        return f"// ---- {name} ----\n" + DIRECTIVE.sub(insert, text)
+    def insert(header: str) -> None:
+        seen.add(header)
+        if header in generated:
+            lines.append(_line_directive(len(lines) + 2, name))
+            append(generated[header])
+        else:
+            path = _find(header, (*folders, INCLUDE))
+            inside = path.is_relative_to(PACKAGE.parent)
+            file = (path.relative_to(PACKAGE.parent) if inside else path).as_posix()
+            lines.append(_line_directive(1, file))
+            append(path.read_text(encoding="utf-8"), file)
 
-    return DIRECTIVE.sub(insert, source)
+    def append(text: str, file: str | None = None) -> None:
+        """Append the lines of a file, or of a text that lies in no file of its own."""
+        for number, line in enumerate(text.splitlines(), 1):
+            include = DIRECTIVE.fullmatch(line)
+            if include and include[1] not in seen:
+                insert(include[1])
+                lines.append(
+                    _line_directive(number + 1, file)
+                    if file
+                    else _line_directive(len(lines) + 2, name)
+                )
+            else:
+                lines.append("" if include or line == "#pragma once" else line)
+
+    append(source)
+    return "\n".join(lines) + "\n"
+
+
+def _line_directive(number: int, file: str) -> str:
+    """Tell the compiler which line the next one is."""
+    return f'#line {number} "{file}"'
+
+
+def _find(header: str, folders: tuple[Path, ...]) -> Path:
+    for folder in folders:
+        if (folder / header).is_file():
+            return folder / header
+    raise FileNotFoundError(f"{header} is in none of {', '.join(map(str, folders))}")
 
 
 def load_library(source: str, name: str) -> ctypes.CDLL:
@@ -70,22 +119,96 @@ def load_library(source: str, name: str) -> ctypes.CDLL:
     """
     path = build_library(source, name)
     try:
+        return _load(path)
+    except BuildError:
+        # it may come from another system that shares the cache: make it here
+        _delete(path)
+        return _load(build_library(source, name))
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
         return ctypes.CDLL(str(path))
     except OSError as error:
-        raise BuildError(f"{path} cannot be loaded ({error}); delete it and try again") from error
+        try:
+            return _load_from_memory(path)
+        except (AttributeError, OSError):
+            raise BuildError(
+                f"the system does not load {path} ({error}); set SHD_GENN_CACHE to a folder of "
+                "this machine that programs may be run from (on no disk mounted with noexec)"
+            ) from error
+
+
+def _load_from_memory(path: Path) -> ctypes.CDLL:
+    """Load a library from a folder that programs may not be run from (``noexec``), on Linux."""
+    handle = os.memfd_create(path.name)
+    try:
+        with os.fdopen(os.dup(handle), "wb") as memory:
+            memory.write(path.read_bytes())
+        return ctypes.CDLL(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 def build_library(source: str, name: str) -> Path:
-    """Compile a self-contained C++ text into the cache, unless it is there; the library's path."""
-    compiler = find_compiler()
-    version = compiler_version(compiler)
-    key = "\0".join((source, *compiler, version, *FLAGS, processor(), __version__))
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    library = cache_dir("libraries") / f"{name}-{digest}.so"
-    if not library.exists():
-        write_text(library.with_suffix(".cpp"), source)
-        _compile(compiler, library.with_suffix(".cpp"), library)
+    """Compile a self-contained C++ text into the cache, unless it is there; the library's path.
+
+    Raises:
+        BuildError: if the library is not in the cache and there is no compiler, or it fails.
+    """
+    folder = cache_dir("libraries").resolve()
+    stem = f"{name}-{_digest(source, *FLAGS, processor(), __version__)}"
+    try:
+        compiler = find_compiler()
+    except BuildError:
+        found = _find_intact(folder, f"{stem}-*")
+        if found is None or os.environ.get("CXX"):
+            raise
+        return found
+    stem = f"{stem}-{_digest(*compiler, compiler_version(compiler))}"
+    found = _find_intact(folder, f"{stem}-*")
+    return found or _build(compiler, source, folder, stem)
+
+
+def _build(compiler: tuple[str, ...], source: str, folder: Path, stem: str) -> Path:
+    text = folder / f"{stem}.cpp"
+    write_text(text, source)
+    with tempfile.TemporaryDirectory(prefix="shd_genn-") as aside:
+        compiled = Path(aside) / "library.so"
+        _compile(compiler, text, compiled)
+        library = folder / f"{stem}-{_checksum(stem, compiled)}.so"
+        with written_aside(library) as copy:
+            shutil.copy(compiled, copy)
     return library
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _checksum(stem: str, library: Path) -> str:
+    """Of a library and what it is made from, so that no two can be taken for each other."""
+    return hashlib.sha256(stem.encode() + b"\0" + library.read_bytes()).hexdigest()[:16]
+
+
+def _find_intact(folder: Path, pattern: str) -> Path | None:
+    """A library whose bytes fit its name; others are deleted."""
+    for path in sorted(folder.glob(f"{pattern}.so")):
+        stem, _, checksum = path.stem.rpartition("-")
+        try:
+            if _checksum(stem, path) == checksum:
+                return path
+        except OSError:  # another program has just deleted it
+            continue
+        _delete(path)
+    return None
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # a cache that only others may write to
+        return
 
 
 def find_compiler() -> tuple[str, ...]:
@@ -94,26 +217,31 @@ def find_compiler() -> tuple[str, ...]:
     Raises:
         BuildError: if there is none.
     """
-    named = os.environ.get("CXX")
-    if named:
-        command = tuple(shlex.split(named))
-        if command and shutil.which(command[0]):
-            return command
-        raise BuildError(f"CXX={named} names no program; unset CXX or name a C++ compiler with it")
+    chosen = os.environ.get("CXX")
+    if chosen:
+        command = tuple(shlex.split(chosen))
+        path = shutil.which(command[0]) if command else None
+        if path is None:
+            raise BuildError(
+                f"CXX={chosen} is no program; unset CXX or set it to a C++ compiler's command"
+            )
+        # the compiler runs in another folder
+        first = str(Path(path).absolute()) if os.sep in command[0] else command[0]
+        return (first, *command[1:])
     for candidate in ("c++", "g++", "clang++"):
         if shutil.which(candidate):
             return (candidate,)
     raise BuildError(
         "no C++ compiler was found (tried c++, g++ and clang++), and the native backend needs one; "
         "install it (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; "
-        "macOS: xcode-select --install) or name one with the environment variable CXX"
+        "macOS: xcode-select --install) or set the environment variable CXX to its command"
     )
 
 
 @functools.cache
 def compiler_version(compiler: tuple[str, ...]) -> str:
     """The first line of ``compiler --version``."""
-    result = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False)
+    result = _run([*compiler, "--version"])
     return (result.stdout or result.stderr).partition("\n")[0]
 
 
@@ -124,18 +252,43 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
-    told = ("model name", "flags", "Features", "CPU part")
-    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(told)))
+    relevant = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(relevant)))
 
 
 def _compile(compiler: tuple[str, ...], source: Path, library: Path) -> None:
-    with written_aside(library) as aside:
-        command = [*compiler, *FLAGS, "-o", str(aside), str(source)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            raise BuildError(
-                f"the C++ compiler failed on {source}:\n{' '.join(command)}\n"
-                f"{result.stderr.strip()}\n"
-                f"(compiler: {compiler_version(compiler)}); if it is an old one, name a newer one "
-                "with the environment variable CXX"
-            )
+    flags: tuple[str, ...] = FLAGS
+    result = _run([*compiler, *flags, "-o", str(library), str(source)])
+    if result.returncode != 0 and "-march" in result.stderr:
+        flags = tuple(flag for flag in FLAGS if flag != NATIVE)
+        result = _run([*compiler, *flags, "-o", str(library), str(source)])
+    if result.returncode != 0:
+        command = " ".join((*compiler, *flags, str(source)))
+        raise BuildError(
+            f"the C++ compiler failed on {source}:\n{command}\n{result.stderr.strip()}\n"
+            f"(compiler: {compiler_version(compiler)}); if it is an old one, set the environment "
+            "variable CXX to the command of a newer one"
+        )
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a compiler, without translated messages.
+
+    Raises:
+        BuildError: if it cannot be started.
+    """
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=PACKAGE.parent,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except OSError as error:
+        raise BuildError(
+            f"the C++ compiler {command[0]} cannot be started ({error.strerror}); "
+            "set the environment variable CXX to another compiler's command"
+        ) from error

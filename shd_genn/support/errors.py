@@ -22,6 +22,14 @@ class BuildError(ShdGennError, RuntimeError):
     """Native code that could not be compiled or loaded."""
 
 
+class EngineError(ShdGennError, RuntimeError):
+    """A call of native code that failed."""
+
+
+class OutOfMemoryError(ShdGennError, MemoryError):
+    """A computation that needs more memory than the system grants."""
+
+
 class DivergedError(ShdGennError, ArithmeticError):
     """Training whose loss or weights are no longer finite."""
 

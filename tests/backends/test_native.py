@@ -1,15 +1,23 @@
-"""What only the native engine has: threads, generated code, a compiler that may be missing."""
+"""What only the native engine has: threads, generated code, its agreement with Python."""
 
+import inspect
 import platform
-import stat
+import re
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import networks
 
+import shd_genn
 from shd_genn.backends.choice import get
-from shd_genn.backends.native import engine
+from shd_genn.backends.native import engine, layout
+from shd_genn.backends.native import render as render_module
 from shd_genn.backends.native.lower import lower
+from shd_genn.backends.native.names import KERNELS
 from shd_genn.backends.native.render import render
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
@@ -27,6 +35,7 @@ from shd_genn.network import (
 )
 from shd_genn.support import builder
 from shd_genn.support.errors import BuildError
+from shd_genn.support.interface import INCLUDE, Field, Interface, Structure
 
 CONFIG = CompileConfig(networks.N_STEPS)
 
@@ -70,7 +79,7 @@ def test_no_bias_beside_the_reference_in_float32():
 
 
 def test_many_neurons_and_more_trials_than_threads():
-    """With 256 neurons rows are longer than strips, and their sources take more than one turn."""
+    """With 256 neurons rows are longer than strips, and their sources take more than one place."""
     network = networks.network(hidden_sizes=(256,))
     events, labels = networks.random_events(11), networks.random_labels(11)
     gradients = []
@@ -84,24 +93,27 @@ def test_many_neurons_and_more_trials_than_threads():
         assert np.abs(gradients[0][name] - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def test_time_is_told_by_stage():
+def test_time_is_counted_by_stage():
     with get("native").compile(networks.network(), EventProp(), CONFIG) as compiled:
         assert not any(compiled.kernel_times().values())
         compiled.train_batch(networks.random_events(4), networks.random_labels(4), 1e-3)
         assert all(seconds > 0 for seconds in compiled.kernel_times().values())
 
 
-def test_any_graph():
+def graph(names=("input", "one", "two", "output")):
     """Shortcuts and loops between layers, beside what models/ has."""
     synapse, drawn = Exponential(5.0), Dense(Normal(0.1, 0.3))
-    source = Population("input", SpikeInput(), networks.N_INPUTS)
-    one = Population("one", LeakyIntegrateFire(15.0), 65)
-    two = Population("two", LeakyIntegrateFire(30.0, 0.7), 10)
-    output = Population("output", LeakyIntegrate(20.0), networks.N_CLASSES)
+    source = Population(names[0], SpikeInput(), networks.N_INPUTS)
+    one = Population(names[1], LeakyIntegrateFire(15.0), 65)
+    two = Population(names[2], LeakyIntegrateFire(30.0, 0.7), 10)
+    output = Population(names[3], LeakyIntegrate(20.0), networks.N_CLASSES)
     pairs = [(source, one), (source, two), (one, two), (two, one), (one, output), (two, output)]
-    network = Network(
+    return Network(
         (output, two, source, one), tuple(Connection(*pair, drawn, synapse) for pair in pairs)
     )
+
+
+def assert_agrees_with_the_reference(network):
     events, labels = networks.random_events(4), networks.random_labels(4)
     reference = Reference(network, CONFIG)
     expected = reference.gradient(events, labels)
@@ -111,13 +123,30 @@ def test_any_graph():
             np.testing.assert_array_equal(compiled.evaluate(events).spike_counts[name], counts)
 
 
+def test_any_graph():
+    assert_agrees_with_the_reference(graph())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("int", "class", "step", "tape"),  # words of C++ and of the kernels
+        ("größe", "γ", "POPULATIONS", "errno"),
+        ("a", "b", "a_b", "a_a_b"),  # connections are called a_b and a_a_b, too
+    ],
+)
+def test_any_name(names):
+    """Names of populations are names in the source, unless they mean something else there."""
+    assert_agrees_with_the_reference(graph(names))
+
+
 @pytest.mark.parametrize(
     ("sound", "broken"),
     [
-        ("k.v_thresh(j) * lambda_v + feedback", "0.98f * k.v_thresh(j) * lambda_v + feedback"),
-        ("+ feedback[s - from])", "+ 0.98f * feedback[s - from])"),
-        ("/ tape.slope[s]", "/ (1.02f * tape.slope[s])"),
-        ("c.alpha(i) * v - new_i", "v - new_i"),
+        ("v_thresh * lambda_v + feedback", "0.98f * v_thresh * lambda_v + feedback"),
+        ("lambda_v + feedback)", "lambda_v + 0.98f * feedback)"),
+        ("/ slope - regulariser", "/ (1.02f * slope) - regulariser"),
+        ("alpha * lambda_v - earlier_i", "lambda_v - earlier_i"),
     ],
 )
 def test_a_broken_jump_is_noticed(sound, broken, monkeypatch):
@@ -138,63 +167,99 @@ def test_a_broken_jump_is_noticed(sound, broken, monkeypatch):
 
 def test_sizes_and_constants_do_not_recompile():
     sources = {
-        render(lower(networks.network(hidden_sizes=(size,), tau_mem_ms=tau), CONFIG))
+        render(lower(networks.network(hidden_sizes=(size,), tau_mem_ms=tau)))
         for size, tau in ((64, 20.0), (100, 15.0))
     }
     assert len(sources) == 1
-    assert render(lower(networks.network(readout="max_var"), CONFIG)) not in sources
+    assert render(lower(networks.network(readout="max_var"))) not in sources
 
 
 def test_source_is_readable_and_self_contained():
-    source = render(lower(networks.network(), CONFIG))
+    source = render(lower(networks.learned_network(delays=True)))
     assert source.startswith("// input -> hidden0, hidden0 -> hidden0, hidden0 -> hidden1")
-    assert '#include "' not in source and "$" not in source
+    for rest in ('#include "', "{{", "}}}", "{%", "{#", "#pragma once"):
+        assert rest not in source
+    assert "pop[hidden0]" in source and "connection[input_hidden0]" in source
+    assert "learned[input_hidden0_delay].gradient" in source
+    assert "neuron_gradient[hidden0_tau_mem]" in source
+    assert not re.search(r"(?:pop|connection|tape|state|learned)\[\d", source)
 
 
-def test_no_compiler(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(BuildError, match=r"no C\+\+ compiler was found .* apt install g\+\+"):
-        builder.build_library("int x;", "test")
-
-
-def test_named_compiler_is_used_or_fails(monkeypatch):
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(BuildError, match="CXX=no-such-compiler names no program"):
-        builder.build_library("int x;", "test")
-
-
-def test_compiler_failure_shows_its_words(monkeypatch, tmp_path):
+def test_compilers_point_into_the_headers(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
-    with pytest.raises(BuildError, match=r"(?s)compiler failed on .*\.cpp.*nonsense"):
-        builder.build_library("nonsense;", "test")
-    assert not list(tmp_path.rglob("*.so"))
+    source = render(lower(networks.network()))
+    spoilt = source.replace("lambda_v + feedback)", "lambda_v + nothing)")
+    header = (KERNELS / "leaky_integrate_fire.h").read_text(encoding="utf-8").splitlines()
+    line = next(n for n, text in enumerate(header, 1) if "lambda_v + feedback)" in text)
+    with pytest.raises(BuildError, match=rf"native/kernels/leaky_integrate_fire\.h:{line}:"):
+        builder.build_library(spoilt, "test")
+    # lines that lie in no header are those of the file that the message names
+    spoilt = source.replace("of_neurons.restart(1, threads);", "of_neurons.restart(1, nothing);")
+    with pytest.raises(BuildError, match=r"engine\.cpp:\d+:") as raised:
+        builder.build_library(spoilt, "test")
+    path = re.search(r"failed on (.*\.cpp):", str(raised.value))[1]
+    number = int(re.search(r"engine\.cpp:(\d+):\d+: error", str(raised.value))[1])
+    assert "nothing" in Path(path).read_text(encoding="utf-8").splitlines()[number - 1]
 
 
-def test_library_is_compiled_once(monkeypatch, tmp_path):
+def test_each_kernel_names_its_numpy_twin():
+    """What is named exists; every header with equations or loops names at least one."""
+    named = {}
+    for path in (*KERNELS.glob("*.h"), KERNELS / "engine.cpp.j2"):
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r"([a-z]+(?:/\w+)+)\.py:([\w.]+)", text)
+        named[path.name] = found
+        for file, function in found:
+            member = import_module("shd_genn." + file.replace("/", "."))
+            for part in function.split("."):
+                member = getattr(member, part)
+            assert inspect.isfunction(member), (path.name, function)
+    without = {name for name, found in named.items() if not found}
+    assert without == {"clock.h", "memory.h", "population.h"}
+
+
+def test_a_mismatch_between_python_and_c_does_not_compile(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
-    first = builder.build_library('extern "C" int answer() { return 42; }', "test")
-    written = first.stat().st_mtime_ns
-    assert builder.build_library('extern "C" int answer() { return 42; }', "test") == first
-    assert first.stat().st_mtime_ns == written
-    assert builder.load_library('extern "C" int answer() { return 42; }', "test").answer() == 42
+    source = render(lower(networks.network()))
+    for sound, broken, reason in [
+        ("    float alpha;", "    double alpha;", "Population has another size in Python"),
+        ("    float beta;", "    float beta, more;", "Population has another size in Python"),
+        ("    int64_t n;", "    int32_t n;", "LearnedArray::n lies elsewhere"),
+        ("    STAGE_ADJOINT,\n", "", "STAGE_ADJOINT|Stage has other values in Python"),
+        ("constexpr int STRIP = 64;", "constexpr int STRIP = 128;", "strips of another width"),
+    ]:
+        assert source.count(sound) == 1, sound
+        with pytest.raises(BuildError, match=reason):
+            builder.build_library(source.replace(sound, broken), "test")
 
 
-def test_damaged_library_is_named(monkeypatch, tmp_path):
+def test_a_change_in_python_alone_does_not_compile(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
-    path = builder.build_library("int x;", "test")
-    path.write_bytes(b"not a library")
-    with pytest.raises(BuildError, match=r"cannot be loaded .* delete it and try again"):
-        builder.load_library("int x;", "test")
+    plan = lower(networks.learned_network())
+
+    def fails(reason):
+        with pytest.raises(BuildError, match=reason):
+            builder.build_library(render(plan), "test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(render_module, "STRIP", 32)
+        fails("strips of another width")
+    with monkeypatch.context() as patch:
+        constants, parameters, stages = layout.INTERFACE.enumerations
+        more = (*parameters.values, "PARAMETER_REFRACTORY")
+        changed = type(parameters)(parameters.name, parameters.comment, more, parameters.count)
+        interface = Interface(layout.INTERFACE.structures, (constants, changed, stages))
+        patch.setattr(render_module, "INTERFACE", interface)
+        fails("parameters of neurons that no kernel knows")
 
 
-def test_unwritable_cache_is_named(monkeypatch, tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("in the way")
-    monkeypatch.setenv("SHD_GENN_CACHE", str(blocked))
-    with pytest.raises(Exception, match="set SHD_GENN_CACHE to a folder that you may write to"):
-        builder.build_library("int x;", "test")
-    assert stat.S_ISREG(blocked.stat().st_mode)
+def test_fields_are_given_by_name():
+    pair = Structure("Pair", "Two numbers.", (Field("float", "a"), Field("int64_t", "b")))
+    assert (pair(a=1, b=2).a, pair(a=1, b=2).b, pair.size) == (1, 2, 16)
+    with pytest.raises(TypeError, match="fields of Pair"):
+        pair(a=1)
+    with pytest.raises(TypeError, match="fields of Pair"):
+        pair(a=1, b=2, c=3)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these flags are x86's")
@@ -209,3 +274,15 @@ def test_narrower_vectors(flags, monkeypatch, tmp_path):
     expected = Reference(network, CONFIG).gradient(events, labels)
     with get("native").compile(network, EventProp(), CONFIG) as compiled:
         assert networks.largest_error(compiled.gradient(events, labels), expected) < 1e-4
+
+
+def test_kernels_are_formatted():
+    if shutil.which("clang-format") is None:
+        pytest.skip("clang-format is not installed")
+    package = Path(shd_genn.__file__).parent
+    files = [p for folder in (KERNELS, INCLUDE) for p in folder.glob("*.h")]
+    files += [package / "encode/kernels/cochlea.cpp", package / "bench/kernels/limits.cpp"]
+    assert len(files) > 15
+    command = ["clang-format", "--dry-run", "-Werror", *map(str, files)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -1,7 +1,8 @@
 """The native engine: a network becomes C++ source, a shared library, and a `Differentiable`.
 
-`lower` numbers the network's parts, `render` writes the source around the files of `kernels/`,
-`build` compiles it once and keeps it, `engine` runs it.
+`limits` refuses what the kernels cannot compute; `lower` lists what the source depends on, and
+`render` writes it from the templates and headers of `kernels/`. `library` compiles it, `store` holds
+all parameters, `engine` runs it. What C++ and Python must agree on is in `layout` and `constants`.
 """
 
 from __future__ import annotations

@@ -1,167 +1,188 @@
-"""Network → Plan: populations and connections by number, with their constants."""
+"""Network → Plan: what the engine's source depends on, and nothing else."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from shd_genn.backends.protocols import CompileConfig
-from shd_genn.backends.reference.eventprop import constants_of
-from shd_genn.network import (
-    Kind,
-    LeakyIntegrateFire,
-    Network,
-    Neuron,
-    Population,
-    SpikeInput,
-    kind_of,
-)
-from shd_genn.network.initialisers import Parameter
+from shd_genn.backends.native.constants import parameters_of
+from shd_genn.backends.native.names import identifiers
+from shd_genn.network import Kind, Network, Population, kind_of
 from shd_genn.network.readouts import READOUTS, Form
 
-STRIP = 64
-"""Neurons that the kernels walk at a time (simd.h); arrays are padded to whole strips."""
 
+@dataclass(frozen=True)
+class LearnedPlan:
+    """An array of parameters that is learned: its key, and its identifier in C++."""
 
-CONSTANTS = (
-    *("alpha", "beta", "gain", "adjoint_gain", "tau_syn", "v_thresh"),
-    *("by_syn_ratio", "tau_mem", "by_mem_unit", "by_syn_unit"),
-)
-"""Those of `Own` of population.h, in order; the first six are those of `Alike`."""
+    key: str
+    id: str
 
 
 @dataclass(frozen=True)
 class PopulationPlan:
-    """A population as the kernels see it.
+    """A population as the engine's source sees it.
 
     Attributes:
-        constants: The first six of `CONSTANTS`, if all neurons are alike; else none.
-        learned: Kind → its place among `Plan.learned`.
+        name: Its name.
+        id: Its identifier in C++, the name of its index.
+        spikes: Whether its neurons take steps and spike.
+        shared: Whether all its neurons have the same constants, and keep them.
+        learned: Kind → identifier of the array, of what is learned of its neurons.
     """
 
     name: str
-    kind: type[Neuron]
-    size: int
-    padded: int
-    constants: tuple[float, ...] = ()
-    learned: Mapping[Kind, int] = field(default_factory=dict)
-
-    @property
-    def alike(self) -> bool:
-        """Whether all neurons have the same constants, and go on having them."""
-        return len(self.constants) > 0
+    id: str
+    spikes: bool
+    shared: bool
+    learned: Mapping[Kind, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ConnectionPlan:
-    """A connection between two populations, given by their numbers.
+    """A connection between two populations.
 
     Attributes:
+        name: Its name.
+        id: Its identifier in C++, the name of its index and of the array of its weights.
+        source: Where its spikes come from.
+        target: Where they go to.
         delayed: Whether its synapses have delays.
-        learned_delay: The place of its delays among `Plan.learned`; None if they are fixed.
+        learned_delay: Identifier of the array of its delays; None if they are not learned.
     """
 
     name: str
-    source: int
-    target: int
+    id: str
+    source: PopulationPlan
+    target: PopulationPlan
     delayed: bool
-    learned_delay: int | None
+    learned_delay: str | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A network as numbers: what `render` writes code for and `engine` fills in.
+    """What the engine's source depends on: the topology, and what is learned.
 
     Attributes:
-        learned: What is learned, in order: what synapses have, then what neurons have.
+        populations: All populations, in the order of their indices.
+        connections: All connections, likewise.
+        input: The population that emits given spikes.
+        output: The population that is read.
+        form: How it is read.
+        learned: What is learned: weights in the order of connections, delays, then parameters of
+            neurons.
+        n_learned_of_synapses: How many of these arrays are weights or delays.
     """
 
     populations: tuple[PopulationPlan, ...]
     connections: tuple[ConnectionPlan, ...]
-    input: int
-    output: int
+    input: PopulationPlan
+    output: PopulationPlan
     form: Form
-    learned: tuple[Parameter, ...]
+    learned: tuple[LearnedPlan, ...]
+    n_learned_of_synapses: int
 
     @property
-    def spiking(self) -> tuple[int, ...]:
-        """Numbers of the spiking populations that are not the input; the output may be one."""
-        return tuple(i for i, p in enumerate(self.populations) if p.kind is LeakyIntegrateFire)
+    def title(self) -> str:
+        """The topology in one line."""
+        edges = ", ".join(f"{c.source.name} -> {c.target.name}" for c in self.connections)
+        return f"{edges}; readout {self.form}"
 
-    def inputs_of(self, population: int) -> tuple[int, ...]:
-        """Numbers of the connections that end in a population."""
-        return tuple(i for i, c in enumerate(self.connections) if c.target == population)
+    @property
+    def other_learned(self) -> tuple[LearnedPlan, ...]:
+        """What is learned besides weights."""
+        return self.learned[len(self.connections) :]
 
-    def outputs_of(self, population: int) -> tuple[int, ...]:
-        """Numbers of the connections that start in a population."""
-        return tuple(i for i, c in enumerate(self.connections) if c.source == population)
+    @property
+    def spiking(self) -> tuple[PopulationPlan, ...]:
+        """The populations of neurons that spike; the output may be one."""
+        return tuple(p for p in self.populations if p.spikes)
+
+    @property
+    def stepped(self) -> tuple[PopulationPlan, ...]:
+        """The populations that take steps, in this order."""
+        return self.spiking if self.output.spikes else (*self.spiking, self.output)
+
+    @property
+    def late_targets(self) -> tuple[PopulationPlan, ...]:
+        """Populations that connections with delays end in."""
+        return tuple(p for p in self.populations if any(c.delayed for c in self.inputs_of(p)))
+
+    @property
+    def output_is_linear(self) -> bool:
+        """Whether outputs need take no steps; see linear_output.h."""
+        delayed = any(c.delayed for c in self.inputs_of(self.output))
+        return self.form == "weighted" and self.output.shared and not delayed
+
+    @property
+    def sensitivity_rows(self) -> int:
+        """Rows of `Readout::sensitivity`: 0 if it is not needed, 1, or 2 for one of each step."""
+        if not self.output.learned:
+            return 0
+        return 1 if self.form in ("weighted", "first_spike") else 2
+
+    def inputs_of(self, population: PopulationPlan) -> tuple[ConnectionPlan, ...]:
+        """The connections that end in a population."""
+        return tuple(c for c in self.connections if c.target == population)
+
+    def outputs_of(self, population: PopulationPlan) -> tuple[ConnectionPlan, ...]:
+        """The connections that start in a population."""
+        return tuple(c for c in self.connections if c.source == population)
+
+    def feeds_output(self, population: PopulationPlan) -> bool:
+        """Whether a connection goes from a population to the output."""
+        return any(c.target == self.output for c in self.outputs_of(population))
 
 
-def lower(network: Network, config: CompileConfig) -> Plan:
-    """Number the parts of a network and work out the constants that are fixed."""
-    number = {population.name: i for i, population in enumerate(network.populations)}
-    learned = tuple(p for p in network.parameters if p.trained)
-    place = {p.key: i for i, p in enumerate(learned)}
+def lower(network: Network) -> Plan:
+    """The plan of a network."""
+    taken: set[str] = set()
+    population_ids = identifiers((p.name for p in network.populations), "population", taken)
+    connection_ids = identifiers((c.name for c in network.connections), "connection", taken)
+
+    trained = tuple(p for p in network.parameters if p.trained)
+    weights, others = trained[: len(network.connections)], trained[len(network.connections) :]
+    if [p.key for p in weights] != [c.name for c in network.connections]:
+        raise NotImplementedError(
+            "kernels take all weights as learned, in the order of connections"
+        )
+    other_ids = identifiers((p.key.replace(".", "_") for p in others), "learned", taken)
+    learned = dict(zip((p.key for p in trained), (*connection_ids, *other_ids), strict=True))
+
+    populations = {
+        p.name: _lower_population(network, p, identifier, learned)
+        for p, identifier in zip(network.populations, population_ids, strict=True)
+    }
     return Plan(
-        populations=tuple(
-            _lower_population(network, p, config, place) for p in network.populations
-        ),
+        populations=tuple(populations.values()),
         connections=tuple(
             ConnectionPlan(
-                c.name,
-                number[c.source.name],
-                number[c.target.name],
-                c.delayed,
-                place.get(f"{c.name}.delay"),
+                name=c.name,
+                id=identifier,
+                source=populations[c.source.name],
+                target=populations[c.target.name],
+                delayed=c.delayed,
+                learned_delay=learned.get(f"{c.name}.delay"),
             )
-            for c in network.connections
+            for c, identifier in zip(network.connections, connection_ids, strict=True)
         ),
-        input=number[network.input.name],
-        output=number[network.output.name],
+        input=populations[network.input.name],
+        output=populations[network.output.name],
         form=READOUTS[network.readout].form,
-        learned=learned,
+        learned=tuple(LearnedPlan(key, i) for key, i in learned.items()),
+        n_learned_of_synapses=sum(len(p.shape) == 2 for p in trained),
     )
 
 
-def constants(
-    network: Network,
-    population: Population,
-    parameters: Mapping[str, NDArray[np.floating]],
-    dt_ms: float,
-) -> NDArray[np.float64]:
-    """`CONSTANTS` of each neuron of a population, (constants, neurons)."""
-    k = constants_of(network, population, parameters, dt_ms)
-    # GeNN subtracts the alpha that it has rounded. The exact difference is 6e-7 apart: enough to
-    # move a spike near the threshold in 1 of 100 trials, always to the same side
-    alpha = k.alpha.astype(np.float32).astype(np.float64)
-    rows = {
-        "gain": (1 - alpha) * k.scale,
-        "adjoint_gain": k.cross,
-        "by_syn_ratio": k.d_scale / (k.scale * k.d_beta) / ((1 - alpha) * k.scale),
-        "by_mem_unit": k.d_alpha / (1 - k.alpha),
-        "by_syn_unit": (1 - k.alpha) * k.scale * k.d_beta,
-    }
-    return np.array([rows[name] if name in rows else getattr(k, name) for name in CONSTANTS])
-
-
-def padded(size: int) -> int:
-    """A number of neurons, rounded up to whole strips."""
-    return math.ceil(size / STRIP) * STRIP
-
-
 def _lower_population(
-    network: Network, population: Population, config: CompileConfig, place: Mapping[str, int]
+    network: Network, population: Population, identifier: str, learned: Mapping[str, str]
 ) -> PopulationPlan:
-    name, neuron, size = population.name, population.neuron, population.size
-    if isinstance(neuron, SpikeInput):
-        return PopulationPlan(name, SpikeInput, size, padded(size))
-    own = [p.key for p in network.parameters if p.key.startswith(f"{name}.")]
-    of_first: tuple[float, ...] = ()
-    if not own:
-        of_first = tuple(constants(network, population, {}, config.dt_ms)[:6, 0].tolist())
-    learned = {kind_of(key): place[key] for key in own if key in place}
-    return PopulationPlan(name, type(neuron), size, padded(size), of_first, learned)
+    neuron = population.neuron.description
+    keys = [p.key for p in parameters_of(network, population)]
+    return PopulationPlan(
+        name=population.name,
+        id=identifier,
+        spikes=neuron.receives and neuron.spikes,
+        shared=neuron.receives and not keys,
+        learned={kind_of(key): learned[key] for key in keys if key in learned},
+    )

@@ -1,40 +1,32 @@
-"""A network's parameters, their gradients and the optimiser's state, as the kernels want them."""
+"""A network's parameters, their gradients and the optimiser's state, laid out for the kernels."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.native.lower import CONSTANTS, STRIP, constants, padded
+from shd_genn.backends.native.constants import CONSTANTS, SHARED, constants, parameters_of
+from shd_genn.backends.native.layout import CONNECTION, LEARNED_ARRAY, POPULATION, STRIP, padded
 from shd_genn.backends.protocols import Parameters
 from shd_genn.backends.reference.synapses import whole_steps
-from shd_genn.network import Network, Population
+from shd_genn.network import Connection, Network, Population
 from shd_genn.network.initialisers import Parameter
 
 FloatArray = NDArray[np.float32]
-
-
-class Learned(ctypes.Structure):
-    """`Learned` of gradient.h."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("value", "gradient", "m", "v")),
-        ("n", ctypes.c_int64),
-        *((name, ctypes.c_float) for name in ("low", "high", "rate1")),
-    )
 
 
 class ParameterStore:
     """Arrays whose last axis is padded to whole strips and starts on cache lines.
 
     Args:
-        network: Whose parameters they are.
+        network: The network whose parameters they are.
         dt_ms: Length of a step in ms.
 
     Attributes:
+        learned: The parameters that are learned, in the order of `structures`.
         values: Key → all parameters.
         gradients, m, v: Key → likewise, of those that are learned.
         delay_steps: Connection name → int32, delays in whole steps, padded as the weights.
@@ -52,7 +44,7 @@ class ParameterStore:
         self.constants = {
             p.name: aligned_zeros((padded(p.size) // STRIP, len(CONSTANTS), STRIP))
             for p in network.populations
-            if any(key.startswith(f"{p.name}.") for key in self.values)
+            if parameters_of(network, p)
         }
         self.delay_steps = {
             c.name: np.zeros(self.values[c.name].shape, np.int32)
@@ -65,14 +57,14 @@ class ParameterStore:
         return {key: a[..., : self._parameters[key].shape[-1]] for key, a in arrays.items()}
 
     def set(self, parameters: Mapping[str, FloatArray]) -> None:
-        """Replace those that are given."""
+        """Replace the parameters that are given."""
         for key, array in self.unpadded(self.values).items():
             if key in parameters:
                 array[...] = parameters[key]
         self.update_constants()
 
     def update_constants(self) -> None:
-        """Work out what depends on the parameters of neurons, and delays in whole steps."""
+        """Compute what depends on parameters of neurons, and delays in whole steps."""
         for name, steps in self.delay_steps.items():
             steps[...] = whole_steps(self.values[f"{name}.delay"])
         values = self.unpadded(self.values)
@@ -87,20 +79,42 @@ class ParameterStore:
         strips = rows.reshape(len(CONSTANTS), -1, STRIP).transpose(1, 0, 2)
         self.constants[population.name][...] = strips
 
-    def structures(self) -> ctypes.Array[Learned]:
+    def population(self, population: Population) -> Any:
+        """A population for the kernels."""
+        shared = dict.fromkeys(SHARED, 0.0)
+        per_neuron = self.constants.get(population.name)
+        if per_neuron is None and population != self._network.input:
+            of_all = constants(self._network, population, {}, self._dt_ms)[:, 0]
+            shared = dict(zip(SHARED, of_all.tolist(), strict=False))
+        return POPULATION(
+            size=population.size,
+            padded=padded(population.size),
+            **shared,
+            per_neuron=None if per_neuron is None else per_neuron.ctypes.data,
+        )
+
+    def connection(self, connection: Connection) -> Any:
+        """A connection for the kernels."""
+        weights = self.values[connection.name]
+        delay_steps = self.delay_steps.get(connection.name)
+        return CONNECTION(
+            weights=weights.ctypes.data,
+            delay_steps=None if delay_steps is None else delay_steps.ctypes.data,
+            stride=weights.shape[1],
+        )
+
+    def learned_array(self, parameter: Parameter) -> Any:
         """What is learned, for the kernels."""
-        structures = [
-            Learned(
-                *(arrays[p.key].ctypes.data for arrays in (self.values, self.gradients)),
-                *(arrays[p.key].ctypes.data for arrays in (self.m, self.v)),
-                self.values[p.key].size,
-                p.low,
-                p.high,
-                0.0,
-            )
-            for p in self.learned
-        ]
-        return (Learned * len(structures))(*structures)
+        key = parameter.key
+        return LEARNED_ARRAY(
+            value=self.values[key].ctypes.data,
+            gradient=self.gradients[key].ctypes.data,
+            m=self.m[key].ctypes.data,
+            v=self.v[key].ctypes.data,
+            n=self.values[key].size,
+            low=parameter.low,
+            high=parameter.high,
+        )
 
 
 def _zeros_for(parameter: Parameter) -> FloatArray:

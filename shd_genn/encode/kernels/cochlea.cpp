@@ -1,20 +1,17 @@
-// Hair cells, nerve fibres and bushy cells of as many places at a time as a vector has lanes.
-// Places know nothing of each other, so results do not depend on how many that are.
-
-#include "simd.h"
+// Hair cells, nerve fibres and bushy cells of the cochlea (encode/cochlea.py), of as many places of the
+// basilar membrane at a time as a vector has lanes. Places do not depend on each other, so results do
+// not depend on how many that are.
 
 #include <vector>
+
+#include "failure.h"
+#include "interface.h"
+#include "simd.h"
 
 typedef int32_t Integers __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint32_t Unsigned __attribute__((vector_size(VECTOR_BYTES)));
 
-struct Constants {  // rates are per step
-    double replenish, release, gone, reuptake, reprocess, a, b, pool, firing;
-    double rest_free, rest_cleft, rest_store;
-    double n_fibres, dead_steps, decay_mem, decay_syn, refractory_steps, weight;
-};
-
-// Meddis' transmitter pools, explicit Euler; probability: of a fibre's spike in this step.
+// Meddis' transmitter pools, by explicit Euler steps. probability: that a fibre spikes in this step.
 struct HairCells {
     double free[LANES], cleft[LANES], store[LANES];
 
@@ -46,10 +43,11 @@ struct HairCells {
     }
 };
 
-// A number in [0, 1) for every seed, step and place: no state, so no order of calls.
+// A random number in [0, 1) for every seed, step and place. It has no state, so the order of calls
+// does not matter.
 inline Vector uniform(uint32_t seed, uint32_t step, Unsigned place) {
     Unsigned x = (seed ^ (step * 0x9E3779B9u)) ^ (place * 0x85EBCA6Bu);
-    for (int round = 0; round < 2; round++) {  // a hash in which every bit moves every other
+    for (int round = 0; round < 2; round++) {  // a hash: every bit changes every other one
         x = (x ^ (x >> 16)) * 0x7FEB352Du;
         x = (x ^ (x >> 15)) * 0x846CA68Bu;
         x = (x ^ (x >> 16)) + seed;
@@ -67,31 +65,31 @@ inline Vector exp_minus(Vector x) {
     return y * y;
 }
 
-// Fibres of a place are alike: the number that fire is binomial among those not in dead time.
+// The fibres of a place are all the same: how many fire is binomial among those not in dead time.
 struct Fibres {
-    std::vector<Vector> fired;  // ring: how many fired so many steps ago
+    std::vector<Vector> fired;  // ring: how many fired in each of the last steps
     Vector ready;
     Unsigned place;
     int most;
 
     Fibres(const Constants& k, int first_place)
-        : fired(int(k.dead_steps)), ready(Vector{} + float(k.n_fibres)), most(int(k.n_fibres)) {
+        : fired(int(k.dead_steps)), ready(broadcast(float(k.n_fibres))), most(int(k.n_fibres)) {
         for (int i = 0; i < LANES; i++) place[i] = first_place + i;
     }
 
-    // Every place's number in this step, given the probability of each fibre.
+    // How many fire in each place in this step, given the probability of each fibre.
     Vector step(uint32_t seed, int step, Vector p) {
         Vector& slot = fired[step % fired.size()];
         ready += slot;
         const Vector odds = p / (1 - p);
-        // -log(1 - p), to 2e-6 at p = 0.1, which loud onsets do not reach
+        // -log(1 - p), to 2e-6 at p = 0.1; loud onsets stay below that
         const Vector rate = p * (1 + p * (1.0f / 2 + p * (1.0f / 3 + p * (1.0f / 4))));
-        // invert the distribution, all places at once until the last has found its number
+        // invert the distribution, for all places until the last one has found its number
         Vector above = uniform(seed, step, place), mass = exp_minus(ready * rate), count = {};
         above -= mass;
         for (int k = 0; k < most && at_least(above, 0); k++) {
             mass *= (ready - float(k)) * odds * (1.0f / (k + 1));
-            count += above >= 0 ? Vector{} + 1 : Vector{};
+            count += above >= 0 ? broadcast(1) : Vector{};
             above -= mass;
         }
         ready -= count;
@@ -100,14 +98,14 @@ struct Fibres {
     }
 };
 
-// One leaky integrate-and-fire cell a place. A spike is stamped where v reaches 1; from the next
-// step on v is held at 0 for the refractory time, while the current goes on decaying.
+// One leaky integrate-and-fire cell a place. It spikes in the step where v reaches 1. From the next
+// step on, v is held at 0 for the refractory time, while the current goes on decaying.
 struct BushyCells {
     Vector v = {}, current = {}, wait = {};
 
     uint64_t step(const Constants& k, Vector count) {  // one bit a spike
         current = current * float(k.decay_syn) + count;
-        wait = v >= 1 ? Vector{} + float(k.refractory_steps) : wait;
+        wait = v >= 1 ? broadcast(float(k.refractory_steps)) : wait;
         const Vector charged = v * float(k.decay_mem) + float(k.weight) * current;
         v = wait > 0 ? Vector{} : charged;
         wait -= 1;
@@ -115,44 +113,55 @@ struct BushyCells {
     }
 };
 
-extern "C" {
-
-// Spikes of n_places, whose velocities lie `stride` apart; returns how many were written.
-// probability: [place][stride] or null.
-int cochlea_fire(const float* velocity, int n_places, int n_steps, int stride,
-                 const Constants* constants, uint32_t seed, int first_place, int32_t* steps,
-                 int32_t* places, double* probability) {
-    const Constants k = *constants;
+// Spikes of all places; returns how many there are.
+inline int fire(const FireArguments& a) {
+    const Constants& k = *a.constants;
     int count = 0;
-    for (int first = 0; first < n_places; first += LANES) {
-        const int n = n_places - first < LANES ? n_places - first : LANES;
+    for (int first = 0; first < a.n_places; first += LANES) {
+        const int n = a.n_places - first < LANES ? a.n_places - first : LANES;
         HairCells hair_cells(k);
-        Fibres fibres(k, first_place + first);
+        Fibres fibres(k, a.first_place + first);
         BushyCells bushy_cells;
         Vector v[LANES] = {};  // [step][place]: velocities lie the other way round
-        for (int step = 0; step < n_steps; step++) {
+        for (int step = 0; step < a.n_steps; step++) {
             if (step % LANES == 0)
                 for (int i = 0; i < n; i++)
-                    for (int s = 0; s < LANES && step + s < n_steps; s++)
-                        v[s][i] = velocity[int64_t(first + i) * stride + step + s];
+                    for (int s = 0; s < LANES && step + s < a.n_steps; s++)
+                        v[s][i] = a.velocity[int64_t(first + i) * a.stride + step + s];
             double p[LANES];
             hair_cells.step(k, v[step % LANES], p);
-            if (probability) {
-                for (int i = 0; i < n; i++) probability[int64_t(first + i) * stride + step] = p[i];
+            if (a.probability) {
+                for (int i = 0; i < n; i++)
+                    a.probability[int64_t(first + i) * a.stride + step] = p[i];
                 continue;
             }
             Vector single;
             for (int i = 0; i < LANES; i++) single[i] = float(p[i]);
-            uint64_t spikes = bushy_cells.step(k, fibres.step(seed, step, single));
+            uint64_t spikes = bushy_cells.step(k, fibres.step(a.seed, step, single));
             for (; spikes; spikes &= spikes - 1) {
                 const int i = __builtin_ctzll(spikes);
                 if (i >= n) break;
-                steps[count] = step;
-                places[count++] = first_place + first + i;
+                a.steps[count] = step;
+                a.places[count++] = a.first_place + first + i;
             }
         }
     }
     return count;
 }
 
-}  // extern "C"
+// Returns the number of spikes; 0 if it fails.
+extern "C" int32_t cochlea_fire(const FireArguments* arguments, Failure* failure) {
+    int count = 0;
+    guarded(*failure, [&] {
+        const FireArguments& a = *arguments;
+        refuse_unless(a.velocity && a.constants && a.steps && a.places, "a pointer is null");
+        refuse_unless(a.n_places >= 0 && a.n_steps >= 0 && a.stride >= a.n_steps,
+                      "there are fewer velocities than steps");
+        // at most one spike a place and step
+        refuse_unless(a.capacity >= int64_t(a.n_places) * a.n_steps && a.capacity <= INT32_MAX,
+                      "there is too little room for spikes");
+        refuse_unless(a.constants->dead_steps >= 1, "fibres have no dead time");
+        count = fire(a);
+    });
+    return count;
+}

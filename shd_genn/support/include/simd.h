@@ -1,6 +1,6 @@
 #pragma once
-// One vector type as wide as the machine's registers, and the one operation on it that C++ lacks.
-// Neurons are walked in strips of 64, so that a strip's state stays in registers.
+// One vector type as wide as the machine's registers, and the few operations on it that C++ lacks.
+// Kernels walk neurons in strips of 64, so that a strip's state stays in registers.
 
 #include <cstdint>
 #include <cstring>
@@ -21,14 +21,22 @@ typedef float Vector __attribute__((vector_size(VECTOR_BYTES), may_alias));
 
 constexpr int STRIP = 64;
 constexpr int LANES = VECTOR_BYTES / sizeof(float);
-constexpr int VECTORS = STRIP / LANES;  // per strip
+constexpr int VECTORS = STRIP / LANES;  // of a strip
 
 constexpr int in_vectors(int n) { return (n + LANES - 1) / LANES * LANES; }  // rounded up
 
 inline Vector& at(float* p, int i) { return reinterpret_cast<Vector*>(p)[i]; }
 inline const Vector& at(const float* p, int i) { return reinterpret_cast<const Vector*>(p)[i]; }
 
-// Halves onto each other: adding one lane after the other took a quarter of the whole adjoint.
+inline Vector broadcast(float x) { return x + Vector{}; }
+
+#if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push  // of the compiler's own header (GCC bug 105593)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+// The sum of all lanes. One half is added to the other until one lane is left: adding one lane after
+// the other took a quarter of the whole adjoint.
 inline float sum(Vector v) {
 #if defined(__AVX512F__)
     return _mm512_reduce_add_ps((__m512)v);
@@ -41,14 +49,18 @@ inline float sum(Vector v) {
 #endif
 }
 
+#if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
 inline float sum(const Vector (&v)[VECTORS]) {
     Vector total = v[0];
     for (int i = 1; i < VECTORS; i++) total += v[i];
     return sum(total);
 }
 
-// Ask for a strip that will be written some steps from now: with 1024 neurons, whose history is in the
-// outer cache, that halves the time of the adjoint's step. Any address will do.
+// Ask for a strip that will be written some steps from now; any address will do. With 1024 neurons,
+// whose history is in the outer cache, that halves the time of the adjoint's step.
 inline void fetch_to_write(const float* strip) {
     for (int i = 0; i < STRIP; i += 64 / int(sizeof(float))) __builtin_prefetch(strip + i, 1);
 }
@@ -66,4 +78,4 @@ inline uint64_t at_least(Vector v, Vector threshold) {
 #endif
 }
 
-inline uint64_t at_least(Vector v, float threshold) { return at_least(v, threshold + Vector{}); }
+inline uint64_t at_least(Vector v, float threshold) { return at_least(v, broadcast(threshold)); }

@@ -1,16 +1,16 @@
 #pragma once
-// Where a thread's time goes.
+// Where a thread's time goes. The stages are listed in native/layout.py.
 
 #include <chrono>
 
-enum Stage { INPUT_SPIKES, FORWARD, ADJOINT, GRADIENT, OPTIMISER, STAGES };
+#include "interface.h"
 
-struct alignas(64) Clock {  // a cache line of its own
+struct Clock {
     double seconds[STAGES] = {};
 
     void start() { last = std::chrono::steady_clock::now(); }
 
-    // What has passed since start, or since the last call, was spent on a stage.
+    // Count the time since start, or since the last call, as spent on a stage.
     void spent_on(Stage stage) {
         const auto now = std::chrono::steady_clock::now();
         seconds[stage] += std::chrono::duration<double>(now - last).count();

@@ -2,12 +2,13 @@
 // Connections whose synapses have delays of their own: a spike of step n arrives in step n + 1 + d.
 //
 // Every synapse writes and reads at an address of its own: a spike costs a store and two loads for
-// each target neuron, where one without delays costs a sixteenth of that. What can be done is to keep
-// those in the innermost cache. Input spikes are known beforehand, so that a block of target neurons
-// at a time takes all of them, and gradients are read in the same way; what other spikes send off is
-// kept for as many steps as delays are long.
+// each target neuron; without delays it costs a sixteenth of that. These addresses can be kept in the
+// innermost cache. Input spikes are known before the trial, so a block of target neurons at a time
+// takes all of them, and gradients are read in the same way. Spikes of other populations are kept for
+// as many steps as delays are long.
 
 #include "gradient.h"
+#include "synapses.h"
 
 // may_alias: the same memory is also read as single floats
 typedef float Two __attribute__((vector_size(8), may_alias));
@@ -16,36 +17,42 @@ typedef float Four __attribute__((vector_size(16), may_alias));
 inline Four& four(float* p) { return reinterpret_cast<Four&>(*p); }
 inline const Four& four(const float* p) { return reinterpret_cast<const Four&>(*p); }
 
-// What is worked out of a connection's delays whenever they may have changed.
+// What is computed from a connection's delays whenever they may have changed.
 struct Delays {
     int longest = 0;
-    // [source][target]: where, among rows of targets, d rows on is; the input has no use for it
+    // [source][target]: the place of that target d rows on, among rows of targets; not for the input
     std::vector<int32_t> places;
 
     void prepare(const Connection& c, const Population& source, const Population& target,
-                 bool from_input) {
+                 bool from_input, int n_steps) {
         const int64_t n = source.size * c.stride;
+        int32_t shortest = 0;
         longest = 0;
-        for (int64_t k = 0; k < n; k++) longest = std::max(longest, c.steps[k]);
+        for (int64_t k = 0; k < n; k++) {
+            longest = std::max(longest, c.delay_steps[k]);
+            shortest = std::min(shortest, c.delay_steps[k]);
+        }
+        refuse_unless(shortest >= 0 && (int64_t(n_steps) + 2 + longest) * target.padded < INT32_MAX,
+                      "a delay is out of range");
         if (from_input) return;
         places.resize(n);
         for (int64_t row = 0; row < n; row += c.stride)
             for (int j = 0; j < target.padded; j++)
-                places[row + j] = c.steps[row + j] * target.padded + j;
+                places[row + j] = c.delay_steps[row + j] * target.padded + j;
     }
 };
 
-// What is under way: a row of target neurons for each step to come. Of the input's spikes, rows for
-// all steps of a trial; of others', as many as delays are long, used in turn.
+// What is under way: a row of target neurons for each step to come. For spikes of the input there are
+// rows for all steps of a trial; for others, as many as delays are long, used in turn.
 struct UnderWay {
     Array rows;
     int n_rows = 0, width = 0;
 
     void make(int n, const Population& target) {
         if (n == n_rows) return;
+        rows = make_array(int64_t(n) * target.padded);
         n_rows = n;
         width = target.padded;
-        rows = make_array(int64_t(n_rows) * width);
     }
     float* row(int step) const { return rows.get() + int64_t(step % n_rows) * width; }
     void clear_rows() { clear(rows, int64_t(n_rows) * width); }
@@ -60,8 +67,8 @@ inline Arrivals late_arrivals(const UnderWay& under_way, int step) {
 
 // body(b, value) for every spike of one source neuron and every target b of a block: the value is of
 // the step in which the spike arrives there. The spikes arrive (without delay) in the steps from
-// begin to end, and d[b] steps later at target b. Values: [step][b], of as many steps as the longest
-// delay may need, so that no arrival has to be looked at.
+// begin to end, and d[b] steps later at target b. Values: [step][b], with room for the longest
+// delay, so that no arrival has to be compared with the end of the trial.
 template <int BLOCK, class Value, class Body>
 inline void for_arrivals(const int32_t* begin, const int32_t* end, const int32_t* d, Value* values,
                          const Body& body) {
@@ -74,28 +81,30 @@ inline void for_arrivals(const int32_t* begin, const int32_t* end, const int32_t
     }
 }
 
-// Send off all input spikes of a trial: row by row of the result, which need not be cleared.
+// Send off all input spikes of a trial, into all rows of the result.
+// NumPy twin: backends/reference/synapses.py:Synapses.receive
 inline void send_inputs(const Connection& c, const Delays& delays, const Tape& tape,
                         const Population& source, const Population& target, int n_steps,
                         std::vector<float>& scratch, const UnderWay& under_way) {
     constexpr int BLOCK = 8;  // 32 KB for 1000 steps
     for (int offset = 0; offset < target.size; offset += BLOCK) {
-        scratch.assign(BLOCK * (n_steps + 1 + delays.longest), 0.0f);
+        scratch.assign(size_t(BLOCK) * (n_steps + 1 + delays.longest), 0.0f);
         for (int i = 0; i < source.size; i++) {
-            const int64_t at = i * c.stride + offset;
+            const int64_t from = i * c.stride + offset;
             float w[BLOCK];
-            std::copy_n(c.weights + at, BLOCK, w);
+            std::copy_n(c.weights + from, BLOCK, w);
             for_arrivals<BLOCK>(tape.arrival.data() + tape.begin_of[i],
-                                tape.arrival.data() + tape.begin_of[i + 1], c.steps + at,
+                                tape.arrival.data() + tape.begin_of[i + 1], c.delay_steps + from,
                                 scratch.data(), [&](int b, float& x) { x += w[b]; });
         }
         float* to = under_way.row(0) + offset;
         for (int step = 0; step < n_steps; step++, to += under_way.width)
-            std::copy_n(scratch.data() + step * BLOCK, BLOCK, to);
+            std::copy_n(scratch.data() + int64_t(step) * BLOCK, BLOCK, to);
     }
 }
 
 // Send off the spikes of one step.
+// NumPy twin: backends/reference/synapses.py:Synapses.receive
 inline void send(const Connection& c, const Delays& delays, const Tape& tape, int step,
                  const UnderWay& under_way) {
     float* const rows = under_way.rows.get();
@@ -116,13 +125,14 @@ inline void send(const Connection& c, const Delays& delays, const Tape& tape, in
     }
 }
 
-// lambda_V - lambda_I of a step that is done; row n_steps stays zero.
+// Keep lambda_V - lambda_I of a step that is done; row n_steps stays 0.
+// NumPy twin: backends/reference/eventprop.py:_Adjoint.remember
 inline void remember(const Population& p, const State& state, int step, Array& differences) {
-    std::copy_n(state.difference.get(), p.padded,
-                differences.get() + int64_t(step) * p.padded);
+    std::copy_n(state.difference.get(), p.padded, differences.get() + int64_t(step) * p.padded);
 }
 
-// As add_feedback, of each target at its arrival.
+// As add_feedback, of each target at its own arrival.
+// NumPy twin: backends/reference/eventprop.py:_Adjoint.at_arrival
 inline void add_late_feedback(const Connection& c, const Delays& delays, const Population& target,
                               const Array& differences, int neuron, int step, int n_steps,
                               Vector (&caused)[VECTORS]) {
@@ -141,47 +151,51 @@ inline void add_late_feedback(const Connection& c, const Delays& delays, const P
     }
 }
 
-// As add_gradient, each synapse reading the history at its own arrival; and, if delays are learned,
-// delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there. What the two need of a
-// neuron and step lies side by side, so that one load reads both.
+// As add_gradient, but each synapse reads the history at its own arrival; if delays are learned, then
+// delay_gradient[i][j] += dt w_ij (lambda_V_j - lambda_I_j) there. The two numbers of a neuron and
+// step lie side by side, so that one load reads both.
+// NumPy twin: backends/reference/eventprop.py:backward
 template <bool LEARNS_DELAY, class K>
-inline void add_late_gradient(const K& k, const Connection& c, const Delays& delays, const Tape& tape,
-                              const Population& source, const Array& history,
+inline void add_late_gradient(const K& k, const Connection& c, const Delays& delays,
+                              const Tape& tape, const Population& source, const Array& history,
                               const Array& differences, int n_steps, float dt_ms,
-                              std::vector<float>& scratch, float* gradient,
-                              float* delay_gradient, const InOrder& order) {
+                              std::vector<float>& scratch, float* gradient, float* delay_gradient,
+                              const TrialOrder& order) {
     constexpr int BLOCK = 4;  // 32 KB for 1000 steps
-    scratch.assign(2 * BLOCK * (n_steps + 1 + delays.longest), 0.0f);  // 0 after the trial
+    scratch.assign(size_t(2 * BLOCK) * (n_steps + 1 + delays.longest), 0.0f);  // 0 after the trial
     Two* const both = reinterpret_cast<Two*>(scratch.data());
-    const bool first = order.first();
+    const bool first = order.is_first();
     const int n_strips = (k.p.size + BLOCK - 1) / BLOCK;
     for (int offset = 0; offset < k.p.size; offset += BLOCK) {
         const int strip = offset / STRIP * STRIP;
         const Four tau_syn = {k.tau_syn(offset), k.tau_syn(offset + 1), k.tau_syn(offset + 2),
                               k.tau_syn(offset + 3)};
-        const float* a = history_at(history.get(), strip, 0, n_steps) + offset - strip;
-        const float* b = differences.get() + offset;
+        const float* lambda_i = history_at(history.get(), strip, 0, n_steps) + offset - strip;
+        const float* difference = differences.get() + offset;
         Four* to = reinterpret_cast<Four*>(both);
-        for (int step = 0; step < n_steps; step++, a += STRIP, b += k.p.padded) {
-            const Four x = four(a), y = four(b);
+        for (int step = 0; step < n_steps; step++) {
+            const Four x = four(lambda_i), y = four(difference);
             *to++ = Four{x[0], y[0], x[1], y[1]};
             *to++ = Four{x[2], y[2], x[3], y[3]};
+            lambda_i += STRIP;
+            difference += k.p.padded;
         }
-        order.take(offset / BLOCK, n_strips, source, [&](int i) {
+        order.for_sources(offset / BLOCK, n_strips, source, [&](int i) {
             const int begin = tape.begin_of[i], end = tape.begin_of[i + 1];
             if (begin == end && !first) return;
-            const int64_t at = i * c.stride + offset;
+            const int64_t first_target = i * c.stride + offset;
             Two total[BLOCK] = {};
-            for_arrivals<BLOCK>(tape.arrival.data() + begin, tape.arrival.data() + end, c.steps + at,
-                                both, [&](int b, Two& x) { total[b] += x; });
-            const Four lambda_i = {total[0][0], total[1][0], total[2][0], total[3][0]};
-            const Four by_weight = -tau_syn * lambda_i;
+            for_arrivals<BLOCK>(tape.arrival.data() + begin, tape.arrival.data() + end,
+                                c.delay_steps + first_target, both,
+                                [&](int b, Two& x) { total[b] += x; });
+            const Four at_arrivals = {total[0][0], total[1][0], total[2][0], total[3][0]};
+            const Four by_weight = -tau_syn * at_arrivals;
             const Four by_delay = {total[0][1], total[1][1], total[2][1], total[3][1]};
-            Four& g = four(gradient + at);
+            Four& g = four(gradient + first_target);
             g = first ? by_weight : g + by_weight;
             if constexpr (LEARNS_DELAY) {
-                Four& h = four(delay_gradient + at);
-                const Four more = dt_ms * four(c.weights + at) * by_delay;
+                Four& h = four(delay_gradient + first_target);
+                const Four more = dt_ms * four(c.weights + first_target) * by_delay;
                 h = first ? more : h + more;
             }
         });

@@ -1,21 +1,24 @@
 #pragma once
-// The spikes of one population in one trial: all that the backward pass needs of the forward one.
+// The spikes of one population in one trial: all that the backward pass needs of the forward pass.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
-using Neuron = uint16_t;  // a population has at most 65535 (network.py)
+#include "failure.h"
+
+using Neuron = uint16_t;  // a population has at most 65535 neurons (network/)
 
 struct Tape {
-    // By step: step n owns entries begin[n] .. begin[n + 1].
+    // By step: step n owns the entries from begin[n] to begin[n + 1].
     std::vector<int32_t> begin;
     std::vector<Neuron> neuron;
     std::vector<float> slope;  // I/S - V at each spike, in proportion to dV/dt; not for inputs
-    std::vector<float> by_mem, by_syn;  // derivatives of V there by tau_mem, tau_syn; if learned
+    std::vector<float> by_mem, by_syn;  // derivatives of V by tau_mem, tau_syn, if learned
     int count = 0;
-    // By neuron: the steps at which neuron i's spikes arrive, ascending; one after their own.
+    // By neuron: the steps in which the spikes of neuron i arrive, ascending, from begin_of[i] to
+    // begin_of[i + 1]. A spike arrives one step after it was emitted.
     std::vector<int32_t> begin_of;
     std::vector<int32_t> arrival;
 
@@ -24,13 +27,16 @@ struct Tape {
         count = 0;
     }
 
-    void reserve(int more, bool learns) {  // there is no spike too many
+    // Make room for more spikes.
+    void reserve(int more, bool learns_time_constants) {
         if (int(neuron.size()) >= count + more) return;
-        neuron.resize(count + count / 4 + 2 * more);
-        slope.resize(neuron.size());
-        if (!learns) return;
-        by_mem.resize(neuron.size());
-        by_syn.resize(neuron.size());
+        const size_t n = size_t(count) + count / 4 + 2 * size_t(more);
+        slope.resize(n);
+        if (learns_time_constants) {
+            by_mem.resize(n);
+            by_syn.resize(n);
+        }
+        neuron.resize(n);  // last: its size says how much room there is
     }
 
     void sort_by_neuron(int n_neurons, int n_steps) {
@@ -46,7 +52,8 @@ struct Tape {
 };
 
 // The first step that is not before a time, as GeNN compares: float32(step * dt) >= time. The product
-// by_dt = 1/dt makes of it is at most one step off. Without branches, so that compilers make vectors.
+// with by_dt = 1/dt is at most one step off. Without branches, so that compilers make vectors of it.
+// NumPy twin: backends/reference/trial.py:steps_of_input
 inline int32_t step_at(float time_ms, float by_dt, float dt_ms, float end_ms, int n_steps) {
     const float guess = std::ceil(time_ms * by_dt);
     const float lower = (guess - 1) * dt_ms >= time_ms ? guess - 1 : guess;
@@ -54,8 +61,8 @@ inline int32_t step_at(float time_ms, float by_dt, float dt_ms, float end_ms, in
     return time_ms < end_ms ? int32_t(step) : n_steps;
 }
 
-// body(0) .. body(n - 1), from four places in turn: what follows each other closely would count at
-// the same address, and wait for it.
+// body(0) .. body(n - 1), from four places in turn: neighbours would count at the same address, and
+// wait for each other.
 template <class Body>
 inline void in_quarters(int n, const Body& body) {
     const int quarter = n / 4;
@@ -64,20 +71,24 @@ inline void in_quarters(int n, const Body& body) {
     for (int k = 4 * quarter; k < n; k++) body(k);
 }
 
-// Input spikes, sorted by time, on the grid: by step and by neuron. A neuron emits at most one a step;
-// the others queue up behind it. What comes after the trial is forgotten.
+// Put input spikes, sorted by time, on the grid: by step and by neuron. A neuron emits at most one
+// spike a step; the others follow in the next steps. What comes after the trial is dropped.
+// NumPy twin: backends/reference/trial.py:steps_of_input
 inline void tape_input(const float* times_ms, const uint16_t* channels, int n_events,
                        int n_channels, int n_steps, float dt_ms, Tape& tape) {
+    uint16_t highest = 0;
+    for (int k = 0; k < n_events; k++) highest = std::max(highest, channels[k]);
+    refuse_unless(n_events == 0 || highest < n_channels, "a spike's channel has no input neuron");
     const float end_ms = n_steps * dt_ms, by_dt = 1 / dt_ms;
-    std::vector<int32_t> steps(n_events), free(n_channels, 0);
+    std::vector<int32_t> steps(n_events), free_from(n_channels, 0);
     for (int k = 0; k < n_events; k++)
         steps[k] = step_at(times_ms[k], by_dt, dt_ms, end_ms, n_steps);
-    // first where a step's or a channel's spikes begin, and then, as they are put there, where they end
+    // first where the spikes of a step or channel begin; where they end, once they are put there
     std::vector<int32_t> end(n_steps + 2, 0), end_of(n_channels + 1, 0);
     for (int k = 0; k < n_events; k++) {
-        const int i = channels[k], step = std::min(std::max(steps[k], free[i]), n_steps);
+        const int i = channels[k], step = std::min(std::max(steps[k], free_from[i]), n_steps);
         steps[k] = step;
-        free[i] = step + 1;
+        free_from[i] = step + 1;
         end_of[i + 1] += step < n_steps;
     }
     in_quarters(n_events, [&](int k) { end[steps[k] + 1]++; });
