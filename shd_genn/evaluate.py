@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shd_genn.backends.choice import BackendOption
-from shd_genn.datasets.load import check_class_names, check_code, load_split
+from shd_genn.datasets.load import load_split
+from shd_genn.datasets.match import check_code, with_words
 from shd_genn.record.run_folder import RunFolder, write_table
 from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import ConfigError
@@ -47,7 +48,7 @@ def main() -> None:
     presentation = folder.config.presentation(dataset.n_channels)
     dataset = replace(dataset, presentation=presentation)
     check_code(trained_on.get("code", "cochlea"), dataset)
-    check_class_names(tuple(trained_on["words"]), dataset)
+    dataset = with_words(tuple(trained_on["words"]), dataset, options.split)
     names = trained_on["speaker_names"]
     known = {names[i] if names else str(i) for i in trained_on["train"]["speakers"] if i >= 0}
     config = replace(folder.config, backend=options.backend or folder.config.backend)
