@@ -54,7 +54,9 @@ class BasilarMembrane:
     damping: float = 0.15
 
     def __post_init__(self) -> None:
-        require(1 <= self.n_places <= 65_535, "1 <= n_places <= 65535", self.n_places, "SHD: 700")
+        require(
+            1 <= self.n_places <= 65_535, "1 <= n_places <= 65535", self.n_places, "SHD has 700"
+        )
 
     @property
     def places(self) -> NDArray[np.float64]:

@@ -64,6 +64,36 @@ def require_ending(output: Path, endings: Sequence[str] = PICTURES) -> None:
     )
 
 
+def require_writable(output: Path) -> None:
+    """Refuse a file that could not be written, before anything is computed.
+
+    Args:
+        output: The file; it is not changed. Its folder is made if it is missing.
+
+    Raises:
+        ConfigError: if it could not be written.
+    """
+    refuse_unless(
+        not output.is_dir(),
+        f"{output} must be a file to write, but is a folder",
+        "add the name of a file",
+    )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _new_file(output).unlink()
+    except OSError as error:
+        raise write_error(output, error) from error
+
+
+def _new_file(path: Path) -> Path:
+    """A new empty file beside another one, with a name that no other writer has."""
+    # the suffix stays last: h5py, numpy and matplotlib go by it
+    name = f".{path.stem[:40]}.part-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    aside = path.with_name(name + path.suffix)
+    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return aside
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that is renamed to ``path`` if all goes well.
@@ -80,10 +110,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
-        # the suffix stays last: h5py, numpy and matplotlib go by it
-        name = f".{path.stem[:40]}.part-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-        aside = path.with_name(name + path.suffix)
-        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        aside = _new_file(path)
     except OSError as error:
         raise write_error(path, error) from error
     try:
