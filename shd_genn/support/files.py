@@ -230,6 +230,42 @@ def _machine() -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
+def write_checksum(path: Path) -> None:
+    """Write a file's SHA-256 beside it, for `is_intact`.
+
+    Args:
+        path: The file, which is complete.
+
+    Raises:
+        ConfigError: if it cannot be written.
+    """
+    write_text(_checksum_of(path), _digest(path))
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a file of the cache is what was written.
+
+    Args:
+        path: The file.
+
+    Returns:
+        False if it, or its checksum, is missing, cut off or changed.
+    """
+    try:
+        return _checksum_of(path).read_text(encoding="ascii") == _digest(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _checksum_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def cache_root() -> Path:
     """The folder of all that is kept from run to run.
 
