@@ -6,9 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
-
-from shd_genn.support.cli import command
+from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import refuse_unless
 from shd_genn.support.files import cache_root
 
@@ -36,9 +34,7 @@ class Options:
 
 def main() -> None:
     """Show or empty the cache as the command line says."""
-    options = tyro.cli(
-        Options, prog="python -m shd_genn.cache", config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    options = parse(Options, prog="python -m shd_genn.cache")
     root = cache_root()
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     print(f"{root}: {_megabytes(sum(map(size, folders)))}")

@@ -23,8 +23,10 @@ UTF8 = 1
 DONT_EXIT = 0x8000  # without its voices the library would end the whole program
 LONGEST_PATH = 150
 """Bytes of the path of its voices that espeak-ng has room for."""
-REINSTALL = "pip install --force-reinstall espeakng-loader, or train on a dataset of your own "
+REINSTALL = (
+    "pip install --force-reinstall espeakng-loader, or train on a dataset of your own "
     "with --dataset"
+)
 BUFFER_MS = 500
 SILENCE = 200
 """Samples up to this (of 32767) at both ends are not part of the word."""

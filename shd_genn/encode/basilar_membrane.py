@@ -156,7 +156,8 @@ def _make_matrix(membrane: BasilarMembrane, n: int, rate: int, path: Path) -> No
     with (
         written_aside(path) as aside,
         progress(description, len(blocks), "parts") as advance,
-        ThreadPoolExecutor(n_workers) as pool,aside.open("r+b") as file
+        ThreadPoolExecutor(n_workers) as pool,
+        aside.open("r+b") as file,
     ):
         kind = np.dtype(np.complex64)
         header = {"descr": kind.str, "fortran_order": False, "shape": (membrane.n_places, n)}
