@@ -14,6 +14,7 @@ COMMANDS = {
     "encode": "turn recordings into a dataset of spikes",
     "datasets": "fetch SHD or SSC",
     "sweep": "search for good settings, with many runs",
+    "cache": "show or empty the cache",
     "bench": "measure speed, here and beside other libraries",
 }
 USAGE = "\n".join(

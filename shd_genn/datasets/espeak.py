@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.support.errors import BuildError
+from shd_genn.support.errors import BuildError, refuse_unless
 from shd_genn.support.files import cache_dir
 
 SYNCHRONOUS = 2  # the other way, RETRIEVAL, polls its own threads: sixteen times slower
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
 UTF8 = 1
 DONT_EXIT = 0x8000  # without its voices the library would end the whole program
+LONGEST_PATH = 150
+"""Bytes of the path of its voices that espeak-ng has room for."""
+REINSTALL = (
+    "pip install --force-reinstall espeakng-loader, or train on a dataset of your own "
+    "with --dataset"
+)
 BUFFER_MS = 500
 SILENCE = 200
 """Samples up to this (of 32767) at both ends are not part of the word."""
@@ -26,9 +35,8 @@ SILENCE = 200
 class Espeak:
     """One speaker with espeak-ng's voices.
 
-    What it says depends on all that it has said before: the library keeps the phase of its jitter
-    and has no call that resets it. So the same calls on a new object give the same sound, and
-    only those.
+    Its sound depends on all earlier calls: the library keeps the phase of its jitter and has no
+    call that resets it. So the same sequence of calls on a new object gives the same sound.
     """
 
     def __init__(self) -> None:
@@ -36,20 +44,20 @@ class Espeak:
         try:
             self._library = _private_copy(Path(espeakng_loader.get_library_path()))
         except OSError as error:
-            raise BuildError(
-                f"espeak-ng must be loadable, but {error}; pip install --force-reinstall "
-                "espeakng-loader, or train on a dataset of your own with --dataset"
-            ) from error
-        self.rate: int = self._library.espeak_Initialize(
-            SYNCHRONOUS, BUFFER_MS, str(data.parent).encode(), DONT_EXIT
-        )
-        if self.rate <= 0:
-            raise BuildError(
-                f"espeak-ng must find its voices in {data}, but does not; pip install "
-                "--force-reinstall espeakng-loader"
+            raise BuildError(f"espeak-ng cannot be loaded ({error}); {REINSTALL}") from error
+        with _short(data) as folder:
+            self.rate: int = self._library.espeak_Initialize(
+                SYNCHRONOUS, BUFFER_MS, os.fsencode(folder), DONT_EXIT
+            )
+            refuse_unless(
+                self.rate > 0,
+                f"espeak-ng does not find its voices in {data}",
+                REINSTALL,
+                BuildError,
             )
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the time of day
         self._chunks: list[NDArray[np.int16]] = []
+        self._stopped: BaseException | None = None
         kind = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
         )
@@ -57,8 +65,12 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
 
     def _collect(self, samples: ctypes._Pointer[ctypes.c_short], n: int, _events: int) -> int:
-        if samples and n > 0:
-            self._chunks.append(np.ctypeslib.as_array(samples, (n,)).copy())
+        try:
+            if samples and n > 0:
+                self._chunks.append(np.ctypeslib.as_array(samples, (n,)).copy())
+        except BaseException as error:  # Ctrl-C: ctypes would print it and go on
+            self._stopped = error
+            return 1
         return 0
 
     def say(
@@ -67,7 +79,7 @@ class Espeak:
         """Say a word.
 
         Args:
-            word: What is said.
+            word: The word.
             voice: espeak-ng's name of language and variant, e.g. ``de+f3``.
             pitch: 0 to 100; 50 is the voice's own.
             pitch_range: 0 (monotonous) to 100; 50 is the voice's own.
@@ -79,28 +91,58 @@ class Espeak:
         Raises:
             BuildError: if there is no such voice, or nothing is heard.
         """
-        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise BuildError(
-                f"espeak-ng must have the voice {voice}, but has not; pip install "
-                "--force-reinstall espeakng-loader"
-            )
+        refuse_unless(
+            self._library.espeak_SetVoiceByName(voice.encode()) == 0,
+            f"espeak-ng has no voice {voice}",
+            REINSTALL,
+            BuildError,
+        )
         for parameter, value in ((PITCH, pitch), (RANGE, pitch_range), (RATE, words_per_minute)):
             self._library.espeak_SetParameter(parameter, value, 0)
         self._chunks.clear()
         text = word.encode() + b"\0"
         self._library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, UTF8, None, None)
+        if self._stopped is not None:
+            stopped, self._stopped = self._stopped, None
+            raise stopped
         speech = np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)
         loud = np.flatnonzero(np.abs(speech.astype(np.int32)) > SILENCE)
-        if len(loud) == 0:
-            raise BuildError(
-                f"espeak-ng must say {word!r} as {voice}, but is silent; pip install "
-                "--force-reinstall espeakng-loader"
-            )
+        refuse_unless(
+            len(loud) > 0,
+            f"espeak-ng is silent instead of saying {word!r} with the voice {voice}",
+            REINSTALL,
+            BuildError,
+        )
         return speech[loud[0] : loud[-1] + 1]
 
 
 def _private_copy(path: Path) -> ctypes.CDLL:
-    """A library with a state of its own: the loader shares a file that it has loaded before."""
-    # in the cache, as libraries must be loadable from there anyway: not so from every /tmp
-    with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
-        return ctypes.CDLL(shutil.copy(path, folder))
+    """A library with a state of its own: the loader shares a file that it has loaded before.
+
+    Raises:
+        OSError: if it can be loaded from no folder: some file systems forbid it (noexec).
+    """
+    problem = OSError(f"{path} cannot be copied")
+    for parent in (cache_dir(), None):  # None: the system's folder of temporary files
+        # errors are ignored: NFS and Windows keep a file that is in use
+        with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
+            try:
+                return ctypes.CDLL(shutil.copy(path, folder))
+            except OSError as error:
+                problem = error
+    raise problem
+
+
+@contextmanager
+def _short(data: Path) -> Iterator[Path]:
+    """The folder around espeak-ng's voices, by a path that the library has room for."""
+    if len(os.fsencode(data)) <= LONGEST_PATH:
+        yield data.parent
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        link = Path(folder) / data.name
+        try:
+            link.symlink_to(data, target_is_directory=True)
+        except OSError:  # Windows needs a right for links
+            shutil.copytree(data, link)
+        yield Path(folder)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shd_genn.datasets import SPOKEN_DIGITS, official
+from shd_genn.datasets.match import match_parts
 from shd_genn.datasets.settings import (
     AutoValidation,
     DataConfig,
@@ -33,17 +33,23 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
         ConfigError: if validation samples cannot be found that way.
     """
     name, files = find_files(config.dataset, config.data_dir)
+    if config.test and "test" not in files:
+        print(
+            f"note: {config.dataset} has no test.h5, so that nothing is tested at the end",
+            file=sys.stderr,
+        )
     if "train" not in files:
         raise DataError(
             f"dataset {config.dataset} must hold train.h5 to train on, but has only "
             f"{', '.join(files)}; encode recordings into it"
         )
-    # divided before the rest is read: so the test set cannot matter, and memory suffices for two
+    # divided before the rest is read: the test set cannot matter, and memory suffices for two
     parts = _divide(read_spikes(files.pop("train"), name), config, seed, "valid" in files)
     if "valid" in parts or isinstance(config.validation, NoValidation):
         files.pop("valid", None)
     parts |= {split: read_spikes(path, name) for split, path in files.items()}
-    parts = _unify(parts)
+    parts = match_parts(parts)
+    note_times(parts["train"], config.trial_ms)
     return Splits(parts["train"], parts.get("valid"), parts.get("test"))
 
 
@@ -67,6 +73,24 @@ def _divide(
     else:
         left, valid = split_random(train, validation.validation_fraction, seed)
     return {"train": left, "valid": valid}
+
+
+def note_times(dataset: SpikeDataset, trial_ms: float) -> None:
+    """Print a note if most spikes come after the trial, as times in ms instead of s do.
+
+    Args:
+        dataset: The samples.
+        trial_ms: Length of a trial in ms.
+    """
+    times_ms = dataset.events.times_ms
+    late = float(np.mean(times_ms >= trial_ms)) if len(times_ms) else 0.0
+    if late > 0.5:
+        print(
+            f"note: {late:.0%} of the spikes come after the trial of {trial_ms:g} ms (the last one "
+            f"at {times_ms.max():g} ms) and are not used; times in the file must be in seconds, "
+            "or give a longer --trial-ms",
+            file=sys.stderr,
+        )
 
 
 def load_split(dataset: str, split: str, data_dir: str | None = None) -> SpikeDataset:
@@ -133,92 +157,3 @@ def folder_files(folder: Path) -> dict[str, Path]:
             f"python -m shd_genn.encode RECORDINGS -o {folder / 'train.h5'}"
         )
     return files
-
-
-def _unify(parts: dict[str, SpikeDataset]) -> dict[str, SpikeDataset]:
-    """Number classes and speakers alike in all files."""
-    train = parts["train"]
-    class_names = max((p.class_names for p in parts.values()), key=len)
-    _check_speakers(parts)
-    speaker_names = list(train.speaker_names)
-    for split, part in parts.items():
-        if part.n_channels != train.n_channels:
-            raise DataError(
-                f"{split} must have the {train.n_channels} channels of train, "
-                f"but has {part.n_channels}; encode both alike"
-            )
-        if part.code != train.code:
-            raise DataError(
-                f"{split} must be encoded like train, by {train.code}, but is by {part.code}; "
-                "encode both with the same --code"
-            )
-        if not set(part.class_names) <= set(class_names):
-            strange = sorted(set(part.class_names) - set(class_names))
-            raise DataError(
-                f"all files must have the same words, but {', '.join(strange)} of {split} "
-                f"is not among {', '.join(class_names)}; encode them with the same labels"
-            )
-        speaker_names += [name for name in part.speaker_names if name not in speaker_names]
-    return {
-        split: replace(
-            part,
-            labels=_renumber(part.labels, part.class_names, class_names),
-            class_names=class_names,
-            speakers=_renumber(part.speakers, part.speaker_names, tuple(speaker_names)),
-            speaker_names=tuple(speaker_names),
-        )
-        for split, part in parts.items()
-    }
-
-
-def _check_speakers(parts: dict[str, SpikeDataset]) -> None:
-    """Speakers by name in one file and by number in another could not be told apart."""
-    named = [split for split, part in parts.items() if part.speaker_names]
-    numbered = [
-        split
-        for split, part in parts.items()
-        if not part.speaker_names and np.any(part.speakers >= 0)
-    ]
-    if named and numbered:
-        raise DataError(
-            f"all files must name their speakers, or none, but {', '.join(named)} has names and "
-            f"{', '.join(numbered)} only numbers; add extra/meta_info/speaker_names to all"
-        )
-
-
-def _renumber(
-    numbers: NDArray[np.int32],
-    own_names: tuple[str, ...],
-    names: tuple[str, ...],
-) -> NDArray[np.int32]:
-    """Numbers that mean the same in ``names``; negative ones, and all without names, stay."""
-    if not own_names or own_names == names:
-        return numbers
-    table = np.array([names.index(name) for name in own_names], np.int32)
-    return np.where(numbers >= 0, table[numbers], numbers)
-
-
-def check_code(expected: str, dataset: SpikeDataset) -> None:
-    """Refuse a dataset that was encoded otherwise than what a network was trained on.
-
-    Raises:
-        ConfigError: if they differ.
-    """
-    if dataset.code != expected:
-        raise ConfigError(
-            f"dataset {dataset.name} must be encoded by {expected}, as what the network was "
-            f"trained on, but is by {dataset.code}; encode the recordings with --code {expected}"
-        )
-
-
-def check_class_names(expected: tuple[str, ...], dataset: SpikeDataset) -> None:
-    """Refuse a dataset whose classes are not those a network was trained on.
-
-    Raises:
-        ConfigError: if they differ.
-    """
-    if dataset.class_names != expected:
-        raise ConfigError(
-            f"dataset {dataset.name} must have the words {', '.join(expected)}, "
-            f"but has {', '.join(dataset.class_names)}; evaluate on recordings of the same words"
-        )

@@ -1,7 +1,7 @@
 """The embedded dataset: spoken digits, English and German, synthesised by espeak-ng.
 
-It lets the first run start on any machine without a download. It is much easier than SHD, and is
-named in every result, so that the two are not mistaken for each other.
+It lets the first run start on any machine without a download. It is much easier than SHD. Every
+result names it, so that nobody mistakes it for SHD.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shd_genn.encode.encoder import encode_many
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
-from shd_genn.support.files import cache_dir
+from shd_genn.support.files import cache_dir, is_intact, write_checksum
 from shd_genn.support.locks import locked
 from shd_genn.support.progress import Advance, progress
 
@@ -35,7 +35,7 @@ WORDS = ENGLISH + GERMAN
 
 SPLITS = ("test", "train")
 MAKING = 2
-"""Counts the changes of how it is made: another number, another dataset in the cache."""
+"""Version of how the dataset is made: each has a folder of its own in the cache."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the dataset is made of; any change makes another dataset in the cache.
+    """What the dataset is made of; each recipe has a folder of its own in the cache.
 
     Attributes:
         seen: Voices of the training set, and with new takes of the test set.
@@ -111,13 +111,13 @@ class Spoken:
 
 
 def prepare(recipe: Recipe | None = None) -> Path:
-    """The folder of the dataset's files, which are made if they are not in the cache yet.
+    """The folder of the dataset's files, which are made if the cache does not have them.
 
-    What is complete of an interrupted making is not made again. Two programs do not make it at
-    the same time: one waits for the other.
+    Files that have changed since they were made are made again. What an interrupted program has
+    completed is used. Two programs do not make them at the same time: one waits for the other.
 
     Args:
-        recipe: What it is made of.
+        recipe: What the dataset is made of.
 
     Returns:
         A folder that holds train.h5 and test.h5.
@@ -141,7 +141,8 @@ def prepare(recipe: Recipe | None = None) -> Path:
 
 
 def _complete(folder: Path) -> bool:
-    return all((folder / f"{split}.h5").is_file() for split in SPLITS)
+    """Whether both files are there and are what was written."""
+    return all(is_intact(folder / f"{split}.h5") for split in SPLITS)
 
 
 def takes(recipe: Recipe, split: str) -> Iterator[Take]:
@@ -178,7 +179,7 @@ def speak(recipe: Recipe) -> dict[str, list[Spoken]]:
 
 
 def _make(recipe: Recipe, folder: Path, key: str) -> None:
-    """Write the files; what each voice says is kept until all is complete."""
+    """Write the files; the words of each voice are kept until all are complete."""
     spoken = speak(recipe)
     parts = folder / "parts"
     _make_matrices(recipe, spoken)
@@ -187,17 +188,19 @@ def _make(recipe: Recipe, folder: Path, key: str) -> None:
             voices = []
             for speaker, group in groupby(words, lambda word: word.take.speaker):
                 part, words_of_it = parts / f"{split}-{speaker}.h5", list(group)
-                if part.is_file():
+                if is_intact(part):
                     advance(len(words_of_it))
                 else:
                     write_spikes(part, _encode(recipe, words_of_it, advance))
+                    write_checksum(part)
                 voices.append(read_spikes(part, SPOKEN_DIGITS))
             write_spikes(folder / f"{split}.h5", _join(voices), {"recipe": key})
-    shutil.rmtree(parts)
+            write_checksum(folder / f"{split}.h5")
+    shutil.rmtree(parts, ignore_errors=True)  # NFS keeps files that are open elsewhere
 
 
 def _make_matrices(recipe: Recipe, spoken: dict[str, list[Spoken]]) -> None:
-    """Have the cochlea ready before the first word, so that the time left is estimated well."""
+    """Make the cochlea's matrices before the first word, so that progress is estimated well."""
     lengths = {_n_samples(recipe, word) for words in spoken.values() for word in words}
     sizes = {transform_length(n): n for n in lengths}
     for n in sizes.values():
@@ -233,7 +236,7 @@ def _n_samples(recipe: Recipe, word: Spoken) -> int:
 
 
 def _record(recipe: Recipe, word: Spoken, seed: int) -> NDArray[np.float64]:
-    """What a microphone makes of a word: margins, level, noise, 48 kHz."""
+    """The recording of a word by a microphone: margins, level, noise, 48 kHz."""
     from scipy.signal import resample_poly  # takes a second, and most runs find the dataset made
 
     rng = np.random.default_rng(seed)

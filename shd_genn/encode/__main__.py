@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,15 +12,18 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from shd_genn.encode.audio import Recording, find_recordings, read_audio
+from shd_genn.encode.audio import check_audio, read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import Encoder, encode_many
 from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
+from shd_genn.encode.recordings import MOST_NAMED, Found, Recording, find_recordings
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.cli import command, parse
-from shd_genn.support.errors import DataError, require
+from shd_genn.support.errors import DataError, refuse_unless, require
+from shd_genn.support.files import require_writable
+from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 from shd_genn.support.version import __version__
 
@@ -27,18 +33,23 @@ class Options:
     """Encode labelled recordings as spikes of a cochlea, as SHD was, or of a mel spectrogram."""
 
     recordings: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDINGS")]
-    """A folder that holds a folder a word, or a CSV file with columns file,word,speaker. WAV or
-    FLAC, any sampling rate."""
+    """A folder that holds a folder for each word, or a CSV file with columns file,word,speaker.
+    WAV, FLAC, MP3, OGG, AIFF and what else libsndfile reads, at any sampling rate."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The HDF5 file to write, in SHD's layout."""
     code: Literal["cochlea", "rate", "latency"] = "cochlea"
     """cochlea, with 700 channels; rate: Poisson spikes, the more the stronger a mel band; latency:
     one spike a band and frame, the earlier the stronger."""
     seed: int = 0
-    """Of the randomness of nerve fibres, or of the rate code."""
+    """Seed of the nerve fibres' randomness, or of the rate code's."""
     workers: int = 0
-    """Recordings to work on at a time; 0: as many as there are cores. Results do not depend on
-    it."""
+    """Number of recordings that are encoded at a time; 0: as many as there are cores. The spikes
+    do not depend on it."""
+    skip_bad: bool = False
+    """Leave out recordings that cannot be used, instead of refusing them all."""
+    cut_s: float | None = None
+    """Encode only so many seconds of a longer recording, from its beginning; by default recordings
+    longer than 10 s (600 s for rate and latency) are refused."""
     rms: float = field(default=Cochlea.rms)
     """Cochlea: level that every recording is brought to (full scale is 1)."""
     ramp_ms: float = field(default=Cochlea.ramp_ms)
@@ -65,13 +76,19 @@ def main() -> None:
     """Encode as the command line says."""
     options = parse(Options, prog="python -m shd_genn.encode")
     require(options.seed >= 0, "0 <= seed", options.seed, "give another one")
-    require(options.workers >= 0, "0 <= workers", options.workers, "0: as many as there are cores")
-    recordings = find_recordings(options.recordings)
+    require(
+        options.workers >= 0, "0 <= workers", options.workers, "0 means as many as there are cores"
+    )
+    cut_s = options.cut_s
+    require(cut_s is None or 0 < cut_s < math.inf, "0 < cut_s < inf", cut_s, "1 s is usual")
     encoder = encoder_of(options)
-    if options.output.is_dir():
-        raise DataError(f"{options.output} must be a file to write, but is a folder; add a name")
+    require_writable(options.output)
+    found = find_recordings(options.recordings)
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
+    good = check_recordings(found, encoder, options)
     dataset = encode_recordings(
-        recordings, encoder, options.seed, options.workers, options.output.stem
+        found.recordings, encoder, options.seed, options.workers, options.output.stem, cut_s, good
     )
     made_by = {
         "made_by": f"shd_genn {__version__}",
@@ -86,26 +103,101 @@ def main() -> None:
     )
 
 
+def check_recordings(found: Found, encoder: Encoder, options: Options) -> list[bool]:
+    """Check all recordings before the first one is encoded.
+
+    Args:
+        found: The recordings, and the files that cannot be read.
+        encoder: What is to encode them.
+        options: Whether bad recordings are left out, or long ones cut.
+
+    Returns:
+        Whether each recording can be used.
+
+    Raises:
+        DataError: if one cannot be used and is not to be skipped; the message names all of them.
+    """
+    bad = dict(found.bad)
+    longest_s = encoder.longest_s if options.cut_s is None else options.cut_s
+
+    def check(recording: Recording) -> str:
+        try:
+            check_audio(
+                recording.path, encoder.shortest_s, longest_s, cut=options.cut_s is not None
+            )
+        except DataError as error:
+            return str(error)
+        return ""
+
+    with (
+        ThreadPoolExecutor(options.workers or available_cores()) as pool,
+        progress("Checking", len(found.recordings), "recordings") as advance,
+    ):
+        for recording, problem in zip(
+            found.recordings, pool.map(check, found.recordings), strict=True
+        ):
+            if problem:
+                bad[recording.path] = problem
+            advance()
+    lines = list(bad.values())
+    more = [f"and {len(lines) - MOST_NAMED} more"] if len(lines) > MOST_NAMED else []
+    text = "\n  ".join([*lines[:MOST_NAMED], *more])
+    if bad and options.skip_bad:
+        print(f"note: {len(bad)} bad recordings are left out:\n  {text}", file=sys.stderr)
+    elif len(bad) == 1:
+        raise DataError(lines[0])
+    elif bad:
+        raise DataError(
+            f"{len(bad)} recordings cannot be used; correct them, or leave them out with "
+            f"--skip-bad:\n  {text}"
+        )
+    good = [recording.path not in bad for recording in found.recordings]
+    refuse_unless(
+        any(good),
+        f"{options.recordings} has no recording that can be used",
+        "add some",
+        DataError,
+    )
+    return good
+
+
 def encode_recordings(
-    recordings: list[Recording], encoder: Encoder, seed: int, n_workers: int, name: str
+    recordings: list[Recording],
+    encoder: Encoder,
+    seed: int,
+    n_workers: int,
+    name: str,
+    cut_s: float | None = None,
+    good: list[bool] | None = None,
 ) -> SpikeDataset:
     """Encode recordings into a dataset; classes and speakers are numbered in sorted order.
+
+    Args:
+        recordings: The recordings.
+        encoder: What encodes them.
+        seed: Seed of all recordings; each has random numbers of its own.
+        n_workers: Threads; 0: as many as there are cores.
+        name: The dataset's name.
+        cut_s: Only so many seconds of each recording are encoded; None: all of it.
+        good: Whether each recording is encoded; None: all are.
 
     Raises:
         DataError: if a recording cannot be used; the message names it.
     """
 
     def read(recording: Recording) -> np.ndarray:
-        audio = read_audio(recording.path, RATE)
+        audio = read_audio(recording.path, RATE, cut_s)
         try:
             encoder.condition(audio)
         except DataError as error:
             raise DataError(f"{recording.path}: {error}") from error
         return audio
 
+    all_seeds = np.random.SeedSequence(seed).generate_state(len(recordings)).tolist()
+    kept = [i for i in range(len(recordings)) if good is None or good[i]]
+    recordings, seeds = [recordings[i] for i in kept], [all_seeds[i] for i in kept]
     words = sorted({r.word for r in recordings})
     speakers = sorted({r.speaker for r in recordings} - {""})
-    seeds = np.random.SeedSequence(seed).generate_state(len(recordings)).tolist()
     sources = [lambda r=r: read(r) for r in recordings]
     samples = []
     with progress("Encoding", len(recordings), "recordings") as advance:

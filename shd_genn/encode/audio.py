@@ -1,114 +1,157 @@
-"""Labelled recordings on disk, and reading them."""
+"""Reading sound files, and checking them before they are encoded."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from math import gcd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from shd_genn.support.errors import DataError
+from shd_genn.support.errors import DataError, refuse_unless
 
-SUFFIXES = (".wav", ".flac")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A sound file, the word in it, and who spoke it ("" if that is not known)."""
-
-    path: Path
-    word: str
-    speaker: str = ""
+BLOCK = 1 << 20
+"""Samples that are read at a time when a file is checked."""
+OFFSET_RATIO = 0.1
+"""A constant offset that is larger than this part of the level is removed: it is no sound."""
 
 
-def find_recordings(source: Path) -> list[Recording]:
-    """The recordings of a folder with a folder a word, or of a CSV manifest.
-
-    A manifest has columns ``file`` (relative to the manifest), ``word`` and, if known, ``speaker``.
-
-    Raises:
-        DataError: if there are none, or the manifest is wrong.
-    """
-    if source.is_dir():
-        found = [
-            Recording(path, path.parent.name)
-            for path in sorted(source.glob("*/*"))
-            if path.suffix.lower() in SUFFIXES
-        ]
-        if not found:
-            raise DataError(
-                f"{source} must hold a folder a word with WAV or FLAC files in it, but has none; "
-                "for another layout give a CSV file with columns file,word,speaker"
-            )
-        return found
-    if source.suffix.lower() == ".csv" and source.is_file():
-        return _read_manifest(source)
-    raise DataError(f"{source} must be a folder or a CSV file, but is neither; correct the path")
-
-
-def _read_manifest(manifest: Path) -> list[Recording]:
-    try:
-        return _read_rows(manifest)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{manifest} must be a CSV file in UTF-8, but {error}; save it as such"
-        ) from error
-
-
-def _read_rows(manifest: Path) -> list[Recording]:
-    with manifest.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark first
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        missing = [name for name in ("file", "word") if name not in columns]
-        if missing:
-            raise DataError(
-                f"{manifest} must have columns file,word,speaker, but has {','.join(columns)}; "
-                f"add {' and '.join(missing)}"
-            )
-        recordings = []
-        for row in reader:
-            path = manifest.parent / (row["file"] or "")
-            where = f"{manifest}, line {reader.line_num}"
-            if not path.is_file():
-                raise DataError(f"{where}: {path} must be a sound file, but there is none")
-            if not row["word"]:
-                raise DataError(f"{where}: every recording must have a word, but {path} has none")
-            recordings.append(Recording(path, row["word"], row.get("speaker") or ""))
-    if not recordings:
-        raise DataError(f"{manifest} must list recordings, but has no rows; add some")
-    return recordings
-
-
-def read_audio(path: Path, rate: int) -> NDArray[np.float64]:
+def read_audio(path: Path, rate: int, longest_s: float | None = None) -> NDArray[np.float64]:
     """A recording as one channel at a given sampling rate.
 
     Args:
-        path: WAV, FLAC, or whatever else libsndfile reads.
+        path: WAV, FLAC, or another format that libsndfile reads.
         rate: Hz; the recording is resampled to it.
+        longest_s: Only so many seconds are read, from its beginning; None: all of it.
 
     Returns:
-        (n_samples,), full scale is 1.
+        (n_samples,), full scale is 1. A large constant offset is removed.
 
     Raises:
         DataError: if the file cannot be read, is silent, or is not finite.
     """
     try:
-        audio, own_rate = soundfile.read(path, dtype="float64", always_2d=True)
+        with _opened(path) as file:
+            own_rate = file.samplerate
+            frames = -1 if longest_s is None else ceil(longest_s * own_rate)
+            audio = file.read(frames, dtype="float64", always_2d=True)
     except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
         raise DataError(f"{path} must be a sound file, but {error}; convert it to WAV") from error
     mono: NDArray[np.float64] = audio.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise DataError(f"{path} must be finite, but has NaN or infinite samples; record it again")
-    if not mono.any():
-        raise DataError(f"{path} must not be silent, but all its samples are 0; leave it out")
+    level = _Level()
+    level.add(mono)
+    level.check(path)
+    if level.has_offset:
+        mono -= level.mean
     if own_rate == rate:
         return mono
     from scipy.signal import resample_poly  # takes a second
 
-    common = gcd(own_rate, rate)
-    resampled: NDArray[np.float64] = resample_poly(mono, rate // common, own_rate // common)
+    ratio = Fraction(rate, own_rate)
+    resampled: NDArray[np.float64] = resample_poly(mono, ratio.numerator, ratio.denominator)
     return resampled
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open a sound file, whatever its name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # soundfile encodes names as UTF-8
+        with path.open("rb") as stream, soundfile.SoundFile(stream) as file:
+            yield file
+        return
+    with soundfile.SoundFile(path) as file:
+        yield file
+
+
+def check_audio(path: Path, shortest_s: float, longest_s: float, cut: bool) -> None:
+    """Refuse a recording that could not be encoded, in bounded memory.
+
+    Args:
+        path: The sound file.
+        shortest_s: The shortest duration that can be encoded.
+        longest_s: The longest one.
+        cut: Longer recordings are cut, and so need not be refused.
+
+    Raises:
+        DataError: if the file cannot be read, is too short or too long, silent, or not finite.
+    """
+    level = _Level()
+    try:
+        with _opened(path) as file:
+            duration_s = file.frames / file.samplerate
+            refuse_unless(
+                cut or duration_s <= longest_s,
+                f"{path} lasts {duration_s:.1f} s, and at most {longest_s:g} s can be encoded",
+                "cut it into words, or encode its beginning with --cut-s",
+                DataError,
+            )
+            left = ceil(min(duration_s, longest_s) * file.samplerate)
+            while left > 0 and len(block := file.read(min(BLOCK, left), always_2d=True)):
+                level.add(block.mean(axis=1))
+                left -= len(block)
+    except (OSError, TypeError, soundfile.SoundFileError) as error:
+        raise DataError(f"{path} must be a sound file, but {error}; convert it to WAV") from error
+    refuse_unless(
+        duration_s >= shortest_s,
+        f"{path}: a recording must last at least {1000 * shortest_s:g} ms, but got "
+        f"{1000 * duration_s:.1f} ms",
+        "leave it out or join it with silence",
+        DataError,
+    )
+    level.check(path)
+
+
+class _Level:
+    """Mean, level and range of a sound that is read piece by piece."""
+
+    def __init__(self) -> None:
+        self._n, self._sum, self._squares = 0, 0.0, 0.0
+        self._low, self._high = np.inf, -np.inf
+
+    def add(self, mono: NDArray[np.float64]) -> None:
+        """Count a piece."""
+        if len(mono):
+            self._n += len(mono)
+            with np.errstate(invalid="ignore", over="ignore"):  # `check` refuses what is infinite
+                self._sum += float(mono.sum())
+                self._squares += float(np.square(mono).sum())
+            self._low = min(self._low, float(mono.min()))  # NaN stays NaN
+            self._high = max(self._high, float(mono.max()))
+            if np.isnan(mono).any():
+                self._low = np.nan
+
+    @property
+    def mean(self) -> float:
+        """The mean of all samples."""
+        return self._sum / self._n
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether a constant offset is a considerable part of the level."""
+        return abs(self.mean) > OFFSET_RATIO * sqrt(self._squares / self._n)
+
+    def check(self, path: Path) -> None:
+        """Refuse a sound with nothing to hear in it.
+
+        Raises:
+            DataError: if it has no samples, is constant or not finite.
+        """
+        refuse_unless(self._n > 0, f"{path} holds no samples", "leave it out", DataError)
+        refuse_unless(
+            bool(np.isfinite([self._low, self._high]).all()),
+            f"{path} must be finite, but has NaN or infinite samples",
+            "record it again",
+            DataError,
+        )
+        refuse_unless(
+            self._low < self._high,
+            f"{path} must not be silent, but all its samples are {self._high:g}",
+            "leave it out",
+            DataError,
+        )

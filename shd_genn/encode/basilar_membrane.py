@@ -6,6 +6,7 @@ quantities in cgs units; angular frequency w in 1/s, place c in cm from the base
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import hankel1, j0, j1, y0, y1
 
 from shd_genn.support.errors import require
-from shd_genn.support.files import cache_dir, written_aside
+from shd_genn.support.files import cache_dir, is_intact, write_checksum, written_aside
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 
@@ -54,7 +55,9 @@ class BasilarMembrane:
     damping: float = 0.15
 
     def __post_init__(self) -> None:
-        require(1 <= self.n_places <= 65_535, "1 <= n_places <= 65535", self.n_places, "SHD: 700")
+        require(
+            1 <= self.n_places <= 65_535, "1 <= n_places <= 65535", self.n_places, "SHD has 700"
+        )
 
     @property
     def places(self) -> NDArray[np.float64]:
@@ -120,7 +123,7 @@ class BasilarMembrane:
 
 
 def transfer_matrix(membrane: BasilarMembrane, n: int, rate: int) -> NDArray[np.complex64]:
-    """The transfer function on a transform's grid, from the cache or newly made.
+    """The transfer function at the frequencies of a transform, from the cache or newly made.
 
     Args:
         membrane: Its constants.
@@ -133,10 +136,16 @@ def transfer_matrix(membrane: BasilarMembrane, n: int, rate: int) -> NDArray[np.
     key = hashlib.sha256(repr((astuple(membrane), n, rate)).encode()).hexdigest()[:16]
     path = cache_dir("cochlea") / f"transfer-{n}-{key}.npy"
     with _making:
-        if not path.exists():
+        if not (path.exists() and _is_intact(path, path.stat().st_mtime_ns, path.stat().st_size)):
             _make_matrix(membrane, n, rate, path)
     matrix: NDArray[np.complex64] = np.load(path, mmap_mode="r", allow_pickle=False)
     return matrix
+
+
+@functools.lru_cache(maxsize=64)
+def _is_intact(path: Path, time_ns: int, size: int) -> bool:
+    """Whether a matrix is what was written; looked at once for each time and size of its file."""
+    return is_intact(path)
 
 
 def _make_matrix(membrane: BasilarMembrane, n: int, rate: int, path: Path) -> None:
@@ -148,9 +157,12 @@ def _make_matrix(membrane: BasilarMembrane, n: int, rate: int, path: Path) -> No
         written_aside(path) as aside,
         progress(description, len(blocks), "parts") as advance,
         ThreadPoolExecutor(n_workers) as pool,
+        aside.open("r+b") as file,
     ):
-        parts = []
-        for part in pool.map(lambda c: membrane.transfer(w, c).astype(np.complex64), blocks):
-            parts.append(part)
+        kind = np.dtype(np.complex64)
+        header = {"descr": kind.str, "fortran_order": False, "shape": (membrane.n_places, n)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in pool.map(lambda c: membrane.transfer(w, c).astype(kind), blocks):
+            file.write(np.ascontiguousarray(part).data)
             advance()
-        np.save(aside, np.concatenate(parts))
+    write_checksum(path)

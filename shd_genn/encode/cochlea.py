@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from shd_genn.encode.basilar_membrane import BasilarMembrane, transfer_matrix
 from shd_genn.encode.encoder import Spikes
 from shd_genn.support.builder import assemble, load_library
-from shd_genn.support.errors import DataError, require
+from shd_genn.support.errors import DataError, refuse_unless, require
 from shd_genn.support.interface import EntryPoint, Field, Interface, Structure
 
 SOURCE = Path(__file__).parent / "kernels" / "cochlea.cpp"
 RATE = 48_000
-"""Sampling rate in Hz that the model wants; the hair cells run at half of it."""
+"""Sampling rate in Hz of the model's input; the hair cells run at half of it."""
 LENGTHS = (12_000, 18_000, 24_300, 36_000, 48_000)
 """Steps of 1/24000 s that a transform may have: each needs a transfer matrix of its own, and
 products of 2, 3 and 5 are transformed fast. A recording is padded with silence to the next one."""
@@ -104,11 +104,13 @@ class BushyCell:
 
     def __post_init__(self) -> None:
         step = 2000 / RATE
-        require(self.n_fibres >= 1, "1 <= n_fibres", self.n_fibres, "SHD: 40")
-        require(self.dead_time_ms >= step, "1/24 <= dead_time_ms", self.dead_time_ms, "SHD: 1")
-        require(self.tau_mem_ms > 0, "0 < tau_mem_ms", self.tau_mem_ms, "SHD: 1")
-        require(self.tau_syn_ms > 0, "0 < tau_syn_ms", self.tau_syn_ms, "SHD: 0.5")
-        require(self.refractory_ms >= 0, "0 <= refractory_ms", self.refractory_ms, "SHD: 1")
+        require(self.n_fibres >= 1, "1 <= n_fibres", self.n_fibres, "SHD has 40")
+        require(
+            self.dead_time_ms >= step, "1/24 <= dead_time_ms", self.dead_time_ms, "SHD has 1 ms"
+        )
+        require(self.tau_mem_ms > 0, "0 < tau_mem_ms", self.tau_mem_ms, "SHD has 1 ms")
+        require(self.tau_syn_ms > 0, "0 < tau_syn_ms", self.tau_syn_ms, "SHD has 0.5 ms")
+        require(self.refractory_ms >= 0, "0 <= refractory_ms", self.refractory_ms, "SHD has 1 ms")
 
 
 @dataclass(frozen=True)
@@ -129,15 +131,21 @@ class Cochlea:
     hair_cell: HairCell = field(default_factory=HairCell)
     bushy_cell: BushyCell = field(default_factory=BushyCell)
     code = "cochlea"
+    longest_s = 10.0  # the transfer matrix of 10 s takes 1.3 GB
 
     def __post_init__(self) -> None:
         require(0 < self.rms < math.inf, "0 < rms < inf", self.rms, "SHD was made with 0.3")
-        require(0 <= self.ramp_ms < math.inf, "0 <= ramp_ms", self.ramp_ms, "SHD: 30")
+        require(0 <= self.ramp_ms < math.inf, "0 <= ramp_ms", self.ramp_ms, "SHD has 30 ms")
 
     @property
     def n_channels(self) -> int:
-        """Channels there are: places of the basilar membrane."""
+        """Number of channels: places of the basilar membrane."""
         return self.membrane.n_places
+
+    @property
+    def shortest_s(self) -> float:
+        """Duration of the shortest recording that can be encoded, in s: that of both ramps."""
+        return 2 * self.ramp_ms / 1000
 
     def prepare(self, n_samples: int) -> NDArray[np.complex64]:
         """The transfer matrix for recordings of so many samples; made once, then in the cache."""
@@ -155,13 +163,26 @@ class Cochlea:
                 f"a recording must last at least {2 * self.ramp_ms:g} ms, but got "
                 f"{len(audio) / RATE * 1000:.1f} ms; leave it out or join it with silence"
             )
-        if not np.isfinite(audio).all():
-            raise DataError("a recording must be finite, but has NaN or infinite samples")
+        seconds = len(audio) / RATE
+        refuse_unless(
+            seconds <= self.longest_s,
+            f"a recording must last at most {self.longest_s:g} s, but lasts {seconds:.1f} s",
+            "cut it into words, or encode its beginning with --cut-s",
+            DataError,
+        )
+        refuse_unless(
+            bool(np.isfinite(audio).all()),
+            "a recording must be finite, but has NaN or infinite samples",
+            "record it again",
+            DataError,
+        )
+        refuse_unless(
+            np.ptp(audio) > 0,
+            f"a recording must not be silent, but all its samples are {audio[0]:g}",
+            "leave it out",
+            DataError,
+        )
         level = math.sqrt(np.mean(np.square(audio, dtype=np.float64)))
-        if level == 0:
-            raise DataError(
-                "a recording must not be silent, but all its samples are 0; leave it out"
-            )
         sound = np.asarray(audio, np.float64) * (self.rms / level)
         if ramp:
             window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(ramp) / (2 * ramp - 1)))

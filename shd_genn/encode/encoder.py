@@ -25,7 +25,17 @@ class Encoder(Protocol):
 
     @property
     def n_channels(self) -> int:
-        """Channels there are."""
+        """Number of channels."""
+        ...
+
+    @property
+    def shortest_s(self) -> float:
+        """Duration of the shortest recording that can be encoded, in s."""
+        ...
+
+    @property
+    def longest_s(self) -> float:
+        """Duration of the longest recording that can be encoded in reasonable memory, in s."""
         ...
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from shd_genn.encode.cochlea import RATE
 from shd_genn.encode.encoder import Spikes
-from shd_genn.support.errors import DataError, require
+from shd_genn.support.errors import DataError, refuse_unless, require
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,12 @@ class MelSpectrogram:
     range_db: float = 50.0
 
     def __post_init__(self) -> None:
-        require(1 <= self.n_channels <= 65_535, "1 <= n_channels <= 65535", self.n_channels, "700")
+        require(
+            1 <= self.n_channels <= 65_535,
+            "1 <= n_channels <= 65535",
+            self.n_channels,
+            "SHD has 700",
+        )
         require(
             0 <= self.low_hz < self.high_hz <= RATE / 2,
             f"0 <= low_hz < high_hz <= {RATE // 2}",
@@ -57,9 +62,14 @@ class MelSpectrogram:
             value = getattr(self, name)
             require(0 < value < math.inf, f"0 < {name} < inf", value, "give a positive number")
         require(
-            self.window_ms * RATE >= 2000, "2 samples <= window_ms", self.window_ms, "usual: 25"
+            self.window_ms * RATE >= 2000,
+            "2 samples <= window_ms",
+            self.window_ms,
+            "25 ms is usual",
         )
-        require(self.hop_ms * RATE >= 1000, "1 sample <= hop_ms", self.hop_ms, "usual: 5 to 10")
+        require(
+            self.hop_ms * RATE >= 1000, "1 sample <= hop_ms", self.hop_ms, "5 to 10 ms is usual"
+        )
 
     @cached_property
     def edges_hz(self) -> NDArray[np.float64]:
@@ -72,8 +82,8 @@ class MelSpectrogram:
     def bands(self) -> tuple[int, scipy.sparse.csr_array]:
         """Length of the transform, long enough for the narrowest band, and (bins, n_channels)."""
         narrowest = float(np.diff(self.edges_hz).min())
-        wanted = max(round(self.window_ms / 1000 * RATE), math.ceil(2 * RATE / narrowest))
-        n = scipy.fft.next_fast_len(wanted, real=True)
+        shortest = max(round(self.window_ms / 1000 * RATE), math.ceil(2 * RATE / narrowest))
+        n = scipy.fft.next_fast_len(shortest, real=True)
         frequencies = np.fft.rfftfreq(n, 1 / RATE)
         low, centre, high = self.edges_hz[:-2], self.edges_hz[1:-1], self.edges_hz[2:]
         rising = (frequencies - low[:, np.newaxis]) / (centre - low)[:, np.newaxis]
@@ -111,20 +121,29 @@ class _SpectrogramCode:
     """What codes of a mel spectrogram share; they take the recording as it is."""
 
     spectrogram: MelSpectrogram = field(default_factory=MelSpectrogram)
+    shortest_s = 0.0
+    longest_s = 600.0  # 700 bands of 10 minutes are about 700 MB
 
     @property
     def n_channels(self) -> int:
-        """Channels there are."""
+        """Number of channels."""
         return self.spectrogram.n_channels
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
         """The recording itself; see `Encoder`."""
-        if len(audio) == 0 or not np.isfinite(audio).all():
-            raise DataError("a recording must be finite and not empty; record it again")
-        if not np.any(audio):
-            raise DataError(
-                "a recording must not be silent, but all its samples are 0; leave it out"
-            )
+        refuse_unless(
+            len(audio) > 0 and bool(np.isfinite(audio).all()),
+            f"a recording must be finite and not empty, but has {len(audio)} samples of which "
+            f"{np.sum(~np.isfinite(audio))} are not finite",
+            "record it again",
+            DataError,
+        )
+        refuse_unless(
+            bool(np.any(audio)),
+            "a recording must not be silent, but all its samples are 0",
+            "leave it out",
+            DataError,
+        )
         return np.asarray(audio, np.float64)
 
 

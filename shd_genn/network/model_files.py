@@ -33,8 +33,7 @@ def build_network(config: NetworkSettings, path: Path | None = None) -> Network:
     build = user_files.run("model", path).get("build")
     if not callable(build):
         raise ConfigError(f"model {path} must define build(config) -> Network; copy one of models/")
-    with user_files.modules_beside(path):  # build itself may import
-        network = build(config)
+    network = user_files.call("model", path, lambda: build(config))
     if not isinstance(network, Network):
         raise ConfigError(f"build of model {path} must return a Network, but got {network!r}")
     return network

@@ -98,6 +98,15 @@ def require_writable(output: Path) -> None:
         raise write_error(output, error) from error
 
 
+def _new_file(path: Path) -> Path:
+    """A new empty file beside another one, with a name that no other writer has."""
+    # the suffix stays last: h5py, numpy and matplotlib go by it
+    name = f".{path.stem[:40]}.part-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    aside = path.with_name(name + path.suffix)
+    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return aside
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that is renamed to ``path`` if all goes well.
@@ -114,10 +123,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
-        # the suffix stays last: h5py, numpy and matplotlib go by it
-        name = f".{path.stem[:40]}.part-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-        aside = path.with_name(name + path.suffix)
-        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        aside = _new_file(path)
     except OSError as error:
         raise write_error(path, error) from error
     try:
@@ -235,6 +241,42 @@ def _machine() -> str:
     with suppress(OSError):
         name += str(os.stat("/proc/self/ns/pid").st_ino)  # noqa: PTH116  # no file, a namespace
     return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def write_checksum(path: Path) -> None:
+    """Write a file's SHA-256 beside it, for `is_intact`.
+
+    Args:
+        path: The file, which is complete.
+
+    Raises:
+        ConfigError: if it cannot be written.
+    """
+    write_text(_checksum_of(path), _digest(path))
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a file of the cache is what was written.
+
+    Args:
+        path: The file.
+
+    Returns:
+        False if it, or its checksum, is missing, cut off or changed.
+    """
+    try:
+        return _checksum_of(path).read_text(encoding="ascii") == _digest(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _checksum_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cache_root() -> Path:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar
 
-from shd_genn.support.errors import ConfigError
+from shd_genn.support.errors import ConfigError, PrunedError, ShdGennError, refuse_unless
+from shd_genn.support.paths import user_path
+
+Result = TypeVar("Result")
 
 
 def project_folder(name: str) -> Path:
-    """Where the project's own files lie: beside the package, in a wheel inside it."""
+    """Where the project's own files lie: beside the package, in a wheel inside it.
+
+    Args:
+        name: ``models`` or ``sweeps``.
+    """
     package = Path(__file__).parents[1]
     inside = package / name
     return inside if inside.is_dir() else package.parent / name
@@ -31,55 +41,159 @@ def find(kind: str, name: str, folder: Path) -> Path:
         ConfigError: if there is no such file.
     """
     if name.endswith(".py"):
-        path = Path(name)
-        if not path.is_file():
-            raise ConfigError(f"{kind} {name} must be a file, but there is none; correct the path")
-        return path
-    own = sorted(path.stem for path in folder.glob("*.py"))
-    if name not in own:
-        raise ConfigError(
-            f"{kind} in {', '.join(own)} must hold, but got {name!r}; "
-            "choose one, or give the path of your own .py file"
+        path = user_path(name)
+        refuse_unless(
+            path.is_file(), f"{kind} {name} must be a file, but there is none", "correct the path"
         )
+        return path
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    refuse_unless(
+        name in names,
+        f"{kind} must be one of {', '.join(names)}, but is {name!r}",
+        "choose one, or give the path of your own .py file",
+    )
     return folder / f"{name}.py"
 
 
-def run(kind: str, path: Path) -> dict[str, Any]:
+def run(kind: str, path: Path, imported: set[Path] | None = None) -> dict[str, Any]:
     """What a file defines.
 
+    The file can import modules that lie beside it. Neither the file nor these modules stay among
+    the imported ones, so that a changed file is read again, and files of the same name are not
+    mistaken for each other.
+
+    Args:
+        kind: What it is, for messages.
+        path: The file, in UTF-8.
+        imported: Gets the files beside it that it imports.
+
+    Returns:
+        Its names and their values.
+
     Raises:
-        ConfigError: if it cannot be run.
+        ConfigError: if it cannot be read or run; the message has the line that fails.
     """
-    namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
-        # compiled by hand: an import would leave the user's file in sys.modules and __pycache__
-        with modules_beside(path):
-            exec(compile(path.read_text(encoding="utf-8-sig"), str(path), "exec"), namespace)
-    except Exception as error:
+        source = path.read_text(encoding="utf-8-sig")  # some editors put a mark first
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{kind} {path} must run, but {type(error).__name__}: {error}; correct the file"
+            f"{kind} {path} must be a text file in UTF-8, but {error}; save it as such"
         ) from error
-    return namespace
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    with _errors(kind, path), imports_beside(path, imported):
+        # dataclasses look their module up by its name
+        before = sys.modules.get(path.stem)
+        sys.modules[path.stem] = module
+        try:
+            # compiled here: an import would write __pycache__ beside the user's file
+            exec(compile(source, str(path), "exec"), module.__dict__)
+        finally:
+            if before is None:
+                sys.modules.pop(path.stem, None)
+            else:
+                sys.modules[path.stem] = before
+    return module.__dict__
+
+
+def imported_files(kind: str, path: Path) -> list[Path]:
+    """The files beside a user's file that it imports; a copy of it needs them, too.
+
+    Args:
+        kind: What the file is, for messages.
+        path: The file, which is run.
+
+    Returns:
+        Their paths, sorted.
+
+    Raises:
+        ConfigError: if the file cannot be run.
+    """
+    imported: set[Path] = set()
+    run(kind, path, imported)
+    return sorted(imported)
 
 
 @contextmanager
-def modules_beside(path: Path) -> Iterator[None]:
-    """Let a user's file import modules that lie beside it.
+def imports_beside(path: Path, imported: set[Path] | None = None) -> Iterator[None]:
+    """Let modules beside a file be imported in the body, and forget them after it.
 
-    The modules are forgotten afterwards, so that another file may have other modules of the same
-    names. No bytecode is read from or written into the folder.
+    Args:
+        path: The file.
+        imported: Gets the files of these modules.
     """
-    folder = path.parent.resolve()
-    before = sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix
-    sys.path.insert(0, str(folder))
-    sys.dont_write_bytecode, sys.pycache_prefix = True, str(folder / ".no-bytecode")
+    folder = str(path.resolve().parent)
+    before = set(sys.modules)
+    writes, prefix = sys.dont_write_bytecode, sys.pycache_prefix
+    sys.path.insert(0, folder)
+    # no bytecode is written into the folder, and none that lies there is run
+    sys.dont_write_bytecode, sys.pycache_prefix = True, f"{folder}/.no-bytecode"
     importlib.invalidate_caches()
-    known = set(sys.modules)
     try:
         yield
     finally:
-        sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix = before
-        for name in set(sys.modules) - known:
+        sys.dont_write_bytecode, sys.pycache_prefix = writes, prefix
+        if folder in sys.path:
+            sys.path.remove(folder)
+        for name in set(sys.modules) - before:
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).resolve().is_relative_to(folder):
+            if file is not None and Path(file).resolve().is_relative_to(folder):
                 del sys.modules[name]
+                if imported is not None:
+                    imported.add(Path(file).resolve())
+
+
+def call(kind: str, path: Path, function: Callable[[], Result]) -> Result:
+    """Call a function of a user's file.
+
+    Args:
+        kind: What the file is, for messages.
+        path: The file.
+        function: What is called.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        ConfigError: if it fails; the message has the file, the line, its text and the error.
+    """
+    with _errors(kind, path), imports_beside(path):
+        return function()
+
+
+@contextmanager
+def _errors(kind: str, path: Path) -> Iterator[None]:
+    """Say of an error in the body where in the user's file it is."""
+    try:
+        yield
+    except PrunedError:
+        raise
+    except ShdGennError as error:
+        # a relation that the file breaks; its own words, and the line
+        raise type(error)(f"{_where(path, error)}{error}") from error
+    except Exception as error:
+        if type(error).__module__.startswith("optuna"):
+            raise  # e.g. a trial that is pruned: no fault of the file
+        raise ConfigError(
+            f"{kind} {_where(path, error)}{type(error).__name__}: {_first_line(error)}; "
+            "correct the file"
+        ) from error
+
+
+def _where(path: Path, error: BaseException) -> str:
+    """``FILE, line N (SOURCE LINE): `` of the innermost line in the user's folder."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        text = (error.text or "").strip()
+        return f"{path}, line {error.lineno} ({text}): " if text else f"{path}: "
+    folder = path.resolve().parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if file == path or (file.is_absolute() and file.parent == folder):
+            text = (frame.line or linecache.getline(str(file), frame.lineno or 0)).strip()
+            return f"{file}, line {frame.lineno} ({text}): "
+    return f"{path}: "
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"

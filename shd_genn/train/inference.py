@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from shd_genn.backends.choice import BackendOption
 from shd_genn.backends.protocols import Recording, Simulator
 from shd_genn.config import Config
-from shd_genn.datasets.load import check_code, load_split
+from shd_genn.datasets.load import load_split
+from shd_genn.datasets.match import check_code
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.learning.objective import probabilities

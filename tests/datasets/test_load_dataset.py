@@ -1,11 +1,13 @@
 """From a dataset's name to training, validation and test samples."""
 
+import h5py
 import numpy as np
 import pytest
 from helpers import small
 
 from shd_genn.datasets import official
-from shd_genn.datasets.load import check_class_names, find_files, load_dataset, load_split
+from shd_genn.datasets.load import find_files, load_dataset, load_split
+from shd_genn.datasets.match import with_words
 from shd_genn.datasets.settings import DataConfig, RandomValidation, SpeakerValidation
 from shd_genn.datasets.split import speaker_name
 from shd_genn.spikes.hdf5 import write_spikes
@@ -110,17 +112,49 @@ def test_a_file_may_lack_words_of_another(tmp_path, train):
     assert splits.test.labels.tolist() == [1, 1] and splits.test.n_classes == 2
 
 
-def test_the_training_file_may_lack_words_of_another(tmp_path):
-    train, test = small.dataset([0] * 8, names=("nein",)), small.dataset([0, 1])
-    splits = load(small.write(tmp_path, train=train, test=test))
-    assert splits.train.class_names == splits.valid.class_names == ("ja", "nein")
-    assert set(splits.train.labels) == set(splits.valid.labels) == {1}
+def test_the_test_set_never_changes_training(tmp_path, train, capsys):
+    """Classes and their order come from the training set alone (issue: item 20)."""
+    names = ("aber", "ja", "doch", "nein")
+    other = small.dataset([0, 1, 2, 3, 1], names=names)
+    small.write(tmp_path, train=train, test=other)
+    with_test = load(tmp_path, seed=1)
+    assert "2 of 5 samples of test are left out" in (note := capsys.readouterr().err)
+    assert "no sample of their words: aber, doch" in note
+    (tmp_path / "test.h5").unlink()
+    without = load(tmp_path, seed=1)
+    assert "has no test.h5, so that nothing is tested" in capsys.readouterr().err
+    for split in ("train", "valid"):
+        one, two = getattr(with_test, split), getattr(without, split)
+        assert one.class_names == two.class_names == ("ja", "nein")
+        assert one.labels.tolist() == two.labels.tolist()
+    assert with_test.test.class_names == ("ja", "nein")
+    assert with_test.test.labels.tolist() == [0, 1, 0]
+    times, _ = with_test.test.events.sample(1)
+    assert times.tolist() == other.events.sample(3)[0].tolist()
 
 
-def test_other_words_in_the_test_set(tmp_path, train):
-    small.write(tmp_path, train=train, test=small.dataset([0, 1], names=("ja", "doch")))
-    with pytest.raises(DataError, match="must have the same words, but doch of test is not among"):
-        load(tmp_path)
+def test_only_other_words_in_the_test_set(tmp_path, train):
+    small.write(tmp_path, train=train, test=small.dataset([0, 1], names=("aber", "doch")))
+    with pytest.raises(ConfigError, match=r"none of the words ja, nein .*, but aber, doch; use"):
+        load(tmp_path, seed=0)
+
+
+def test_labels_without_names_have_no_gaps(tmp_path):
+    path = tmp_path / "train.h5"
+    small.raw(path, [[0.0]] * 6, [[1]] * 6, [0, 1, 3] * 2)
+    with pytest.raises(DataError, match="labels up to 3, but no sample of 2; number"):
+        load(tmp_path, seed=0)
+    with h5py.File(path, "a") as file:
+        file["extra/keys"] = [b"a", b"b", b"c", b"d"]
+    assert load(tmp_path, seed=0).train.n_classes == 4
+
+
+@pytest.mark.parametrize(("factor", "noted"), [(1, False), (1000, True)])
+def test_times_in_ms_are_noted(tmp_path, capsys, factor, noted):
+    times = [[0.1 * factor, 0.2 * factor, 0.3 * factor]] * 4
+    small.raw(tmp_path / "train.h5", times, [[1, 2, 3]] * 4, [0, 1] * 2)
+    load(tmp_path, seed=0)
+    assert ("100% of the spikes come after the trial" in capsys.readouterr().err) == noted
 
 
 def test_other_channels_in_the_test_set(tmp_path, train):
@@ -179,10 +213,11 @@ def test_validation_samples_never_come_from_the_test_set(tmp_path, train, test, 
 
 
 def test_other_words_than_a_network_knows():
-    dataset = small.dataset([0])
-    check_class_names(("ja", "nein"), dataset)
-    with pytest.raises(ConfigError, match="must have the words nein, ja, but has ja, nein; eval"):
-        check_class_names(("nein", "ja"), dataset)
+    dataset = small.dataset([0, 1, 1])
+    assert with_words(("ja", "nein"), dataset, "test") is dataset
+    assert with_words(("nein", "doch", "ja"), dataset, "test").labels.tolist() == [2, 0, 0]
+    with pytest.raises(ConfigError, match="has none of the words doch that"):
+        with_words(("doch",), dataset, "test")
 
 
 @pytest.fixture

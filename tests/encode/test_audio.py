@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from shd_genn.encode.audio import find_recordings, read_audio
+from shd_genn.encode.audio import check_audio, read_audio
+from shd_genn.encode.recordings import find_recordings
 from shd_genn.support.errors import DataError
 
 
@@ -20,7 +21,7 @@ def test_folder_a_word(tmp_path):
     for name in ("no/b.flac", "yes/a.wav", "yes/c.WAV"):
         write(tmp_path / name)
     (tmp_path / "yes" / "notes.txt").write_text("no sound")
-    found = find_recordings(tmp_path)
+    found = find_recordings(tmp_path).recordings
     assert [(r.path.name, r.word, r.speaker) for r in found] == [
         ("b.flac", "no", ""),
         ("a.wav", "yes", ""),
@@ -32,7 +33,7 @@ def test_manifest(tmp_path):
     write(tmp_path / "in" / "a.wav")
     manifest = tmp_path / "list.csv"
     manifest.write_text("file,word,speaker\nin/a.wav,ja,Änne\nin/a.wav,nein,\n", encoding="utf-8")
-    found = find_recordings(manifest)
+    found = find_recordings(manifest).recordings
     assert [(r.word, r.speaker) for r in found] == [("ja", "Änne"), ("nein", "")]
     assert all(r.path.is_file() for r in found)
 
@@ -56,7 +57,6 @@ def test_channels_are_averaged(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,word\nnowhere.wav,yes\n", r"list\.csv, line 2: .*nowhere\.wav must be a sound file"),
         ("path,label\na,b\n", r"must have columns file,word,speaker, but has path,label"),
         ("file,word\n", "must list recordings, but has no rows"),
         ("file,word\na.wav,\n", r"line 2: every recording must have a word"),
@@ -72,7 +72,7 @@ def test_wrong_manifests(tmp_path, text, message):
 def test_manifest_from_a_spreadsheet_with_a_mark_first(tmp_path):
     write(tmp_path / "a.wav")
     (tmp_path / "list.csv").write_text("file,word\na.wav,yes\n", encoding="utf-8-sig")
-    assert [r.word for r in find_recordings(tmp_path / "list.csv")] == ["yes"]
+    assert [r.word for r in find_recordings(tmp_path / "list.csv").recordings] == ["yes"]
 
 
 def test_manifest_that_is_not_utf8(tmp_path):
@@ -128,3 +128,62 @@ def test_one_bad_sample_is_found(tmp_path):
     soundfile.write(tmp_path / "a.wav", sound, 16_000, subtype="FLOAT")
     with pytest.raises(DataError, match="must be finite"):
         read_audio(tmp_path / "a.wav", 48_000)
+
+
+def test_an_offset_is_no_sound(tmp_path):
+    """The level is measured on what can be heard: item 3."""
+    sound = 0.01 * np.sin(np.arange(8000) / 3)
+    for name, offset in (("pure", 0.0), ("small", 1e-4), ("large", 0.5)):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, sound + offset, 48_000, subtype="DOUBLE")
+    pure, small, large = (
+        read_audio(tmp_path / f"{name}.wav", 48_000) for name in ("pure", "small", "large")
+    )
+    np.testing.assert_array_equal(pure, sound)
+    np.testing.assert_array_equal(small, sound + 1e-4)  # usual offsets change nothing
+    np.testing.assert_allclose(large, sound - sound.mean(), atol=1e-12)
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_constant_is_silent(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", np.full(8000, 0.5), rate)
+    for refuse in (
+        lambda path: read_audio(path, 48_000),
+        lambda path: check_audio(path, 0, 10, cut=False),
+    ):
+        with pytest.raises(DataError, match=r"must not be silent, but all its samples are 0\.5"):
+            refuse(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff", "a.au", "a.caf"])
+def test_formats_of_libsndfile(tmp_path, name):
+    path = write(tmp_path / "yes" / name, 44_100, 0.5)
+    assert [r.word for r in find_recordings(tmp_path).recordings] == ["yes"]
+    check_audio(path, 0.06, 10, cut=False)
+    audio = read_audio(path, 48_000)
+    assert 0.4 < len(audio) / 48_000 < 0.7
+    assert np.abs(np.fft.rfft(audio[:24_000])).argmax() == 220  # 440 Hz in bins of 2 Hz
+
+
+def test_long_recordings(tmp_path):
+    path = write(tmp_path / "a.wav", seconds=12)
+    with pytest.raises(DataError, match=r"lasts 12\.0 s, and at most 10 s .*; cut it .*--cut-s"):
+        check_audio(path, 0, 10, cut=False)
+    check_audio(path, 0, 1.5, cut=True)
+    np.testing.assert_array_equal(
+        read_audio(path, 16_000, 1.5), read_audio(path, 16_000)[: round(1.5 * 16_000)]
+    )
+
+
+def test_a_long_recording_is_checked_in_bounded_memory(tmp_path, monkeypatch):
+    sizes = []
+    reading = soundfile.SoundFile.read
+
+    def read(self, frames=-1, *args, **options):
+        sizes.append(frames)
+        return reading(self, frames, *args, **options)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", read)
+    monkeypatch.setattr("shd_genn.encode.audio.BLOCK", 1000)
+    check_audio(write(tmp_path / "a.wav", seconds=1), 0, 600, cut=False)
+    assert sizes == [1000] * 16

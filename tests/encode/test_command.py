@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from shd_genn.encode.__main__ import Options, encode_recordings, main
-from shd_genn.encode.audio import find_recordings
 from shd_genn.encode.cochlea import Cochlea
+from shd_genn.encode.recordings import find_recordings
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
 from shd_genn.support.cli import command
 
@@ -71,7 +71,7 @@ def test_manifest_names_speakers_and_seed_decides(recordings, tmp_path):
 
 
 def test_the_file_has_the_spikes_cut_to_float16_seconds(recordings, tmp_path):
-    found = find_recordings(recordings)
+    found = find_recordings(recordings).recordings
     encoded = encode_recordings(found, Cochlea(), seed=5, n_workers=2, name="x")
     write_spikes(tmp_path / "once.h5", encoded)
     once = read_spikes(tmp_path / "once.h5", "x")
@@ -105,7 +105,7 @@ def nan(folder):
 
 
 def short(folder):
-    soundfile.write(folder / "up" / "9.wav", np.full(200, 0.1), 16_000)
+    soundfile.write(folder / "up" / "9.wav", np.sin(np.arange(200)), 16_000)
     return folder
 
 
