@@ -375,3 +375,26 @@ def test_no_spikes_at_all():
     nothing = Events.of([(np.zeros(0), np.zeros(0, int))])
     with get("genn").compile(networks.network(), EventProp(), CONFIG) as compiled:
         assert (compiled.train_batch(nothing, np.array([0]), 1e-3).input_spikes == 0).all()
+
+
+def random_times(seed: int, dt_ms: float) -> np.ndarray:
+    """Times at, just before and just after steps, between them, before the first and after all."""
+    rng = np.random.default_rng(seed)
+    at = (rng.integers(0, 1000, 2000) * np.float32(dt_ms)).astype(np.float32)
+    near = [np.nextafter(at, np.float32(side * np.inf)) for side in (-1, 1)]
+    return np.concatenate([at, *near, rng.uniform(-5, 1200 * dt_ms, 2000).astype(np.float32)])
+
+
+@pytest.mark.parametrize("dt_ms", [1.0, 0.5, 0.1, 0.3, 2.0, 1000 / 7])
+def test_a_spike_waits_for_the_first_step_that_is_not_before_it(dt_ms):
+    """In float32, in which mlGeNN compares times."""
+    from shd_genn.backends.genn.inputs import emitted
+
+    network, config = networks.network(), CompileConfig(1000, dt_ms)
+    grid = (np.arange(1000) * np.float32(dt_ms)).astype(np.float32)
+    times = random_times(0, dt_ms)
+    for some in np.array_split(times, 200):  # fewer than channels, so that none waits for another
+        ((steps, neurons),) = emitted(Events.of([(some, np.arange(len(some)))]), network, config)
+        expected = np.searchsorted(grid, some)
+        np.testing.assert_array_equal(neurons, np.flatnonzero(expected < 1000))
+        np.testing.assert_array_equal(steps, expected[expected < 1000])
