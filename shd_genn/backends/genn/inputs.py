@@ -51,6 +51,7 @@ def _first_steps(
 
     A division comes within a step of it and takes a tenth of a binary search's time.
     """
+    steps: NDArray[np.intp]
     steps = np.clip(np.ceil(times / config.dt_ms), 0, config.n_steps).astype(np.intp)
     steps -= step_times[steps] >= times
     steps += step_times[steps + 1] < times
