@@ -10,6 +10,7 @@ import pytest
 from helpers import networks, tiny
 
 from shd_genn.backends.choice import get
+from shd_genn.backends.conformance.networks import assert_repeated
 from shd_genn.backends.genn import installation
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
@@ -190,9 +191,7 @@ def test_more_spikes_than_there_was_room_for():
             else:  # two updates with a rate of 1e-2; see networks.assert_weights_repeated
                 assert np.mean(np.abs(other.parameters()[name] - w) > 1e-4) <= 1e-3
         other.set_parameters(one.parameters())
-        networks.assert_repeated(
-            other.evaluate(many).readout, one.evaluate(many).readout, exact=ON_CPU
-        )
+        assert_repeated(other.evaluate(many).readout, one.evaluate(many).readout, exact=ON_CPU)
 
 
 @pytest.mark.skipif(not ON_CPU, reason="a GPU takes batches")
