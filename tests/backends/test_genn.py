@@ -267,7 +267,7 @@ def assert_trained_alike(got, expected):
 
 def command(data, *arguments):
     options = [*tiny.OPTIONS, "--batch-size", "1", "--epochs", "1", "--backend", "genn"]
-    options += ["--kernel-times", "True"]
+    options += ["--kernel-times"]
     return [sys.executable, "-m", "shd_genn.run", "--dataset", str(data), *options, *arguments]
 
 
