@@ -10,6 +10,7 @@ import pytest
 from helpers import networks, tiny
 
 from shd_genn.backends.choice import get
+from shd_genn.backends.conformance.networks import assert_repeated
 from shd_genn.backends.genn import installation
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
@@ -185,8 +186,12 @@ def test_more_spikes_than_there_was_room_for():
             compiled.train_batch(many, labels, 1e-2)
         assert int(one.optimiser_state()["step"]) == 2
         for name, w in one.parameters().items():
-            np.testing.assert_array_equal(other.parameters()[name], w)
-        np.testing.assert_array_equal(one.evaluate(many).readout, other.evaluate(many).readout)
+            if ON_CPU:
+                np.testing.assert_array_equal(other.parameters()[name], w)
+            else:  # two updates with a rate of 1e-2; see networks.assert_weights_repeated
+                assert np.mean(np.abs(other.parameters()[name] - w) > 1e-4) <= 1e-3
+        other.set_parameters(one.parameters())
+        assert_repeated(other.evaluate(many).readout, one.evaluate(many).readout, exact=ON_CPU)
 
 
 @pytest.mark.skipif(not ON_CPU, reason="a GPU takes batches")
@@ -226,10 +231,16 @@ def test_times_that_mlgenn_would_miss_are_refused():
 
 def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
-    monkeypatch.setenv("CXX", "false")
+    nvcc = tmp_path / "cuda/bin/nvcc"
+    nvcc.parent.mkdir(parents=True)
+    nvcc.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    nvcc.chmod(0o755)
+    monkeypatch.setenv("CXX", "false")  # makes the CPU backend's code
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path / "cuda"))  # the CUDA backend's
+    message = "GeNN's code for this network could not" if ON_CPU else "nvcc cannot compile a kernel"
     with (
         get("genn").compile(networks.network(), EventProp(), CONFIG) as compiled,
-        pytest.raises(BuildError, match="GeNN's code for this network could not be compiled"),
+        pytest.raises(BuildError, match=message),
     ):
         compiled.evaluate(networks.random_events(1))
     assert list((tmp_path / "genn-code").iterdir()) == []
@@ -246,8 +257,17 @@ def test_another_mlgenn_is_noticed():
         _insert(Model(), "LambdaV -= Jump;", "// Decrease read pointer")
 
 
+def assert_trained_alike(got, expected):
+    """By the same run: the same bits, or on a GPU within the rate of 1e-2 in nearly all places."""
+    if ON_CPU:
+        np.testing.assert_array_equal(got, expected)
+    else:
+        assert np.mean(np.abs(got - expected) > 1e-3) <= 0.01
+
+
 def command(data, *arguments):
     options = [*tiny.OPTIONS, "--batch-size", "1", "--epochs", "1", "--backend", "genn"]
+    options += ["--kernel-times"]
     return [sys.executable, "-m", "shd_genn.run", "--dataset", str(data), *options, *arguments]
 
 
@@ -269,7 +289,7 @@ def test_two_runs_at_once_in_one_folder(data, tmp_path, monkeypatch):
     assert [path.name for path in here.iterdir()] == ["runs"]
     one, other = (RunFolder(path) for path in (here / "runs").iterdir())
     for name, array in one.read_arrays("last").items():
-        np.testing.assert_array_equal(other.read_arrays("last")[name], array)
+        assert_trained_alike(other.read_arrays("last")[name], array)
     left = sorted(path.name.partition("-")[0] for path in (tmp_path / "cache/genn-code").iterdir())
     assert len(left) == 2 and "run" not in left  # what training and inference were compiled to
 
@@ -347,10 +367,33 @@ def test_resumed_to_the_same_bits(data, tmp_path):
     parts = loop.start(replace(config, train=replace(config.train, epochs=1)), tmp_path / "parts")
     loop.resume(parts, replace(parts.config, train=config.train))
     for name, array in whole.read_arrays("last").items():
-        np.testing.assert_array_equal(parts.read_arrays("last")[name], array)
+        assert_trained_alike(parts.read_arrays("last")[name], array)
 
 
 def test_no_spikes_at_all():
     nothing = Events.of([(np.zeros(0), np.zeros(0, int))])
     with get("genn").compile(networks.network(), EventProp(), CONFIG) as compiled:
         assert (compiled.train_batch(nothing, np.array([0]), 1e-3).input_spikes == 0).all()
+
+
+def random_times(seed: int, dt_ms: float) -> np.ndarray:
+    """Times at, just before and just after steps, between them, before the first and after all."""
+    rng = np.random.default_rng(seed)
+    at = (rng.integers(0, 1000, 2000) * np.float32(dt_ms)).astype(np.float32)
+    near = [np.nextafter(at, np.float32(side * np.inf)) for side in (-1, 1)]
+    return np.concatenate([at, *near, rng.uniform(-5, 1200 * dt_ms, 2000).astype(np.float32)])
+
+
+@pytest.mark.parametrize("dt_ms", [1.0, 0.5, 0.1, 0.3, 2.0, 1000 / 7])
+def test_a_spike_waits_for_the_first_step_that_is_not_before_it(dt_ms):
+    """In float32, in which mlGeNN compares times."""
+    from shd_genn.backends.genn.inputs import emitted
+
+    network, config = networks.network(), CompileConfig(1000, dt_ms)
+    grid = (np.arange(1000) * np.float32(dt_ms)).astype(np.float32)
+    times = random_times(0, dt_ms)
+    for some in np.array_split(times, 200):  # fewer than channels, so that none waits for another
+        ((steps, neurons),) = emitted(Events.of([(some, np.arange(len(some)))]), network, config)
+        expected = np.searchsorted(grid, some)
+        np.testing.assert_array_equal(neurons, np.flatnonzero(expected < 1000))
+        np.testing.assert_array_equal(steps, expected[expected < 1000])

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from shd_genn.backends.genn import installation
 from shd_genn.support.errors import BuildError
 from shd_genn.support.files import cache_dir
 
@@ -31,11 +32,15 @@ def build(model: Any, key: str) -> tempfile.TemporaryDirectory[str]:
         The folder; it is deleted with the object.
 
     Raises:
-        BuildError: if the compiler fails.
+        BuildError: if there is no compiler, or it fails.
     """
     cache = cache_dir("genn-code")
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     kept = cache / f"{model.name}-{digest}"
+    if model.backend_name == "cuda":  # GeNN and the makefile that it writes ask for CUDA_PATH
+        os.environ["CUDA_PATH"] = str(_cuda_path())
+        if not kept.is_dir():
+            _try_nvcc()
     folder = tempfile.TemporaryDirectory(prefix=f"run-{os.getpid()}-", dir=cache)
     own = Path(folder.name)
     if kept.is_dir():
@@ -56,6 +61,52 @@ def build(model: Any, key: str) -> tempfile.TemporaryDirectory[str]:
         folder.cleanup()
         raise
     return folder
+
+
+def nvcc_version() -> str:
+    """What ``nvcc --version`` says last, which names the release and the build."""
+    nvcc = _cuda_path() / "bin" / "nvcc"
+    result = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False)
+    return (result.stdout or result.stderr).strip().rpartition("\n")[2]
+
+
+def _cuda_path() -> Path:
+    """The folder of the CUDA toolkit.
+
+    Raises:
+        BuildError: if there is none.
+    """
+    folder = installation.cuda_path()
+    if folder is None:
+        raise BuildError(
+            "GeNN compiles its kernels with nvcc, which is in none of $CUDA_PATH/bin, PATH and "
+            "/usr/local/cuda/bin; install the CUDA toolkit, or take --backend native"
+        )
+    return folder
+
+
+def _try_nvcc() -> None:
+    """Compile a kernel with the headers that GeNN's kernels include.
+
+    GeNN runs nvcc in threads of its own, and where it fails there, the whole program is aborted.
+
+    Raises:
+        BuildError: if nvcc fails; the message quotes it.
+    """
+    nvcc = _cuda_path() / "bin" / "nvcc"
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "kernel.cu"
+        source.write_text("#include <curand_kernel.h>\n__global__ void kernel() {}\n", "utf-8")
+        options = ["-cubin", "-std=c++11", "-o", str(source.with_suffix(".cubin"))]
+        command = [str(nvcc), *options, str(source)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise BuildError(
+            f"nvcc cannot compile a kernel that uses cuRAND, as all of GeNN's do (exit code "
+            f"{result.returncode}): {(result.stderr or result.stdout)[-2000:].strip()}\n"
+            "install the CUDA toolkit with its cuRAND headers, and a g++ that this nvcc supports "
+            "(NVCC_CCBIN names another), or take --backend native"
+        )
 
 
 def _keep(own: Path, kept: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.genn import installation, translate
+from shd_genn.backends.genn.build import nvcc_version
 from shd_genn.backends.genn.compiler import NO_LABEL
 from shd_genn.backends.genn.inputs import emitted
 from shd_genn.backends.genn.simulation import Inference, Spikes, Trials
@@ -179,11 +180,12 @@ class GennEngine:
     def _key(self, batch_size: int) -> str:
         """What generated code depends on; GeNN checks once more whether it fits."""
         compiler = find_compiler()
+        nvcc = nvcc_version() if self._genn_backend == "cuda" else None
         parts = (
             self.network.populations,
             [(c.name, c.synapse, c.max_delay_steps, c.delayed) for c in self.network.connections],
             (self.config.n_steps, self.config.dt_ms, self.config.adam, batch_size),
-            (self._options(), installation.describe(), compiler, compiler_version(compiler)),
+            (self._options(), installation.describe(), compiler, compiler_version(compiler), nvcc),
         )
         return repr(parts)
 

@@ -28,6 +28,21 @@ def absence(absent: list[str]) -> str:
     return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed"
 
 
+def cuda_path() -> Path | None:
+    """The folder whose ``bin`` has nvcc, or None.
+
+    GeNN asks for it with the environment variable CUDA_PATH, which is the first place to look in;
+    then come PATH and the folder that CUDA's installer uses.
+    """
+    if named := os.environ.get("CUDA_PATH"):
+        folders = [Path(named)]
+    else:
+        nvcc = shutil.which("nvcc")
+        found = [Path(nvcc).resolve().parents[1]] if nvcc else []
+        folders = [*found, Path("/usr/local/cuda")]
+    return next((folder for folder in folders if (folder / "bin" / "nvcc").is_file()), None)
+
+
 @functools.cache
 def gpu() -> tuple[str | None, str]:
     """The name of the GPU that GeNN can use, or None, and why."""
@@ -37,8 +52,11 @@ def gpu() -> tuple[str | None, str]:
     folders = map(Path, spec.submodule_search_locations or ())
     if not any(path for folder in folders for path in folder.glob("cuda_backend*")):
         return None, "GeNN was built without CUDA"
-    if shutil.which("nvcc") is None and not os.environ.get("CUDA_PATH"):
-        return None, "GeNN compiles its kernels with nvcc, which is neither in PATH nor CUDA_PATH"
+    if cuda_path() is None:
+        return None, (
+            "GeNN compiles its kernels with nvcc, which is in none of $CUDA_PATH/bin, PATH and "
+            "/usr/local/cuda/bin"
+        )
     name = _first_cuda_device()
     if name is None:
         return None, "the CUDA driver finds no GPU"

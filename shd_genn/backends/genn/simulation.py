@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ml_genn.utils.data import PreprocessedSpikes, preprocess_spikes
+from ml_genn.utils.data import PreprocessedSpikes
 from numpy.typing import NDArray
 
 from shd_genn.backends.genn.build import build
@@ -163,9 +163,12 @@ class Simulation:
     def _preprocessed(
         self, steps: NDArray[np.intp], neurons: NDArray[np.intp]
     ) -> PreprocessedSpikes:
+        """As mlGeNN's `preprocess_spikes`, which would sort what is in order by neuron and step."""
         # half a step early, so that rounding of times cannot move a spike to another step
         times = (steps - 0.5) * self.model.dt
-        return preprocess_spikes(times, neurons, num_neurons=self.network.input.size)
+        return PreprocessedSpikes(
+            np.cumsum(np.bincount(neurons, minlength=self.network.input.size)), times
+        )
 
     def _spikes(self, n_trials: int) -> dict[str, list[Spikes]]:
         self.model.pull_recording_buffers_from_device()

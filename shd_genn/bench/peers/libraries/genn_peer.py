@@ -1,15 +1,17 @@
-"""mlGeNN's EventProp compiler on GeNN's CPU backend, its code optimised.
+"""mlGeNN's EventProp compiler on GeNN: its GPU where it has one, else its CPU backend.
 
-That backend has one thread and takes one sample at a time (genn-team/genn, issue 523).
+The CPU backend has one thread and takes one sample at a time (genn-team/genn, issue 523).
 """
 
 from __future__ import annotations
 
+from shd_genn.backends.genn import installation
 from shd_genn.bench.peers.libraries.compiled import CompiledPeer
+from shd_genn.datasets.noise import BATCH
 
 
 class Peer(CompiledPeer):
     """See `CompiledPeer`."""
 
     backend = "genn"
-    batch_size = 1
+    batch_size = BATCH if installation.genn_backend() == "cuda" else 1
