@@ -59,7 +59,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         target = _page(_resolve(source, link[1]))
         return posixpath.relpath(target, posixpath.dirname(uri) or ".") + (link[2] or "")
 
-    return LINK.sub(rewrite, markdown)
+    # a result stays on one line in narrow tables, too
+    return LINK.sub(rewrite, markdown).replace(" ± ", "\u00a0±\u00a0")
 
 
 def _resolve(source: str, link: str) -> str:
@@ -91,10 +92,9 @@ def _listing(target: str) -> str:
 def _notebook() -> tuple[str, dict[str, bytes]]:
     """The notebook as Markdown, and its pictures by name."""
     from nbconvert import MarkdownExporter
+    from traitlets.config import Config
 
-    exporter = MarkdownExporter()
-    exporter.register_preprocessor(
-        "nbconvert.preprocessors.ExtractOutputPreprocessor", enabled=True
-    ).output_filename_template = "images/notebook_{cell_index}_{index}{extension}"
+    names = "images/notebook_{cell_index}_{index}{extension}"
+    exporter = MarkdownExporter(Config(ExtractOutputPreprocessor={"output_filename_template": names}))
     text, resources = exporter.from_filename(str(ROOT / NOTEBOOK))
     return text, resources["outputs"]
