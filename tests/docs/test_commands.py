@@ -97,10 +97,11 @@ def quick(line):
         if f"python -m {name} " in f"{line} ":
             layers = re.search(r"--hidden-sizes((?: \d+)+)", line)
             few = " ".join(["16"] * (len(layers[1].split()) if layers else 1))
-            # figures of studies compare trials; elsewhere one is enough
-            line += f" {options.format(few=few, trials=4 if '--study' in line else 1)}"
+            # figures compare the trials of a study that has a name; elsewhere one is enough
+            trials = 12 if "--study" in line and "--folds" not in line else 1
+            line += f" {options.format(few=few, trials=trials)}"
     if re.search("python -m shd_genn.(run|sweep) ", line) and "--dataset" not in line:
-        line += " --dataset data/words --batch-size 8"
+        line += f" --dataset data/{'speakers' if '--folds' in line else 'words'} --batch-size 8"
     return line
 
 
@@ -123,7 +124,7 @@ def record_words(folder):
                 sound = 0.3 * np.sin(2 * np.pi * pitch * t) + 0.01 * rng.normal(size=len(t))
                 soundfile.write(path, sound, 16_000)
                 if split == "train":
-                    speaker = "anna" if take % 2 else "ben"
+                    speaker = ("anna", "ben", "cleo", "dora")[take % 4]
                     manifest.append(f"{path.relative_to(folder)},{word},{speaker}")
     (folder / "train.csv").write_text("\n".join(manifest) + "\n")
 
