@@ -1,4 +1,4 @@
-"""Every command of README and docs runs as it is written, page by page.
+"""Every command and every block of Python of README and docs runs as it is written, page by page.
 
 Each page starts in a folder like that of a reader who has followed the README: it has recordings,
 datasets that were encoded from them, and a run. Options are added that make a command quick: one
@@ -17,12 +17,13 @@ from contextlib import redirect_stderr, redirect_stdout
 import numpy as np
 import pytest
 import soundfile
-from helpers.pages import PAGES, ROOT, commands
+from helpers.pages import PAGES, ROOT, commands, steps
 
 NOT_RUN = {
     "python3 -m venv .venv": "the gate runs it: it installs the package",
     ".venv/bin/pip install": "the gate runs it: it installs the package",
-    "python -m pytest": "the gate runs all tests",
+    "bin/python -m pytest": "the gate runs it: all tests",
+    "python -m pytest -m genn": "the gate runs it: all tests",
     "postgresql://user@host": "needs a PostgreSQL server; tests/sweep/test_postgres.py starts one",
     "--dask tcp://host": "needs a Dask cluster; tests/sweep/test_dask.py starts one",
     "--backend genn": "needs GeNN; tests/backends/test_genn.py runs it where GeNN is installed",
@@ -41,6 +42,9 @@ QUICK = {
     " --features plain",
 }
 """Options that make a command quick; the last one given counts."""
+
+PARAMETERS = {"epochs": 1}
+"""Arguments that make a block of Python quick."""
 
 FAKE_TONIC = '''
 from pathlib import Path
@@ -101,7 +105,7 @@ def quick(line):
             trials = 12 if "--study" in line and "--folds" not in line else 1
             line += f" {options.format(few=few, trials=trials)}"
     if re.search("python -m shd_genn.(run|sweep) ", line) and "--dataset" not in line:
-        line += f" --dataset data/{'speakers' if '--folds' in line else 'words'} --batch-size 8"
+        line += " --dataset data/words --batch-size 8"
     return line
 
 
@@ -112,10 +116,10 @@ def expand(line):
 
 
 def record_words(folder):
-    """Recordings of two words, and a manifest that names their speakers."""
+    """Recordings of two words, and manifests that name their speakers."""
     rng = np.random.default_rng(0)
-    manifest = ["file,word,speaker"]
-    for split, takes in (("train", 5), ("test", 2)):
+    for split, takes in (("train", 8), ("test", 2)):
+        manifest = ["file,word,speaker"]
         for pitch, word in ((200, "yes"), (2000, "no")):
             for take in range(1, takes + 1):
                 path = folder / "recordings" / split / word / f"{take}.wav"
@@ -123,10 +127,9 @@ def record_words(folder):
                 t = np.arange(3200) / 16_000
                 sound = 0.3 * np.sin(2 * np.pi * pitch * t) + 0.01 * rng.normal(size=len(t))
                 soundfile.write(path, sound, 16_000)
-                if split == "train":
-                    speaker = ("anna", "ben", "cleo", "dora")[take % 4]
-                    manifest.append(f"{path.relative_to(folder)},{word},{speaker}")
-    (folder / "train.csv").write_text("\n".join(manifest) + "\n")
+                speaker = ("anna", "ben", "cleo", "dora")[take % 4]
+                manifest.append(f"{path.relative_to(folder)},{word},{speaker}")
+        (folder / f"{split}.csv").write_text("\n".join(manifest) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -142,9 +145,9 @@ def reader(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for line in (
-            "python -m shd_genn.encode recordings/train -o data/words/train.h5 --workers 1",
-            "python -m shd_genn.encode recordings/test -o data/words/test.h5 --workers 1",
-            "python -m shd_genn.encode train.csv -o data/speakers/train.h5 --workers 1",
+            "python -m shd_genn.encode train.csv -o data/words/train.h5 --workers 1",
+            "python -m shd_genn.encode test.csv -o data/words/test.h5 --workers 1",
+            "cp -r data/words data/speakers",
             quick("python -m shd_genn.run --dataset data/words --batch-size 8 --name words"),
         ):
             printed, status = run(line, folder)
@@ -152,7 +155,20 @@ def reader(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def run_block(code, folder):
+    """Save a block of Python that names its file, or run it in a process of its own."""
+    if name := re.match(r"# file: (\S+)\n", code):
+        (folder / name[1]).write_text(code)
+        return "", 0
+    for option, small in PARAMETERS.items():
+        code = re.sub(rf"\b{option}=[\w]+", f"{option}={small}", code)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr, done.returncode
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if steps(page)])
 def test_commands_of(page, reader, tmp_path, monkeypatch):
     folder = tmp_path / "reader"
     shutil.copytree(reader, folder, symlinks=True)
@@ -162,7 +178,11 @@ def test_commands_of(page, reader, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(folder / "stand_ins")
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("SHD_GENN_DATA", str(folder / "official"))
-    for written in commands(page):
+    for kind, written in steps(page):
+        if kind == "python":
+            printed, status = run_block(written, folder)
+            assert status == 0, f"{page}: {written}\n{printed}"
+            continue
         if any(part in written for part in NOT_RUN):
             continue
         if written.startswith("pip install"):

@@ -10,7 +10,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 PAGES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 """All pages that are text, relative to the repository."""
 
-BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
 
 
@@ -25,7 +25,16 @@ def text(page: str) -> str:
 
 def commands(page: str) -> list[str]:
     """The lines of the page's blocks of shell commands."""
-    return [line for block in BLOCK.findall(text(page)) for line in block.strip().splitlines()]
+    return [step for kind, step in steps(page) if kind == "sh"]
+
+
+def steps(page: str) -> list[tuple[str, str]]:
+    """What a reader of the page does: ("sh", a line) and ("python", a block), in order."""
+    done = []
+    for kind, block in BLOCK.findall(text(page)):
+        done += [(kind, line) for line in block.strip().splitlines()] if kind == "sh" else []
+        done += [(kind, block)] if kind == "python" else []
+    return done
 
 
 def links(page: str) -> list[str]:
