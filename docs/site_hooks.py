@@ -1,5 +1,7 @@
 """MkDocs hooks: pages that the site makes from files outside `docs/`, and from the notebook.
 
+`python docs/site_hooks.py` executes the notebook and saves what it shows.
+
 README, CONTRIBUTING and CHANGELOG become pages. So does every other file of the repository that a
 page links to, for example a test or a model: its page shows its text. Links stay as they work in
 the repository, and are rewritten for the site.
@@ -95,6 +97,51 @@ def _notebook() -> tuple[str, dict[str, bytes]]:
     from traitlets.config import Config
 
     names = "images/notebook_{cell_index}_{index}{extension}"
-    exporter = MarkdownExporter(Config(ExtractOutputPreprocessor={"output_filename_template": names}))
+    exporter = MarkdownExporter(
+        Config(ExtractOutputPreprocessor={"output_filename_template": names})
+    )
     text, resources = exporter.from_filename(str(ROOT / NOTEBOOK))
     return text, resources["outputs"]
+
+
+def execute(path: Path, folder: Path, **parameters: object) -> Any:
+    """Execute a notebook and leave out messages of progress.
+
+    Args:
+        path: The notebook.
+        folder: Where it works; its runs stay there.
+        **parameters: Values that replace those of the cell with the tag ``parameters``.
+
+    Returns:
+        The notebook with its outputs.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: if a cell fails.
+    """
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", ()) and parameters:
+            cell.source += "".join(f"\n{name} = {value!r}" for name, value in parameters.items())
+    resources = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # the time of day
+        if cell.cell_type == "code":
+            shown = [
+                o for o in cell.outputs if not o.get("name") and "text/plain" in o.get("data", {})
+            ]
+            printed = [o for o in cell.outputs if o.get("name") == "stdout"]
+            cell.outputs = printed + shown if "print(" in cell.source else shown
+    return notebook
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    import nbformat
+
+    with tempfile.TemporaryDirectory() as folder:
+        nbformat.write(execute(ROOT / NOTEBOOK, Path(folder)), ROOT / NOTEBOOK)

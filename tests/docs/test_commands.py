@@ -31,6 +31,7 @@ NOT_RUN = {
 """Commands that are not run here, by a part of them, and why."""
 
 QUICK = {
+    "pytest test_my_backend.py": "-k recorded",
     "shd_genn.run": "--epochs 1 --hidden-sizes {few} --n-threads 1",
     "shd_genn.sweep": "--epochs 1 --trials {trials} --seeds 1 --n-threads 1",
     "shd_genn.bench noise": "--train 60 --test 20",
@@ -72,7 +73,8 @@ class SHD:
 def run(line, folder):
     """Run a command in a folder; what it printed, and its exit status."""
     words = shlex.split(line, comments=True)
-    if words[0] != "python":
+    if words[0] != "python" or "pytest" in words:
+        line = re.sub(r"^python\b", sys.executable, line)
         done = subprocess.run(
             ["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False
         )

@@ -44,6 +44,8 @@ def links(page: str) -> list[str]:
 
 def anchors(page: str) -> set[str]:
     """What a link to a heading of the page may name, by the rule that websites share."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text(page), flags=re.M | re.S), re.M)
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text(page), flags=re.M | re.S), re.M
+    )
     plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
     return {heading.strip().replace(" ", "-") for heading in plain}
