@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shd_genn.learning.methods import METHODS, Method
+from shd_genn.learning.methods import Method
 from shd_genn.network import NEURON_KINDS, Kind, Network, Neuron, Synapse
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.support.errors import refuse_unless
@@ -24,11 +24,11 @@ class Capabilities:
         needs: What has to be installed.
         neurons: The neurons that it simulates.
         synapses: The synapses that it simulates.
-        readouts: The readouts of an output that it has.
         methods: The training methods that it has.
         varies: The kinds of parameters that may differ from neuron to neuron or from synapse to
             synapse.
         learns: The kinds of parameters that it learns.
+        readouts: The readouts of an output that it has.
         threads: Whether it computes on several cores.
         batched: Whether it computes the samples of a batch at the same time.
         kernel_times: Whether it measures what parts of the computation take.
@@ -42,9 +42,9 @@ class Capabilities:
     neurons: tuple[type[Neuron], ...]
     synapses: tuple[type[Synapse], ...]
     methods: tuple[type[Method], ...]
+    varies: tuple[Kind, ...]
+    learns: tuple[Kind, ...]
     readouts: tuple[Readout, ...] = tuple(READOUTS)
-    varies: tuple[Kind, ...] = ALL_KINDS
-    learns: tuple[Kind, ...] = ALL_KINDS
     threads: bool = False
     batched: bool = True
     kernel_times: bool = False
@@ -108,9 +108,7 @@ def markdown_table(backends: Mapping[str, Capabilities]) -> str:
     rows: dict[str, Callable[[Capabilities], str]] = {
         "is": lambda c: c.summary,
         "needs": lambda c: c.needs,
-        "training methods": lambda c: _names(
-            [name for name, method in METHODS.items() if method in c.methods]
-        ),
+        "training methods": lambda c: _names([method.name for method in c.methods]),
         "neurons": lambda c: _names([neuron.__name__ for neuron in c.neurons]),
         "synapses": lambda c: _names([synapse.__name__ for synapse in c.synapses]),
         "readouts": lambda c: _some(c.readouts, tuple(READOUTS)),

@@ -1,5 +1,7 @@
 """The first two links of the chain: EventProp is the gradient, and the stepped form tends to it."""
 
+import itertools
+
 import numpy as np
 import pytest
 from helpers.event_exact import ExactNetwork, gradient, loss, solve
@@ -119,7 +121,7 @@ def test_a_silent_right_output_is_kicked(readout):
 
 def smoothly_peaking():
     """Networks read by their maxima whose V peaks smoothly: one in five or six."""
-    for seed in range(60):
+    for seed in itertools.count():
         net, inputs, label = random_network(seed, "max_var")
         solution = solve(net, inputs)
         arrivals = np.array([t for t, *_ in solution.events])
@@ -130,7 +132,7 @@ def smoothly_peaking():
 
 def test_eventprop_is_the_derivative_of_the_max_readout():
     """Where V peaks smoothly. At a kink, where a spike arrives, EventProp leaves out a term."""
-    networks = list(smoothly_peaking())[:3]
+    networks = list(itertools.islice(smoothly_peaking(), 3))
     assert len(networks) == 3
     for net, inputs, label in networks:
         grads = gradient(net, inputs, label)
@@ -138,7 +140,7 @@ def test_eventprop_is_the_derivative_of_the_max_readout():
 
 
 def test_at_a_kink_only_the_output_weights_are_exact():
-    """What `losses` says of max_var: the term that is left out is no rounding error."""
+    """What `shd_genn.learning.objective` says of max_var: the term that is left out is no rounding error."""
     net, inputs, label = random_network(0, "max_var")
     solution = solve(net, inputs)
     arrivals = np.array([t for t, *_ in solution.events])
@@ -197,13 +199,17 @@ def convergence(networks, steps):
 def test_stepped_reference_converges_at_first_order(readout, tau_out):
     networks = [random_network(seed, readout, tau_out) for seed in range(16)]
     slope, error = convergence(networks, [0.05, 0.025, 0.0125])
-    # first order is a slope of 1; 16 networks leave it a standard error of less than 0.1
+    # First order is a slope of 1, second order would be 2. Resampling these 16 networks moves the
+    # slope by 0.14 to 0.17 (standard error); theirs, which are always the same, have slopes of 0.93
+    # to 1.
     assert 0.8 < slope < 1.2
     assert error < 0.03
 
 
 def test_stepped_reference_converges_at_first_order_of_the_max_readout():
-    slope, error = convergence(smoothly_peaking(), [0.1, 0.05, 0.025, 0.0125])
-    # of 11 networks, whose maxima also move from step to step: a standard error of some 0.15
-    assert 0.7 < slope < 1.4
-    assert error < 0.03
+    networks = itertools.islice(smoothly_peaking(), 32)
+    slope, error = convergence(networks, [0.1, 0.05, 0.025, 0.0125])
+    # Resampling these 32 networks, whose maxima also move from step to step, moves the slope by
+    # 0.07 (standard error); theirs is 1.08, and their error 0.0095.
+    assert 0.85 < slope < 1.2
+    assert error < 0.015

@@ -177,13 +177,14 @@ def test_stepped_reference_converges_at_first_order(architecture):
         for n in map(partial(random_network, architecture=architecture), itertools.count())
         if exact.solve(*n[:2]).n_spikes > 10
     )
-    for net, inputs, label in itertools.islice(lively, 12):
+    for net, inputs, label in itertools.islice(lively, 24):
         expected = exact.gradient(net, inputs, label)
         rows = [stepped_gradient(net, inputs, label, dt, LAYERS[architecture]) for dt in steps]
         errors.append([[relative_error(row, expected, kind) for row in rows] for kind in KINDS])
     for kind, median in zip(KINDS, np.median(errors, axis=0), strict=True):
         slope = np.polyfit(np.log(steps), np.log(median), 1)[0]
-        print(kind, slope, median)
-        # first order is a slope of 1; 12 networks leave it a standard error of about 0.15
-        assert 0.6 < slope < 1.5, (kind, slope, median)
-        assert median[-1] < 0.06, (kind, median)
+        # First order is a slope of 1, second order would be 2. Resampling these 24 networks moves
+        # the slope by 0.11 to 0.17 (standard error); theirs, which are always the same, have
+        # slopes of 0.95 to 1.13, and errors of up to 0.032.
+        assert 0.8 < slope < 1.2, (kind, slope, median)
+        assert median[-1] < 0.04, (kind, median)

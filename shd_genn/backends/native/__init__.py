@@ -11,6 +11,7 @@ from typing import Any
 
 from shd_genn.backends.capabilities import Capabilities, Status
 from shd_genn.backends.native.engine import NativeEngine
+from shd_genn.backends.native.render import NEURON_KINDS
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
@@ -25,6 +26,8 @@ CAPABILITIES = Capabilities(
     neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
     synapses=(Exponential,),
     methods=(EventProp,),
+    varies=("weight", "delay", *NEURON_KINDS),
+    learns=("weight", "delay", *NEURON_KINDS),
     threads=True,
     kernel_times=True,
 )

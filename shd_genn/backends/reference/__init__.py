@@ -7,18 +7,25 @@ from typing import Any
 from shd_genn.backends.capabilities import Capabilities, Status
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
+from shd_genn.backends.reference.neurons import EQUATIONS
+from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.learning.methods import EventProp, Method
-from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
+from shd_genn.network import Exponential, Network, SpikeInput
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]
+
+ENGINES: dict[type[Method], type[Reference]] = {EventProp: Reference}
+"""What computes each training method."""
 
 CAPABILITIES = Capabilities(
     title="the reference",
     summary="NumPy, equation by equation: the specification of the others, for tests",
     needs="nothing else",
-    neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
+    neurons=(SpikeInput, *EQUATIONS),
     synapses=(Exponential,),
-    methods=(EventProp,),
+    methods=tuple(ENGINES),
+    varies=("weight", "delay", *DERIVATIVES),
+    learns=("weight", "delay", *DERIVATIVES),
     batched=False,
     precision="float64",
 )
@@ -41,4 +48,4 @@ def compile(network: Network, method: Method, config: CompileConfig) -> Referenc
         ConfigError: if it has no such method, neuron or synapse.
     """
     CAPABILITIES.check(network, method)
-    return Reference(network, config)
+    return ENGINES[type(method)](network, config)

@@ -7,8 +7,8 @@ form of mlGeNN's EventPropCompiler, run after the forward pass and with the same
 A spike that takes d steps longer acts d steps later, so its adjoint is read there (Mészáros et al.
 2025): dL/dw = -τ_syn λI(t + d), and what it causes is w (λV - λI)(t + d). Moving the arrival by δ
 costs δ w (λV - λI)(t + d), which is the gradient of the delay. Those of time constants and
-thresholds are in `sensitivities`; how the output is read, and what the loss does to its adjoint, is
-in `trial`.
+thresholds are in `sensitivities`, the steps of each neuron in `neurons`, and how the output is read
+and driven in `trial`.
 
 Symbols: V membrane voltage, x synaptic current before scaling, λV and λI their adjoints,
 α = exp(-dt/τ_mem), β = exp(-dt/τ_syn), S = τ_syn/dt (1-β), A = τ_mem/(τ_mem-τ_syn); all of these
@@ -17,36 +17,19 @@ may differ from neuron to neuron.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import CompileConfig
-from shd_genn.backends.reference.sensitivities import Constants, Sensitivity
-from shd_genn.backends.reference.synapses import Synapses, whole_steps
+from shd_genn.backends.reference.neurons import EQUATIONS, constants_of
+from shd_genn.backends.reference.sensitivities import Constants
+from shd_genn.backends.reference.synapses import Synapses
 from shd_genn.backends.reference.trial import Trial, output_drive, read_out
-from shd_genn.network import Connection, Network, Population
+from shd_genn.network import Network
 
 Array = NDArray[np.floating]
-
-
-def constants_of(
-    network: Network,
-    population: Population,
-    parameters: Mapping[str, Array],
-    dt_ms: float,
-) -> Constants:
-    """The constants of each neuron of a population that has inputs, in float64."""
-    values = {"v_thresh": math.inf, **network.values_of(population)}  # of what never spikes
-    arrays = {
-        kind: np.full(population.size, value)
-        if isinstance(value, float | int)
-        else parameters[f"{population.name}.{kind}"]
-        for kind, value in values.items()
-    }
-    return Constants.of(**arrays, dt_ms=dt_ms)
 
 
 def _all_constants(
@@ -81,11 +64,12 @@ def forward(
         cut_last_current: Set x, and what is under way, to 0 before the last step, as mlGeNN does.
     """
     constants = _all_constants(network, config, parameters)
-    spiking = [p.name for p in network.spiking]
     neurons = {
-        name: _Neurons(k, _learned_of(network, name), name in spiking)
-        for name, k in constants.items()
+        p.name: EQUATIONS[type(p.neuron)].forward(constants[p.name], _learned_of(network, p.name))
+        for p in network.populations
+        if p != network.input
     }
+    spiking = [p.name for p in network.spiking]
     synapses = {c.name: Synapses(c, parameters, config.n_steps) for c in network.connections}
     for name, array in (initial_x or {}).items():
         synapses[name].x[:] = array
@@ -100,12 +84,12 @@ def forward(
         if step > 0:  # spikes arrive one step after they were emitted, or later
             for c in network.connections:
                 synapses[c.name].receive(step, spikes[c.source.name][step - 1])
-        for name, own in neurons.items():
-            total = np.zeros_like(own.v)
+        for name, population in neurons.items():
+            total = np.zeros_like(population.v)
             for each in (synapses[c.name] for c in network.connections if c.target.name == name):
                 total += each.x
                 each.x *= constants[name].beta
-            own.step(total)
+            population.step(total)
         voltages[step] = output.v
     return Trial(
         spikes=spikes,
@@ -114,42 +98,16 @@ def forward(
         readout=read_out(network, config, voltages, spikes),
         final_x={name: each.x for name, each in synapses.items()},
         sensitivities={
-            f"{name}.{kind}": e for name, own in neurons.items() for kind, e in own.kept_e.items()
+            f"{name}.{kind}": e
+            for name, population in neurons.items()
+            for kind, e in population.kept_e.items()
         },
-        final_e={f"{name}.{kind}": e for name, own in neurons.items() for kind, e in own.e.items()},
+        final_e={
+            f"{name}.{kind}": e
+            for name, population in neurons.items()
+            for kind, e in population.sensitivity.e.items()
+        },
     )
-
-
-class _Neurons:
-    """A population in the forward pass: where it is now, and what the backward pass needs of it."""
-
-    def __init__(self, constants: Constants, learned: list[str], spiking: bool) -> None:
-        self._k, self._spiking = constants, spiking
-        self._sensitivity = Sensitivity(learned, constants)
-        self.v: Array = np.zeros_like(constants.alpha)
-        self.spikes: list[NDArray[np.intp]] = []
-        self.slopes: list[Array] = []
-        self.kept_e: dict[str, list[Array]] = {kind: [] for kind in learned}
-
-    @property
-    def e(self) -> Mapping[str, Array]:
-        """Kind → e of all neurons, now."""
-        return self._sensitivity.e
-
-    def step(self, x: Array) -> None:
-        """One step, given x of all connections together."""
-        k = self._k
-        self._sensitivity.step(self.v, x)
-        self.v = k.alpha * self.v + (1 - k.alpha) * (k.scale * x)
-        fired = np.flatnonzero(self.v >= k.v_thresh)
-        kept = fired if self._spiking else slice(None)
-        for kind, e in self.e.items():
-            self.kept_e[kind].append(e[kept].copy())
-        if self._spiking:
-            self.spikes.append(fired)
-            self.slopes.append(x[fired] - self.v[fired])
-            self.v[fired] = 0
-            self._sensitivity.reset(fired)
 
 
 def _learned_of(network: Network, population: str) -> list[str]:
@@ -171,15 +129,19 @@ def backward(
         network: The network.
         config: Steps.
         parameters: Those of the forward pass.
-        trial: What it left behind.
-        drive: What `losses.loss_and_drive` says of this trial.
+        trial: What the forward pass kept.
+        drive: This trial's drive, from `shd_genn.learning.objective.loss_and_drive`.
         jumps: Hidden population name → (neurons,): the regulariser's jump.
 
     Returns:
         Key → gradient, of all parameters that are learned; see `gradient_scale`.
     """
     constants = _all_constants(network, config, parameters)
-    adjoint = {name: _Adjoint(k, config.n_steps) for name, k in constants.items()}
+    adjoint = {
+        p.name: EQUATIONS[type(p.neuron)].adjoint(constants[p.name], config.n_steps)
+        for p in network.populations
+        if p != network.input
+    }
     dtype = adjoint[network.output.name].v.dtype
     gradient = {p.key: np.zeros(p.shape, dtype) for p in network.parameters if p.trained}
     held_drive, output_jumps = output_drive(network, config, trial, drive)
@@ -229,51 +191,7 @@ def _learn(
     by_voltage: Array,
     neurons: NDArray[np.intp] | slice = slice(None),
 ) -> None:
-    """Add ∂L/∂V · e to the gradients of a population's own parameters; see `sensitivities`."""
+    """Add ∂L/∂V · e to the gradients of a population's parameters; see `sensitivities`."""
     for key, e in sensitivities.items():
         if key.startswith(f"{population}."):
             gradient[key][neurons] += by_voltage * e
-
-
-class _Adjoint:
-    """λV and λI of a population, now and in the steps that come after."""
-
-    def __init__(self, k: Constants, n_steps: int) -> None:
-        self.k = k
-        self.v: Array = np.zeros_like(k.alpha)
-        self.i: Array = np.zeros_like(k.alpha)
-        self._n_steps, self._targets = n_steps, np.arange(len(k.alpha))
-        # nothing has an effect that arrives after the last step
-        self._lambda_i = np.zeros((n_steps + 1, len(k.alpha)), k.alpha.dtype)
-        self._difference = np.zeros_like(self._lambda_i)
-
-    def decay(self, drive: Array | np.floating) -> None:
-        """One step back, towards a drive that is held for the step."""
-        k = self.k
-        self.i = drive + k.beta * (self.i - drive) + k.cross * (self.v - drive)
-        self.v = drive + k.alpha * (self.v - drive)
-
-    def jump(self, fired: NDArray[np.intp], caused: Array, slopes: Array) -> None:
-        """Back over the spikes of a step, given what each of them has caused, (spikes,)."""
-        self.v[fired] += (self.k.v_thresh[fired] * self.v[fired] + caused) / slopes
-
-    def remember(self, step: int) -> None:
-        """The step is done."""
-        self._lambda_i[step], self._difference[step] = self.i, self.v - self.i
-
-    def at_arrival(
-        self,
-        connection: Connection,
-        parameters: Mapping[str, Array],
-        fired: NDArray[np.intp],
-        step: int,
-    ) -> tuple[Array, Array]:
-        """λI and λV - λI where spikes of a step arrive, (spikes, target neurons): one step later.
-
-        A spike that took d steps longer acted d steps later.
-        """
-        arrival = np.full((len(fired), len(self._targets)), step + 1)
-        if connection.delayed:
-            arrival += whole_steps(parameters[f"{connection.name}.delay"][fired])
-        arrival = np.minimum(arrival, self._n_steps)
-        return self._lambda_i[arrival, self._targets], self._difference[arrival, self._targets]

@@ -40,7 +40,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.network import Kind
+
 Array = NDArray[np.floating]
+
+DERIVATIVES: tuple[Kind, ...] = ("tau_mem", "tau_syn", "v_thresh")
+"""The kinds of a neuron's parameters that V is differentiated by."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Sensitivity:
     """e of one population, carried along the forward pass.
 
     Args:
-        kinds: Which of ``tau_mem``, ``tau_syn``, ``v_thresh`` are learned.
+        kinds: Which of `DERIVATIVES` are learned.
         constants: Of the population; their dtype is that of what is computed.
     """
 

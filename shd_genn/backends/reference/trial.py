@@ -1,7 +1,7 @@
 """A trial in time steps: its input, what the forward pass keeps, and how the loss acts on it.
 
-That depends on where the loss acts, see `shd_genn.learning.objective`: on a voltage, λV and λI decay
-towards a drive instead of 0; on the first spike, λV jumps there.
+That depends on where the loss acts, see `shd_genn.learning.objective`: on a voltage, λV and λI
+decay towards a drive instead of 0; on the first spike, λV jumps there.
 """
 
 from __future__ import annotations

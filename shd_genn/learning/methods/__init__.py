@@ -1,21 +1,27 @@
 """Training methods, a file each: which rule changes the weights, and what networks it allows.
 
-A method is a frozen dataclass, so that its constants are part of its value. A backend is compiled
-for one, and its `Capabilities` list those that it has.
+A method is a frozen dataclass, so that its constants are part of its value. A network is compiled
+for one. The methods that there are, are those that the `Capabilities` of backends list.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from shd_genn.learning.methods.eventprop import EventProp
 from shd_genn.network import Network
 
-__all__ = ["METHODS", "EventProp", "Method"]
+__all__ = ["EventProp", "Method"]
 
 
 class Method(Protocol):
-    """A training method, with its constants."""
+    """A training method, with its constants.
+
+    Attributes:
+        name: Its name in settings and tables.
+    """
+
+    name: ClassVar[str]
 
     def check(self, network: Network) -> None:
         """Refuse a network that the method cannot train.
@@ -24,7 +30,3 @@ class Method(Protocol):
             ConfigError: if it cannot; the message says why.
         """
         ...
-
-
-METHODS: dict[str, type[Method]] = {"eventprop": EventProp}
-"""All methods by their names in settings."""

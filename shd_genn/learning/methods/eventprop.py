@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from shd_genn.network import Network, Population
 from shd_genn.network.readouts import READOUTS
@@ -16,6 +17,8 @@ class EventProp:
     Wunderlich & Pehle (2021), Table 1, in the stepped form of mlGeNN's ``EventPropCompiler``; of
     delays Mészáros et al. (2025).
     """
+
+    name: ClassVar[str] = "eventprop"
 
     def check(self, network: Network) -> None:
         """Refuse a network that EventProp cannot train.

@@ -1,0 +1,167 @@
+"""Every neuron in NumPy, a step forward and a step backward.
+
+To add a neuron, write how it resets and how its adjoint jumps at a spike, and add it to
+`EQUATIONS`. Symbols are those of `eventprop`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends.reference.sensitivities import Constants, Sensitivity
+from shd_genn.backends.reference.synapses import whole_steps
+from shd_genn.network import (
+    Connection,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    Neuron,
+    Population,
+)
+
+Array = NDArray[np.floating]
+
+
+class Integrate:
+    """A population of leaky integrators in the forward pass, and what the backward pass needs.
+
+    Args:
+        constants: Of each neuron.
+        learned: Which of them are learned.
+
+    Attributes:
+        v: (neurons,): membrane voltage.
+        spikes: The neurons that spiked, ascending, for each step; empty if they never do.
+        slopes: I/S - V at these spikes.
+        kept_e: Kind → e of `sensitivities` in each step: of the neurons that spiked, or of all if
+            they never do.
+    """
+
+    def __init__(self, constants: Constants, learned: list[str]) -> None:
+        self.k = constants
+        self.sensitivity = Sensitivity(learned, constants)
+        self.v: Array = np.zeros_like(constants.alpha)
+        self.spikes: list[NDArray[np.intp]] = []
+        self.slopes: list[Array] = []
+        self.kept_e: dict[str, list[Array]] = {kind: [] for kind in learned}
+
+    def step(self, x: Array) -> None:
+        """One step, given x of all connections together."""
+        k = self.k
+        self.sensitivity.step(self.v, x)
+        self.v = k.alpha * self.v + (1 - k.alpha) * (k.scale * x)
+        self.end_step(x)
+
+    def end_step(self, x: Array) -> None:
+        """What happens at the end of a step: nothing but that e is kept."""
+        self.keep(slice(None))
+
+    def keep(self, neurons: NDArray[np.intp] | slice) -> None:
+        """Keep e of some neurons."""
+        for kind, e in self.sensitivity.e.items():
+            self.kept_e[kind].append(e[neurons].copy())
+
+
+class IntegrateFire(Integrate):
+    """Leaky integrate-and-fire neurons: at V ≥ v_thresh they spike, and V is set to 0."""
+
+    def end_step(self, x: Array) -> None:
+        """Spikes and resets."""
+        fired = np.flatnonzero(self.v >= self.k.v_thresh)
+        self.keep(fired)
+        self.spikes.append(fired)
+        self.slopes.append(x[fired] - self.v[fired])
+        self.reset(fired)
+
+    def reset(self, fired: NDArray[np.intp]) -> None:
+        """What a spike does to its own neuron."""
+        self.v[fired] = 0
+        self.sensitivity.reset(fired)
+
+
+class Adjoint:
+    """λV and λI of a population, now and in the steps that come after."""
+
+    def __init__(self, k: Constants, n_steps: int) -> None:
+        self.k = k
+        self.v: Array = np.zeros_like(k.alpha)
+        self.i: Array = np.zeros_like(k.alpha)
+        self._n_steps, self._targets = n_steps, np.arange(len(k.alpha))
+        # nothing has an effect that arrives after the last step
+        self._lambda_i = np.zeros((n_steps + 1, len(k.alpha)), k.alpha.dtype)
+        self._difference = np.zeros_like(self._lambda_i)
+
+    def decay(self, drive: Array | np.floating) -> None:
+        """One step back, towards a drive that is held for the step."""
+        k = self.k
+        self.i = drive + k.beta * (self.i - drive) + k.cross * (self.v - drive)
+        self.v = drive + k.alpha * (self.v - drive)
+
+    def jump(self, fired: NDArray[np.intp], caused: Array, slopes: Array) -> None:
+        """Cross the spikes of a step, given what each of them has caused, (spikes,)."""
+        self.v[fired] += (self.k.v_thresh[fired] * self.v[fired] + caused) / slopes
+
+    def remember(self, step: int) -> None:
+        """Keep λI and λV - λI of a step, for spikes that arrive then."""
+        self._lambda_i[step], self._difference[step] = self.i, self.v - self.i
+
+    def at_arrival(
+        self,
+        connection: Connection,
+        parameters: Mapping[str, Array],
+        fired: NDArray[np.intp],
+        step: int,
+    ) -> tuple[Array, Array]:
+        """λI and λV - λI where spikes of a step arrive, (spikes, target neurons): one step later.
+
+        A spike that took d steps longer acted d steps later.
+        """
+        arrival = np.full((len(fired), len(self._targets)), step + 1)
+        if connection.delayed:
+            arrival += whole_steps(parameters[f"{connection.name}.delay"][fired])
+        arrival = np.minimum(arrival, self._n_steps)
+        return self._lambda_i[arrival, self._targets], self._difference[arrival, self._targets]
+
+
+@dataclass(frozen=True)
+class Equations:
+    """How a neuron is computed.
+
+    Attributes:
+        forward: A population in the forward pass.
+        adjoint: Its adjoint in the backward pass.
+        constants: From the values of its parameters, each (neurons,), and the length of a step.
+    """
+
+    forward: type[Integrate]
+    adjoint: type[Adjoint] = Adjoint
+    constants: Callable[..., Constants] = Constants.of
+
+
+EQUATIONS: dict[type[Neuron], Equations] = {
+    LeakyIntegrate: Equations(Integrate),
+    LeakyIntegrateFire: Equations(IntegrateFire),
+}
+"""The neurons that the reference has, besides the input."""
+
+
+def constants_of(
+    network: Network,
+    population: Population,
+    parameters: Mapping[str, Array],
+    dt_ms: float,
+) -> Constants:
+    """The constants of each neuron of a population that has inputs, in float64."""
+    values = {"v_thresh": math.inf, **network.values_of(population)}  # inf: it never spikes
+    arrays = {
+        kind: np.full(population.size, value)
+        if isinstance(value, float | int)
+        else parameters[f"{population.name}.{kind}"]
+        for kind, value in values.items()
+    }
+    return EQUATIONS[type(population.neuron)].constants(**arrays, dt_ms=dt_ms)
