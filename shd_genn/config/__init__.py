@@ -57,7 +57,10 @@ class Config(Settings):
             f"dt_ms {dt_ms}, trial_ms {trial_ms}",
             "a trial needs at least one step",
         )
-        for name, length_ms in (("trial_ms", trial_ms), ("max_delay_ms", self.model.max_delay_ms)):
+        lengths = [("trial_ms", trial_ms)]
+        if self.model.has_delays:
+            lengths.append(("max_delay_ms", self.model.max_delay_ms))
+        for name, length_ms in lengths:
             require(
                 length_ms / dt_ms <= MOST_STEPS,
                 f"{name} / dt_ms <= {MOST_STEPS}",

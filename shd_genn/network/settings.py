@@ -223,6 +223,12 @@ class ModelConfig(Settings):
             "raise max_delay_ms",
         )
 
+    @property
+    def has_delays(self) -> bool:
+        """Whether any connections have delays, fixed or learned."""
+        drawn = self.delay_in_ms or self.delay_rec_ms or self.delay_hidden_ms
+        return bool(drawn or self.train_delays)
+
     def _check_connections(self, where: str, longest_ms: float, exists: bool) -> None:
         refuse_unless(
             exists or not (longest_ms or where in self.train_delays),

@@ -229,6 +229,13 @@ def test_values_must_fit_the_numbers_that_are_computed_with(options, message):
     assert message.replace("\\", "") in str(error.value)
 
 
+def test_short_steps_are_allowed_where_there_are_no_delays():
+    config = Config(data=DataConfig(trial_ms=100.0), dt_ms=5e-4)
+    assert config.n_steps == 200_000
+    with pytest.raises(ConfigError, match="max_delay_ms / dt_ms <= 1000000"):
+        replace(config, model=ModelConfig(delay_in_ms=10.0))
+
+
 def test_values_are_brought_into_one_form():
     train = TrainConfig(learning_rate=1, epochs=np.int64(3), reg_nu=np.float32(0.5))
     assert [type(v) for v in (train.learning_rate, train.epochs, train.reg_nu)] == [

@@ -96,7 +96,7 @@ def test_a_changed_search_is_refused_and_its_difference_shown(done, data):
     ("options", "message"),
     [
         (["--learning-rate", "0.5"], "settings must be given once, but learning_rate are set by"),
-        (["--validation", "none"], "validation samples must be there"),
+        (["--validation", "none"], "a sweep compares trials by validation samples"),
         (["--pruner", "wilcoxon"], "2 <= folds must hold with pruner=wilcoxon"),
         (["--folds", "5"], "2 <= folds <= training speakers must hold, but got 5 of 2"),
         (["--sampler", "grid"], "steps or choices with sampler=grid, but learning_rate has none"),
