@@ -33,7 +33,10 @@ def build_network(config: NetworkSettings, path: Path | None = None) -> Network:
     build = user_files.run("model", path).get("build")
     if not callable(build):
         raise ConfigError(f"model {path} must define build(config) -> Network; copy one of models/")
-    network = build(config)
+    network = user_files.call("model", path, lambda: build(config))
     if not isinstance(network, Network):
-        raise ConfigError(f"build of model {path} must return a Network, but got {network!r}")
+        raise ConfigError(
+            f"build of model {path} must return a Network, but got {network!r}; return one, as "
+            "the files of models/ do"
+        )
     return network

@@ -107,7 +107,10 @@ class Options:
         require(1 <= self.seeds, "1 <= seeds", self.seeds, "1 is usual")
         require(1 <= self.heartbeat_s, "1 <= heartbeat_s", self.heartbeat_s, "20 is usual")
         require(
-            self.folds in ("all", 0) or 2 <= int(self.folds), "2 <= folds", self.folds, "0: none"
+            self.folds in ("all", 0) or 2 <= int(self.folds),
+            "2 <= folds",
+            self.folds,
+            "0 means none",
         )
 
 

@@ -59,15 +59,11 @@ class Space:
         return override(base, self._overrides(trial), self.path)
 
     def _overrides(self, trial: BaseTrial) -> Mapping[str, Any]:
-        try:
-            overrides = self.suggest(trial)
-        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-            raise ConfigError(
-                f"space {self.path} must run, but {type(error).__name__}: {error}; correct the file"
-            ) from error
+        overrides = user_files.call("space", self.path, lambda: self.suggest(trial))
         if not isinstance(overrides, Mapping):
             raise ConfigError(
-                f"space(trial) of {self.path} must return a dict of settings, but got {overrides!r}"
+                f"space(trial) of {self.path} must return a dict of settings, but got "
+                f"{overrides!r}; return one, as the files of sweeps/ do"
             )
         return overrides
 
