@@ -73,10 +73,10 @@ def find(name: str, data_dir: str | None) -> dict[str, Path]:
             "--data-dir or the environment variable SHD_GENN_DATA"
         )
     for split, path in files.items():
-        has, wanted = _n_samples(path), DATASETS[name].samples[split]
-        if has != wanted:
+        has, published = _n_samples(path), DATASETS[name].samples[split]
+        if has != published:
             raise DataError(
-                f"{path} must be the published file of {wanted} samples to count as {name}, but "
+                f"{path} must be the published file of {published} samples to count as {name}, but "
                 f"has {'no labels' if has is None else has}; fetch it again, or name the folder "
                 "as --dataset to train on what is in it"
             )
@@ -130,7 +130,7 @@ def _fetch_file(name: str, split: str, path: Path) -> None:
         digest = checksum(unpacked)
     except Exception as error:
         raise DataError(
-            f"{name} could not be fetched: {type(error).__name__}: {error}; try again, or download "
+            f"{name} cannot be fetched ({type(error).__name__}: {error}); try again, or download "
             f"{path.name} from zenkelab.org/datasets by hand and name its folder with --data-dir"
         ) from error
     unpacked.replace(path)

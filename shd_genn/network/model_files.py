@@ -35,5 +35,8 @@ def build_network(config: NetworkSettings, path: Path | None = None) -> Network:
         raise ConfigError(f"model {path} must define build(config) -> Network; copy one of models/")
     network = user_files.call("model", path, lambda: build(config))
     if not isinstance(network, Network):
-        raise ConfigError(f"build of model {path} must return a Network, but got {network!r}")
+        raise ConfigError(
+            f"build of model {path} must return a Network, but got {network!r}; return one, as "
+            "the files of models/ do"
+        )
     return network

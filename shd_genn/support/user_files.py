@@ -169,29 +169,29 @@ def _errors(kind: str, path: Path) -> Iterator[None]:
     except PrunedError:
         raise
     except ShdGennError as error:
-        # a relation that the file breaks; its own words, and the line
-        raise type(error)(f"{_where(path, error)}{error}") from error
+        # a relation that the file breaks: the message is whole without the line
+        raise type(error)(f"{path}, {_where(path, error)}: {error}") from error
     except Exception as error:
         if type(error).__module__.startswith("optuna"):
             raise  # e.g. a trial that is pruned: no fault of the file
         raise ConfigError(
-            f"{kind} {_where(path, error)}{type(error).__name__}: {_first_line(error)}; "
-            "correct the file"
+            f"{kind} {path} must run, but {type(error).__name__}: {_first_line(error)} "
+            f"({_where(path, error)}); correct the file"
         ) from error
 
 
 def _where(path: Path, error: BaseException) -> str:
-    """``FILE, line N (SOURCE LINE): `` of the innermost line in the user's folder."""
+    """``line N: SOURCE LINE`` of the innermost line in the user's folder."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
-        text = (error.text or "").strip()
-        return f"{path}, line {error.lineno} ({text}): " if text else f"{path}: "
+        return f"line {error.lineno}: {(error.text or '').strip()}"
     folder = path.resolve().parent
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename)
         if file == path or (file.is_absolute() and file.parent == folder):
             text = (frame.line or linecache.getline(str(file), frame.lineno or 0)).strip()
-            return f"{file}, line {frame.lineno} ({text}): "
-    return f"{path}: "
+            other = "" if file == path else f"{file.name}, "
+            return f"{other}line {frame.lineno}: {text}"
+    return "in what it calls"
 
 
 def _first_line(error: BaseException) -> str:

@@ -59,12 +59,7 @@ class Space:
         return override(base, self._overrides(trial), self.path)
 
     def _overrides(self, trial: BaseTrial) -> Mapping[str, Any]:
-        try:
-            overrides = self.suggest(trial)
-        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-            raise ConfigError(
-                f"space {self.path} fails with {type(error).__name__}: {error}; correct the file"
-            ) from error
+        overrides = user_files.call("space", self.path, lambda: self.suggest(trial))
         refuse_unless(
             isinstance(overrides, Mapping),
             f"space(trial) of {self.path} must return a dict of settings, but got {overrides!r}",

@@ -243,7 +243,7 @@ def test_wrong_model_files(tmp_path, text, message):
 
 
 def test_unknown_models_are_named(tmp_path):
-    with pytest.raises(ConfigError, match="model in feedforward, recurrent must hold, but got"):
+    with pytest.raises(ConfigError, match="model must be one of feedforward, recurrent, but is"):
         build(model="lstm")
     with pytest.raises(ConfigError, match="must be a file, but there is none"):
         build(model=str(tmp_path / "none.py"))

@@ -95,7 +95,7 @@ def test_what_is_wrong_with_a_space_is_said(tmp_path, text, message):
 def test_a_missing_space_is_said():
     with pytest.raises(ConfigError, match=r"space none\.py must be a file"):
         load_space("none.py")
-    with pytest.raises(ConfigError, match=r"space in .*eventprop.* must hold, but got 'none'"):
+    with pytest.raises(ConfigError, match=r"space must be one of .*eventprop.*, but is 'none'"):
         load_space("none")
 
 

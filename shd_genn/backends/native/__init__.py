@@ -11,10 +11,16 @@ from typing import Any
 
 from shd_genn.backends.capabilities import Capabilities, Status
 from shd_genn.backends.native.engine import NativeEngine
-from shd_genn.backends.native.render import NEURON_KINDS
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.learning.methods import EventProp, Method
-from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
+from shd_genn.network import (
+    NEURON_KINDS,
+    Exponential,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    SpikeInput,
+)
 from shd_genn.support.builder import FLAGS, compiler_version, find_compiler
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]

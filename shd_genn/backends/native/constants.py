@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.reference.eventprop import constants_of
+from shd_genn.backends.reference.neurons import constants_of
 from shd_genn.network import Network, Population
 from shd_genn.network.initialisers import Parameter
 from shd_genn.network.neurons import NEURON_KINDS
