@@ -161,7 +161,7 @@ def test_delays_are_learned(dt_ms):
 
 
 def test_constants_of_each_neuron_are_refused():
-    with pytest.raises(ConfigError, match=r"the same for all neurons .* hidden0.tau_mem.*native"):
+    with pytest.raises(ConfigError, match=r"hidden0.tau_mem that differs .* --backend"):
         get("genn").compile(networks.learned_network(), EventProp(), CONFIG)
     with pytest.raises(ConfigError, match=r"tau_mem != tau_syn of population hidden0 on GeNN"):
         get("genn").compile(networks.network(tau_mem_ms=5.0, tau_syn_ms=5.0), EventProp(), CONFIG)
