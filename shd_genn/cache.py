@@ -12,8 +12,8 @@ from shd_genn.support.files import cache_root
 
 CONTENT = {
     "cochlea": "transfer matrices of the cochlea; made again when recordings are encoded",
-    "genn": "code that GeNN has generated; compiled again when a network is trained",
-    "native": "compiled engines; compiled again when a network is trained",
+    "genn-code": "code that GeNN has generated; compiled again when a network is trained",
+    "libraries": "compiled C++ of engines and cochlea; compiled again when it is needed",
     "official": "SHD and SSC; fetched again with python -m shd_genn.datasets",
     "spoken-digits": "the embedded dataset; made again when it is trained on",
 }
@@ -29,7 +29,7 @@ class Options:
     empty: bool = False
     """Delete what can be made again; downloaded datasets stay, unless they are in --only."""
     only: tuple[str, ...] = field(default=())
-    """With --empty: the folders to delete, e.g. cochlea native."""
+    """With --empty: the folders to delete, e.g. cochlea libraries."""
 
 
 def main() -> None:

@@ -34,13 +34,14 @@ def test_no_code_asks_for_a_backends_name():
     }
     named = re.compile(rf"[\"']({'|'.join(backends.BACKENDS)})[\"']")
     option = re.compile(r"^    backend: .* = ")  # the default of a command's option
+    # ``backend="native"`` is an example in a docstring
     wrong = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for folder in ("shd_genn", "analysis")
         for path in (ROOT / folder).rglob("*.py")
         if str(path.relative_to(ROOT)) not in allowed
         for line in path.read_text(encoding="utf-8").splitlines()
-        if named.search(line) and not option.match(line)
+        if named.search(line) and not option.match(line) and "``" not in line
     ]
     assert not wrong, "\n".join(wrong)
 

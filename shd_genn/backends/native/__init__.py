@@ -12,6 +12,7 @@ from typing import Any
 from shd_genn.backends.capabilities import Capabilities, Status
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import (
     NEURON_KINDS,
@@ -32,8 +33,8 @@ CAPABILITIES = Capabilities(
     neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
     synapses=(Exponential,),
     methods=(EventProp,),
-    varies=("weight", "delay", *NEURON_KINDS),
-    learns=("weight", "delay", *NEURON_KINDS),
+    varies=("weight", "delay", *DERIVATIVES),
+    learns=("weight", "delay", *DERIVATIVES),
     threads=True,
     kernel_times=True,
 )
