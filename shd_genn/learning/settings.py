@@ -7,6 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from shd_genn.network.neurons import NEURON_PARAMETERS
 from shd_genn.support.settings import Choice, Cure, Settings
 
 Decay = Annotated[float, Gt(0), Lt(1), Cure("the papers use 0.5")]
@@ -105,10 +106,13 @@ class TrainConfig(Settings):
         part = learning_rate / self.learning_rate
         tau = self.learning_rate if self.tau_learning_rate is None else self.tau_learning_rate
         thresh = self.v_thresh_learning_rate
+        by_unit = {
+            "ms": part * tau,
+            "": part * (self.learning_rate if thresh is None else thresh),
+        }
+        of_neurons = {kind: by_unit[p.unit] for kind, p in NEURON_PARAMETERS.items()}
         return {
             "weight": learning_rate,
-            "tau_mem": part * tau,
-            "tau_syn": part * tau,
             "delay": part * self.delay_learning_rate,
-            "v_thresh": part * (self.learning_rate if thresh is None else thresh),
+            **of_neurons,
         }

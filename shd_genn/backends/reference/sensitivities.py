@@ -36,6 +36,7 @@ with V and x from before the step, and the regulariser's jump of λV counts as a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +90,9 @@ class Constants:
             d_scale=-np.expm1(-dt_ms / tau_syn) / dt_ms - beta / tau_syn,
         )
 
-    def astype(self, dtype: np.dtype[np.floating]) -> Constants:
+    def astype(self, dtype: np.dtype[np.floating]) -> Self:
         """The same in another precision."""
-        return Constants(**{name: array.astype(dtype) for name, array in vars(self).items()})
+        return type(self)(**{name: array.astype(dtype) for name, array in vars(self).items()})
 
 
 class Sensitivity:
