@@ -140,7 +140,7 @@ def test_eventprop_is_the_derivative_of_the_max_readout():
 
 
 def test_at_a_kink_only_the_output_weights_are_exact():
-    """What `shd_genn.learning.objective` says of max_var: the term that is left out is no rounding error."""
+    """As `shd_genn.learning.objective` has it: the term that is left out is no rounding error."""
     net, inputs, label = random_network(0, "max_var")
     solution = solve(net, inputs)
     arrivals = np.array([t for t, *_ in solution.events])
