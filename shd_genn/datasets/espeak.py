@@ -6,8 +6,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
 from pathlib import Path
 
 import espeakng_loader
@@ -45,16 +44,15 @@ class Espeak:
             self._library = _private_copy(Path(espeakng_loader.get_library_path()))
         except OSError as error:
             raise BuildError(f"espeak-ng cannot be loaded ({error}); {REINSTALL}") from error
-        with _short(data) as folder:
-            self.rate: int = self._library.espeak_Initialize(
-                SYNCHRONOUS, BUFFER_MS, os.fsencode(folder), DONT_EXIT
-            )
-            refuse_unless(
-                self.rate > 0,
-                f"espeak-ng does not find its voices in {data}",
-                REINSTALL,
-                BuildError,
-            )
+        self.rate: int = self._library.espeak_Initialize(
+            SYNCHRONOUS, BUFFER_MS, os.fsencode(self._folder_of(data)), DONT_EXIT
+        )
+        refuse_unless(
+            self.rate > 0,
+            f"espeak-ng does not find its voices in {data}",
+            REINSTALL,
+            BuildError,
+        )
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the time of day
         self._chunks: list[NDArray[np.int16]] = []
         self._stopped: BaseException | None = None
@@ -63,6 +61,19 @@ class Espeak:
         )
         self._callback = kind(self._collect)  # kept: the library calls it later
         self._library.espeak_SetSynthCallback(self._callback)
+
+    def _folder_of(self, data: Path) -> Path:
+        """The folder around the voices, by a path that the library has room for."""
+        if len(os.fsencode(data)) <= LONGEST_PATH:
+            return data.parent
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        link = Path(folder) / data.name
+        try:
+            link.symlink_to(data, target_is_directory=True)
+        except OSError:  # Windows needs a right for links
+            shutil.copytree(data, link)
+        return Path(folder)
 
     def _collect(self, samples: ctypes._Pointer[ctypes.c_short], n: int, _events: int) -> int:
         try:
@@ -131,18 +142,3 @@ def _private_copy(path: Path) -> ctypes.CDLL:
             except OSError as error:
                 problem = error
     raise problem
-
-
-@contextmanager
-def _short(data: Path) -> Iterator[Path]:
-    """The folder around espeak-ng's voices, by a path that the library has room for."""
-    if len(os.fsencode(data)) <= LONGEST_PATH:
-        yield data.parent
-        return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        link = Path(folder) / data.name
-        try:
-            link.symlink_to(data, target_is_directory=True)
-        except OSError:  # Windows needs a right for links
-            shutil.copytree(data, link)
-        yield Path(folder)
