@@ -1,8 +1,9 @@
 """The native engine: a network becomes C++ source, a shared library, and a `Differentiable`.
 
 `limits` refuses what the kernels cannot compute; `lower` lists what the source depends on, and
-`render` writes it from the templates and headers of `kernels/`. `library` compiles it, `store` holds
-all parameters, `engine` runs it. What C++ and Python must agree on is in `layout` and `constants`.
+`render` writes it from the templates and headers of `kernels/`. `library` compiles it, `store`
+holds all parameters, `engine` runs it. What C++ and Python must agree on is in `layout` and
+`constants`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import (
-    NEURON_KINDS,
     Exponential,
     LeakyIntegrate,
     LeakyIntegrateFire,

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.reference.neurons import constants_of
+from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.network import Network, Population
 from shd_genn.network.initialisers import Parameter
-from shd_genn.network.neurons import NEURON_KINDS
 
 SHARED: dict[str, str] = {
     "alpha": "exp(-dt / tau_mem)",
@@ -36,7 +36,7 @@ CONSTANTS: tuple[str, ...] = (*SHARED, *OF_LEARNING)
 
 def parameters_of(network: Network, population: Population) -> tuple[Parameter, ...]:
     """The parameters of a population's neurons, if they differ; then no constants are shared."""
-    keys = {f"{population.name}.{kind}" for kind in NEURON_KINDS}
+    keys = {f"{population.name}.{kind}" for kind in DERIVATIVES}
     return tuple(p for p in network.parameters if p.key in keys)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from shd_genn.backends.native.constants import CONSTANTS, SHARED
-from shd_genn.network.neurons import NEURON_KINDS
+from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.support.interface import Enumeration, Field, Interface, Structure
 
 STRIP = 64
@@ -57,7 +57,7 @@ LEARNED_ARRAY = Structure(
 NEURON_GRADIENT = Structure(
     "NeuronGradient",
     "Gradients of what is learned of a population's neurons; null where it is not learned.",
-    tuple(Field("float*", kind) for kind in NEURON_KINDS),
+    tuple(Field("float*", kind) for kind in DERIVATIVES),
 )
 
 ENGINE_ARGUMENTS = Structure(
@@ -146,7 +146,7 @@ INTERFACE = Interface(
         Enumeration(
             "NeuronParameter",
             "What can be learned of neurons.",
-            tuple(f"PARAMETER_{kind.upper()}" for kind in NEURON_KINDS),
+            tuple(f"PARAMETER_{kind.upper()}" for kind in DERIVATIVES),
             "NEURON_PARAMETERS",
         ),
         Enumeration(

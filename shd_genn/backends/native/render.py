@@ -9,8 +9,8 @@ import jinja2
 from shd_genn.backends.native.layout import INTERFACE, STRIP
 from shd_genn.backends.native.lower import Plan
 from shd_genn.backends.native.names import KERNELS
+from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.network import Kind
-from shd_genn.network.neurons import NEURON_KINDS
 from shd_genn.support.builder import assemble
 
 
@@ -26,7 +26,7 @@ def render(plan: Plan) -> str:
     environment.filters["cpp"] = _boolean
     environment.filters["learned_parameters"] = _learned_parameters
     template = environment.get_template("engine.cpp.j2")
-    text = template.render(plan=plan, strip=STRIP, neuron_parameters=NEURON_KINDS)
+    text = template.render(plan=plan, strip=STRIP, neuron_parameters=DERIVATIVES)
     return assemble(_without_gaps(text), "engine.cpp", KERNELS, interface=INTERFACE)
 
 
@@ -48,5 +48,5 @@ def _boolean(value: bool) -> str:
 
 def _learned_parameters(kinds: Collection[Kind]) -> str:
     """The template argument of `PerNeuron`: which kinds of parameters are learned."""
-    chosen = [f"learns(PARAMETER_{kind.upper()})" for kind in NEURON_KINDS if kind in kinds]
+    chosen = [f"learns(PARAMETER_{kind.upper()})" for kind in DERIVATIVES if kind in kinds]
     return " | ".join(chosen) or "0"
