@@ -303,7 +303,7 @@ def test_two_runs_at_once_in_one_folder(data, tmp_path, monkeypatch):
     environment = json.loads((one.path / "environment.json").read_text())
     engine = environment["engine"]["installation"]
     assert engine["pygenn"] and engine["backend"]
-    times = one.summary.kernel_seconds
+    times = one.result.kernel_seconds
     assert times["training.neuron_update"] > 0 and times["inference.presynaptic_update"] > 0
 
 
