@@ -1,8 +1,9 @@
 """The native engine: a network becomes C++ source, a shared library, and a `Differentiable`.
 
 `limits` refuses what the kernels cannot compute; `lower` lists what the source depends on, and
-`render` writes it from the templates and headers of `kernels/`. `library` compiles it, `store` holds
-all parameters, `engine` runs it. What C++ and Python must agree on is in `layout` and `constants`.
+`render` writes it from the templates and headers of `kernels/`. `library` compiles it, `store`
+holds all parameters, `engine` runs it. What C++ and Python must agree on is in `layout` and
+`constants`.
 """
 
 from __future__ import annotations
