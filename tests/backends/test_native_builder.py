@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from helpers import networks
@@ -17,7 +18,7 @@ from shd_genn.backends.native.render import render
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.learning.methods import EventProp
-from shd_genn.network.readouts import READOUTS
+from shd_genn.network.readouts import READOUTS, Form
 from shd_genn.support import builder
 from shd_genn.support.errors import BuildError
 
@@ -220,9 +221,10 @@ def sources():
     from shd_genn.support.interface import Interface
 
     package = Path(builder.PACKAGE)
-    found = {"plain": networks.network(), "feedforward": networks.network(model="feedforward")}
-    for readout in READOUTS:
-        found[readout] = networks.learned_network(readout, delays=readout != "var")
+    found = {"plain": networks.network(), "late": networks.learned_network(delays=True)}
+    for readout in ("avg_var", "max_var", "var", "first_spike_time"):  # one of each form
+        found[readout] = networks.learned_network(readout, delays=readout == "max_var")
+    assert {READOUTS[network.readout].form for network in found.values()} == set(get_args(Form))
     engines = {name: render(lower(network)) for name, network in found.items()}
     limits = (package / "bench/kernels/limits.cpp").read_text(encoding="utf-8")
     return engines | {
@@ -245,7 +247,7 @@ def test_no_kernel_has_a_warning(compiler, tmp_path):
         pytest.skip(f"{compiler} is not installed")
     assert {"-Wall", "-Wextra", "-Wshadow"} <= set(builder.FLAGS)
     texts = sources()
-    assert len(set(texts.values())) >= 8
+    assert len(set(texts.values())) == len(texts) == 8
     for name, text in texts.items():
         path = tmp_path / f"{name}.cpp"
         path.write_text(text, encoding="utf-8")

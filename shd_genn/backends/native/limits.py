@@ -77,7 +77,7 @@ def _check_neurons(network: Network, population: Population, dt_ms: float) -> No
     for constant, value in zip(CONSTANTS[: len(SHARED)], columns.tolist(), strict=False):
         refuse_unless(
             math.isfinite(value) or constant == "v_thresh",
-            f"tau_mem, tau_syn and dt = {dt_ms:g} ms make the constant {constant} of {name} {value}",
+            f"tau_mem, tau_syn and dt = {dt_ms:g} ms make {constant} of {name} {value}",
             "choose time constants that are not so far from dt",
         )
 

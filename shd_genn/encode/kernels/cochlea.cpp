@@ -67,7 +67,10 @@ inline Vector exp_minus(Vector x) {
 
 // The fibres of a place are all the same: how many fire is binomial among those not in dead time.
 struct Fibres {
-    std::vector<Vector> fired;  // ring: how many fired in each of the last steps
+    struct Count {
+        Vector of_places;
+    };
+    std::vector<Count> fired;  // ring: how many fired in each of the last steps
     Vector ready;
     Unsigned place;
     int most;
@@ -79,7 +82,7 @@ struct Fibres {
 
     // How many fire in each place in this step, given the probability of each fibre.
     Vector step(uint32_t seed, int step, Vector p) {
-        Vector& slot = fired[step % fired.size()];
+        Vector& slot = fired[step % fired.size()].of_places;
         ready += slot;
         const Vector odds = p / (1 - p);
         // -log(1 - p), to 2e-6 at p = 0.1; loud onsets stay below that

@@ -33,6 +33,7 @@ inline Vector broadcast(float x) { return x + Vector{}; }
 #if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push  // of the compiler's own header (GCC bug 105593)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 
 // The sum of all lanes. One half is added to the other until one lane is left: adding one lane after
