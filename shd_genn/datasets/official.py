@@ -1,4 +1,4 @@
-"""SHD and SSC: the published files, fetched through tonic when asked for."""
+"""SHD and SSC: the published files, which a command fetches through tonic."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def blend_pairs(
 
     Args:
         labels: (n_samples,): classes.
-        n_blends: Pairs wanted.
+        n_blends: Number of pairs.
         rng: Draws them, with replacement.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How a dataset's spikes are shown to a network: in training, validation, test and use alike."""
+"""How a dataset's spikes are presented to a network, in training as in validation and test."""
 
 from __future__ import annotations
 

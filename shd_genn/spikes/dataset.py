@@ -19,7 +19,7 @@ class SpikeDataset:
     """Labelled spike trains.
 
     Attributes:
-        name: What it is called in every result, e.g. ``shd`` or ``spoken-digits``.
+        name: Its name in every result, e.g. ``shd`` or ``spoken-digits``.
         events: The spikes, times in ms.
         labels: int32, (n_samples,): class of each sample, 0 .. n_classes - 1.
         speakers: int32, (n_samples,): index of who spoke; -1 where it is not known.
@@ -27,7 +27,7 @@ class SpikeDataset:
         class_names: The word of each class.
         speaker_names: The name of each speaker index; empty where none are known.
         code: How sound became spikes: ``cochlea`` (as SHD), ``rate``, ``latency``.
-        presentation: How its spikes are shown to a network; None: as they are.
+        presentation: How its spikes are presented to a network; None: as they are recorded.
     """
 
     name: str
@@ -66,12 +66,12 @@ class SpikeDataset:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a run trains on, chooses by, and is judged by.
+    """Training, validation and test samples of a run.
 
     Attributes:
-        train: What the weights are learned from.
-        valid: What settings and epochs are chosen by; None where there is none.
-        test: Looked at once, at the end; None where there is none.
+        train: The weights are learned from these samples.
+        valid: Settings and epochs are chosen by these samples; None if there are none.
+        test: The chosen epoch is tested on these samples, once, at the end; None if there are none.
     """
 
     train: SpikeDataset
@@ -79,11 +79,13 @@ class Splits:
     test: SpikeDataset | None
 
     def presented_by(self, presentation: Presentation) -> Splits:
-        """The same samples, shown in the given way."""
+        """The same samples, presented in the given way."""
 
-        def shown(part: SpikeDataset | None) -> SpikeDataset | None:
+        def presented(part: SpikeDataset | None) -> SpikeDataset | None:
             return None if part is None else replace(part, presentation=presentation)
 
         return Splits(
-            replace(self.train, presentation=presentation), shown(self.valid), shown(self.test)
+            replace(self.train, presentation=presentation),
+            presented(self.valid),
+            presented(self.test),
         )

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Where the output is no terminal, at most one line in this time (and one at each end)."""
+"""If the output is no terminal, at most one line is printed in this time, and one at each end."""
 
 Advance = Callable[..., None]
 """``advance(steps=1, note="", line="")``: so much more is done. ``note`` is shown until the
@@ -29,12 +29,12 @@ next one; ``line`` stays: above the bar on a terminal, as a line of its own else
 
 @contextmanager
 def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show how far some work is, on stderr.
+    """Show on stderr how far some work is.
 
     Args:
-        description: What is being done, e.g. ``Encoding``.
-        total: Number of steps in the whole.
-        unit: What a step is, in the plural, e.g. ``recordings``.
+        description: The work, e.g. ``Encoding``.
+        total: Number of steps.
+        unit: The name of the steps, in the plural, e.g. ``recordings``.
 
     Yields:
         A function to call as ``advance(steps, note)`` whenever steps are done.

@@ -27,8 +27,8 @@ class _Task:
 class DaskWorkers:
     """Trials as Dask tasks, at most one for each slot.
 
-    What a task asks goes through Dask's own queues: one for all questions, one a task for answers.
-    A task of a lost worker is given to another one by Dask.
+    Tasks ask through Dask's queues: one queue for all questions, and one for each task's answers.
+    Dask gives the task of a lost worker to another worker.
     """
 
     def __init__(self, address: str, n_workers: int | None) -> None:
@@ -52,7 +52,7 @@ class DaskWorkers:
         if not found and n_workers is None:
             raise ConfigError(
                 f"the Dask scheduler at {address} must have workers, but has none; start some, or "
-                "say with --workers how many will come"
+                "give their number with --workers"
             )
         self._n = n_workers or found
         self._session = uuid.uuid4().hex
@@ -80,33 +80,33 @@ class DaskWorkers:
         self._tasks[i] = _Task(future)
 
     def answer(self, i: int, content: Any) -> None:
-        """Answer what a task asked."""
+        """Answer a task's question."""
         Queue(self._tasks[i].answers, client=self._client).put(content)
 
     def events(self, timeout: float) -> Iterator[tuple[int, str, int, Any]]:
-        """What tasks have to say; see `ProcessWorkers.events`."""
+        """Messages of the tasks; see `ProcessWorkers.events`."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            # what was done is looked at before what was said, and told after it
+            # ended tasks are looked for first and reported last: their messages come before
             done = [i for i, task in self._tasks.items() if task.future.done()]
-            said = self._questions.get(batch=True)
-            for i, key, answers, what, run, content in said:
+            messages = self._questions.get(batch=True)
+            for i, key, answers, what, run, content in messages:
                 if i in self._tasks and self._tasks[i].future.key == key:
                     self._tasks[i].answers = answers
                     yield i, what, run, content
             for i in done:
                 if i in self._tasks:
                     yield i, *self._came_of(self._tasks.pop(i).future)
-            if said or done:
+            if messages or done:
                 return
             time.sleep(LOOK)
 
     def abandon(self, i: int) -> None:
-        """Tell a task that it is not wanted any more."""
+        """Cancel a task whose result does not matter."""
         self._tasks.pop(i).future.cancel()
 
     def interrupt(self) -> None:
-        """Let tasks know at their next epoch that they are to stop there."""
+        """Cancel all tasks; each stops after its current epoch."""
         for task in self._tasks.values():
             task.future.cancel()
         self._tasks.clear()

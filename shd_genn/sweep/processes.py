@@ -1,4 +1,9 @@
-"""Workers that are processes of this machine; each has its share of the cores."""
+"""Workers that are processes of this machine; each has its share of the cores.
+
+No pool of a library does all that a study needs: concurrent.futures and loky lose all tasks when
+one worker dies, and neither ends one trial nor lets all save what they have; Dask's LocalCluster
+(`cluster.py` does the same on any cluster) needs another package and polls for every message.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ from shd_genn.support.machine import available_cores
 from shd_genn.sweep.worker import Job, work
 
 SECONDS_TO_STOP = 20.0
-"""So long an interrupted worker may take to write down where it was."""
+"""Seconds that an interrupted worker may take to save its run."""
 
 
 @dataclass
@@ -30,14 +35,14 @@ class _Worker:
 
 
 class ProcessWorkers:
-    """A pool that outlives its members: one that dies is replaced, and its death is told."""
+    """A pool of processes; one that dies is replaced, and its death is reported."""
 
     def __init__(self, n_workers: int, folder: Path) -> None:
         """Start them.
 
         Args:
             n_workers: How many.
-            folder: Where ``worker_0.log`` … go: what they and their libraries say.
+            folder: The folder of ``worker_0.log`` …: the output of each worker.
         """
         self._folder = folder
         self.n_threads = max(1, available_cores() // n_workers)
@@ -61,13 +66,14 @@ class ProcessWorkers:
         self._send(i, job)
 
     def answer(self, i: int, content: Any) -> None:
-        """Answer what a worker asked."""
+        """Answer a worker's question."""
         self._send(i, content)
 
     def events(self, timeout: float) -> Iterator[tuple[int, str, int, Any]]:
-        """What workers have to say: (worker, what, run, content).
+        """Messages of the workers: (worker, what, run, content).
 
-        Beside what they `ask`, ``end`` with what came of a trial, and ``died`` with the reason.
+        ``what`` is what `Ask` lists, or ``end`` with the outcome of a trial, or ``died`` with the
+        reason.
         """
         numbers = {w.connection: i for i, w in enumerate(self._workers)}
         for connection in wait(list(numbers), timeout):
@@ -100,7 +106,7 @@ class ProcessWorkers:
                 _until_the_end(worker.connection)
 
     def _send(self, i: int, content: Any) -> None:
-        with suppress(OSError):  # it has died, which `events` will tell
+        with suppress(OSError):  # it has died, which `events` reports
             self._workers[i].connection.send(content)
 
     def _replace(self, i: int) -> str:
@@ -139,8 +145,9 @@ def _until_the_end(connection: Connection) -> None:
 
 
 def _serve(connection: Connection, log: Path, n_threads: int) -> None:
-    """A worker's life."""
-    os.setsid()  # Ctrl-C is for the main process, which then interrupts its workers once
+    """Train trials until the main process closes the connection."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # Ctrl-C is for the main process, which then interrupts its workers once
     with log.open("a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

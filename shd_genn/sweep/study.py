@@ -26,7 +26,7 @@ from shd_genn.sweep.trials import Counts, attributes, count, queue_again
 from shd_genn.sweep.worker import Job
 
 DEATHS = 3
-"""A trial that crashes, or whose worker dies, so often without one more epoch has failed."""
+"""A trial has failed when it crashes, or its worker dies, so often without one more epoch."""
 SAME_FAILURES = 5
 """If the first trials of a session all fail with the same error, so many are enough to stop."""
 TICK = 0.5
@@ -44,17 +44,18 @@ class Workers(Protocol):
         """Give worker ``i``, which is idle, a trial."""
 
     def answer(self, i: int, content: Any) -> None:
-        """Answer what worker ``i`` asked."""
+        """Answer the question of worker ``i``."""
 
     def events(self, timeout: float) -> Iterator[tuple[int, str, int, Any]]:
-        """What workers have to say within some seconds: (worker, what, run, content).
+        """Messages of the workers within some seconds: (worker, what, run, content).
 
-        Beside what they `ask`: ``end`` with what `work` returned, ``died`` with the reason.
+        ``what`` is what `Ask` lists, or ``end`` with what `work` returned, or ``died`` with the
+        reason.
         """
         ...
 
     def abandon(self, i: int) -> None:
-        """End worker ``i``'s trial; what becomes of it does not matter."""
+        """End the trial of worker ``i`` without a result."""
 
     def interrupt(self) -> None:
         """Let all workers stop, with their runs saved."""
@@ -220,7 +221,7 @@ class StudyLoop:
             else:
                 self.workers.answer(i, self._answer(running, what, run, content))
         except UpdateFinishedTrialError:
-            # so long unheard of that another machine was given it: that one's result counts
+            # its heartbeats were missing so long that another machine has it: that result counts
             if self._running.pop(i, None) is not None:
                 self.workers.abandon(i)
 
@@ -312,16 +313,16 @@ class StudyLoop:
         frozen = self._tell(running.trial, state=TrialState.FAIL)
         patiently(lambda: RetryHeartbeatStaleTrialCallback()(self.study, frozen))
 
-    def _tell(self, trial: Trial, **said: Any) -> FrozenTrial:
-        # twice would be no harm: the first time may have been heard before the line was cut
-        return patiently(lambda: self.study.tell(trial, **said, skip_if_finished=True))
+    def _tell(self, trial: Trial, **outcome: Any) -> FrozenTrial:
+        # twice does no harm: the first message may have arrived before the connection was lost
+        return patiently(lambda: self.study.tell(trial, **outcome, skip_if_finished=True))
 
     def _attributes(self, trial: Trial, values: dict[str, Any]) -> None:
         for key, value in values.items():
             patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
 
     def _beat(self) -> None:
-        # ours, not Optuna's thread: that one ends with the first connection that is lost
+        # not Optuna's thread, which ends with the first connection that is lost
         if time.monotonic() - self._beaten < self._interval:
             return
         for running in self._running.values():

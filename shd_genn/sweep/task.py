@@ -1,7 +1,7 @@
-"""What runs on a worker of a Dask cluster.
+"""The task that runs on a worker of a Dask cluster.
 
-Its arguments are plain values and its imports wait until it runs, because Dask's scheduler, too,
-reads what it hands on, and is to do nothing but that.
+Its arguments are plain values, and it imports only when it runs: Dask's scheduler reads each task
+that it passes on, and should not import the package for that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from distributed import Queue, get_client, get_worker
 
 LOOK = 0.02
-"""Seconds between looks into an empty queue: Dask notes each timeout of one as an error."""
+"""Seconds between looks into an empty queue: Dask logs each timeout of a queue as an error."""
 
 
 def train_on_worker(
@@ -26,11 +26,11 @@ def train_on_worker(
         i: The trial's slot.
         configs: The settings of its runs, as TOML.
         runs: The folder that run folders go into.
-        command: What they say they were started by.
-        questions: The name of the queue that the study listens to.
+        command: The command that their ``environment.json`` names.
+        questions: The name of the queue that the study reads.
 
     Returns:
-        What came of it; see `work`.
+        The outcome; see `work`.
     """
     from shd_genn.config.toml import from_toml
     from shd_genn.sweep.worker import Job, work
@@ -47,7 +47,7 @@ def train_on_worker(
         while not (answer := answers.get(batch=True)):
             state = worker.state.tasks.get(key)
             if state is None or state.state != "executing":
-                raise KeyboardInterrupt  # the study is gone, or wants it no more
+                raise KeyboardInterrupt  # the study has ended, or has cancelled the trial
             time.sleep(LOOK)
         return answer[0]
 

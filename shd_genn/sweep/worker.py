@@ -1,4 +1,4 @@
-"""What a worker does, wherever it runs: the runs of a trial, one after the other."""
+"""The work of a sweep's worker: it trains the runs of a trial, one after the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shd_genn.support.errors import BusyError, PrunedError, ShdGennError
 from shd_genn.train import loop
 
 Ask = Callable[[str, int, Any], Any]
-"""``ask(what, run, content)`` tells the study something of a run, and returns what it answers:
+"""``ask(what, run, content)`` reports on a run to the study and returns the study's answer:
 
 * ``begin``: a run is to begin → the folder in which it was begun before, or None
 * ``folder``: its folder → nothing
@@ -27,7 +27,7 @@ Ask = Callable[[str, int, Any], Any]
 * ``result``: its numbers → whether to go on
 """
 SECONDS_UNTIL_FREE = 60.0
-"""So long a worker waits for a run folder that another one, whose study was killed, still has."""
+"""Seconds that a worker waits for a run folder that a worker of a killed study still has."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Job:
 
 
 def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
-    """Train a trial's networks; what was begun before goes on from its last checkpoint.
+    """Train a trial's networks; runs that were begun before go on from their last checkpoint.
 
     Args:
         job: The trial's runs.
-        ask: The way to the study.
+        ask: Reports to the study; see `Ask`.
         n_threads: Threads to compute with.
 
     Returns:
         ``state``: complete, pruned, failed, crashed or interrupted; ``reason``, if not complete;
         ``error``, the class of the error, if failed.
     """
-    sys.argv = list(job.command)  # a storage's password is none of a run folder's business
+    sys.argv = list(job.command)  # the study's command may have a password in it
     try:
         for i, config in enumerate(job.configs):
             folder = _train(replace(config, n_threads=n_threads), job.runs, i, ask)
@@ -117,7 +117,7 @@ def _when_free(resume: Callable[[], None]) -> None:
 
 
 def outcome(folder: RunFolder) -> dict[str, float]:
-    """The numbers of a complete run that a trial is judged by; spikes and operations a sample."""
+    """The results of a complete run; spikes and operations are means over samples."""
     result = folder.result
     summary = folder.summary
     assert summary is not None
