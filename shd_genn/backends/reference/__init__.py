@@ -48,4 +48,4 @@ def compile(network: Network, method: Method, config: CompileConfig) -> Referenc
         ConfigError: if it has no such method, neuron or synapse.
     """
     CAPABILITIES.check(network, method)
-    return ENGINES[type(method)](network, config)
+    return ENGINES[type(method)](network, config, method=method)

@@ -18,6 +18,7 @@ from shd_genn.backends.protocols import (
 )
 from shd_genn.backends.reference.eventprop import Array, backward, forward
 from shd_genn.backends.reference.trial import Trial, steps_of_input
+from shd_genn.learning.methods import EventProp, Method
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
@@ -32,6 +33,7 @@ class Reference:
         network: The network.
         config: Steps, optimiser, regulariser, seed.
         dtype: float64, or float32 to compare with engines that compute so.
+        method: What it is trained with.
     """
 
     def __init__(
@@ -39,9 +41,11 @@ class Reference:
         network: Network,
         config: CompileConfig,
         dtype: type[np.floating] = np.float64,
+        method: Method | None = None,
     ) -> None:
         self.network = network
         self.config = config
+        self.method: Method = EventProp() if method is None else method
         self._dtype = np.dtype(dtype)
         self._step = 0
         self._parameters: dict[str, Array] = {}
