@@ -1,26 +1,27 @@
-"""Loss and regulariser: one definition for all backends.
+"""The objective: loss and regulariser, one definition for all backends.
 
-Every readout of a voltage is learned by the cross-entropy of its softmax,
+The loss of a readout of voltages is the cross-entropy of its softmax,
 
     L = -log p_y,  p = softmax(readout/θ),  -∂L/∂readout_k = (1[k = y] - p_k)/θ,   y the label,
 
-θ the softmax's temperature (the papers' code has none: 1),
-but for ``var``, whose loss is that cross-entropy in every time step, averaged (mlGeNN's
-``per_timestep_loss``; on SHD it fails, see analysis/gedanken.py):
+with θ the softmax's temperature (1 in the papers). The loss of ``var`` is that cross-entropy in
+every time step, averaged (mlGeNN's ``per_timestep_loss``; on SHD it fails, see
+analysis/gedanken.py):
 
     L = (1/T) ∫ -log softmax(V(t)/θ)_y dt,  -∂L/∂V_k(t) = (1[k = y] - softmax(V(t)/θ)_k) / (T θ).
 
-Averages over a trial are small numbers: the output of 256 neurons that spike ten times a second
-through weights of 0.03 is some 0.01, so that with θ = 1 all classes stay equally probable until the
-output weights are a hundred times larger, and all that time hidden neurons move in directions that
-the loss says little about. A lower temperature makes the readout matter from the first batch.
+Averages over a trial are small numbers: 256 neurons that spike ten times a second through weights
+of 0.03 make an output of about 0.01. With θ = 1 all classes then stay equally probable until the
+output weights are a hundred times larger, and until then the gradient of hidden weights is small
+and has little to do with the classes. A lower temperature makes the readout matter from the first
+batch.
 
-``max_var`` is read at the time of the maximum. Where V peaks smoothly a change of that time changes
-nothing. Often the maximum is where a spike arrives that pulls V down: then V's left slope there
-times the change of the spike's time belongs to the derivative, and EventProp, here as in
-genn_eventprop and mlGeNN, leaves it out. Only output weights have their exact gradient there.
+``max_var`` is read at the time of the maximum. Where V peaks smoothly, a change of that time
+changes nothing. Often the maximum is where a spike arrives that pulls V down. Then the derivative
+has another term, V's left slope there times the change of the spike's time. EventProp leaves it
+out, here as in genn_eventprop and mlGeNN, so that only output weights have an exact gradient there.
 
-First spikes at t_k (t_k = T if there is none) are learned by
+The loss of first spikes at t_k (t_k = T if there is none) is
 
     L = -log p_y + c(t_y),  p = softmax(-t/τ0),  ∂L/∂t_k = (1[k = y] - p_k)/τ0 + 1[k = y] c'(t_y),
 
@@ -29,9 +30,9 @@ First spikes at t_k (t_k = T if there is none) are learned by
 
 (genn_eventprop `EVP_LIF_output_first_spike` and `…_exp`; the first is mlGeNN's too). EventProp
 adds ∂L/∂t_k / (τ_mem dV/dt) to λ_V at that spike (Wunderlich & Pehle 2021, Table 1).
-If the right output never spikes, no exact gradient tells it to: there the published code kicks λ_V
-by c'(T) at the end of the trial (its phantom spike). That is the exact gradient of another term,
--c'(T) τ_mem V_y(T), which pulls the voltage up. It is no part of the loss that is reported.
+If the right output never spikes, the loss has no gradient by its weights. The published code then
+adds c'(T) to λ_V at the end of the trial (its phantom spike). That is the exact gradient of another
+term, -c'(T) τ_mem V_y(T), which pulls the voltage up; the reported loss does not contain it.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ Float = NDArray[np.floating]
 class Regulariser:
     """Pulls the spike count of each hidden neuron towards a target (mlGeNN's, same strengths).
 
-    At each of a neuron's own spikes the adjoint jumps: λ_V -= (strength / B) (c - target) with c
-    the neuron's spikes per trial averaged over the batch of B samples.
+    At each spike of a neuron its adjoint jumps: λ_V -= (strength / B) (c - target), with c the
+    neuron's spikes per trial, averaged over the batch of B samples.
 
     Attributes:
         upper: Strength where c > target (mlGeNN ``reg_lambda_upper``).
@@ -147,7 +148,7 @@ def loss_and_drive(
     """Loss of each sample, and what the loss does to the adjoint of the output.
 
     Args:
-        network: Says which readout it is.
+        network: Its output has the readout.
         config: Length of the trial and constants.
         readout: (n_samples, n_classes).
         labels: (n_samples,).

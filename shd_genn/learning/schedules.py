@@ -1,7 +1,7 @@
 """The learning rate of every batch.
 
-It is a function of the settings, of the batch's number and of the accuracies of the epochs before,
-which are in ``metrics.csv``: so a resumed run goes on with the same rate without saving more.
+It depends on the settings, the batch's number and the accuracies of the epochs before. These are in
+``metrics.csv``, so a resumed run has the same rates, and nothing else has to be saved.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Schedule:
         """The learning rate of a batch of an epoch; both are counted from 0."""
         config = self._config
         done = epoch * self._n_batches + batch
-        # whole once the logarithm says so: the power itself would overflow in a long run
+        # compared by logarithms, because the power would overflow in a long run
         growing = math.log(config.ease_in) + done * math.log(config.ease_in_growth) < 0
         ease = config.ease_in * config.ease_in_growth**done if growing else 1.0
         return config.learning_rate * ease * self._fall(epoch, batch)
@@ -50,12 +50,14 @@ class Schedule:
         return 1.0
 
     def epoch_done(self, accuracy: float) -> None:
-        """Tell the accuracy after an epoch, of every epoch in turn.
+        """Take the accuracy after an epoch into account; called once for every epoch, in order.
 
         The plateau rule of Nowotny, Turner & Knight (2025): the rate is cut when a fast moving
         average of the accuracy no longer lies above a slow one, ``decay_epochs`` after the last
-        cut at the earliest. Only validation or training accuracy may be told, never that of the
-        test set.
+        cut at the earliest.
+
+        Args:
+            accuracy: Of validation or training, never of the test set.
         """
         schedule = self._config.schedule
         if isinstance(schedule, Plateau):

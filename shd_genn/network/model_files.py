@@ -11,7 +11,7 @@ from shd_genn.support.errors import ConfigError
 
 
 def find_model(name: str) -> Path:
-    """The file of a model: one of the project's own by its name, or any by its path.
+    """The file of a model: one of the project's by its name, or any by its path.
 
     Raises:
         ConfigError: if there is no such file.

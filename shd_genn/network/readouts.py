@@ -1,4 +1,6 @@
-"""How outputs are read: one table of readouts, in mlGeNN's words, that all backends share.
+"""The readouts: how a trial becomes one number for each class. All backends share this table.
+
+The names are mlGeNN's.
 
 T is the length of a trial in ms, N its number of steps, V(t) the voltage of an output neuron.
 
@@ -14,8 +16,8 @@ T is the length of a trial in ms, N its number of steps, V(t) the voltage of an 
 | `first_spike_time`       | minus the first spike's time, -T if none   | first_spike           |
 | `first_spike_time_exp`   | likewise; late spikes cost exponentially   | first_spike_exp       |
 
-`sum_var` depends on the length of a step, so it has no limit that its gradient could tend to. The
-class of the largest number is the prediction. What is learned from the numbers, `losses` says.
+The class of the largest number is the prediction; `shd_genn.learning.objective` has the losses.
+`sum_var` depends on the length of a step, so it has no limit as dt → 0.
 """
 
 from __future__ import annotations
@@ -40,18 +42,19 @@ Readout = Literal[
 ]
 
 Form = Literal["weighted", "each_step", "max", "first_spike"]
-"""Where the loss acts on an output: on V in all steps, in proportion to a weight; on V in each step
-by its own amount; on V in the step of its maximum; on the time of the first spike."""
+"""Where the loss acts on an output. weighted: on V in all steps, in proportion to a fixed weight;
+each_step: on V in each step, by a different amount; max: on V in the step of its maximum;
+first_spike: on the time of the first spike."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Properties:
-    """What sets a readout apart from the others.
+    """What a backend has to know of a readout.
 
     Attributes:
-        form: Where the loss acts; decides what a backend has to do.
+        form: Where the loss acts on the output.
         weight: Weight of V in the average at t/T, from 0 to 1; meaningless for maxima and spikes.
         averaged: Whether the number is an average over the trial, as mlGeNN scales all gradients
             from voltages; see `shd_genn.backends.gradient_scale`.

@@ -1,4 +1,4 @@
-"""Which backend is used, why, and what is said where GeNN is not installed."""
+"""Which backend is used, why, and the error where GeNN is not installed."""
 
 import json
 import subprocess

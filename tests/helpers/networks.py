@@ -37,7 +37,7 @@ __all__ = [
 
 
 def network(**settings) -> Network:
-    """A network of two layers with much activity, unless told otherwise."""
+    """A network of two layers with much activity, unless settings change it."""
     defaults = {
         "hidden_sizes": (70, 20),
         "w_in_mean": 0.2,

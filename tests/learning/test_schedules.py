@@ -71,13 +71,13 @@ def test_a_growing_accuracy_keeps_the_rate():
         schedule.epoch_done(epoch / 200)
 
 
-def test_state_is_what_it_was_told():
-    """A resumed run tells the accuracies of metrics.csv again: the same rates to the bit."""
+def test_the_state_follows_from_the_accuracies():
+    """A resumed run takes those of metrics.csv into account again: the same rates to the bit."""
     config = replace(TrainConfig(), schedule=Plateau(decay_epochs=3), ease_in=0.01)
     whole, resumed = Schedule(config, 7), Schedule(config, 7)
-    told = np.random.default_rng(1).random(60).tolist()
-    for accuracy in told:
+    accuracies = np.random.default_rng(1).random(60).tolist()
+    for accuracy in accuracies:
         whole.epoch_done(accuracy)
-    for accuracy in told:
+    for accuracy in accuracies:
         resumed.epoch_done(float(repr(accuracy)))
     assert whole.rate(60, 2) == resumed.rate(60, 2) < config.learning_rate

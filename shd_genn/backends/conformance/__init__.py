@@ -18,7 +18,7 @@ This package needs pytest, and no other part of shd_genn does.
 
 import pytest
 
-# pytest then says of a failed assertion which values it had
+# so that pytest shows the values of an assertion that fails
 for _module in ("networks", "simulator", "learner", "differentiable"):
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 

@@ -1,7 +1,8 @@
 """GeNN: networks become generated code of mlGeNN's EventProp compiler, on a GPU or one CPU core.
 
-The only place that imports pygenn and ml_genn, and only when a network is compiled. `translate`
-says a network in mlGeNN's words, `simulation` builds and steps one, `engine` trains with it.
+No other package imports pygenn and ml_genn, and this one imports them when a network is compiled.
+`translate` makes mlGeNN's network out of ours, `simulation` builds and steps it, and `engine`
+trains it.
 """
 
 from __future__ import annotations

@@ -42,15 +42,15 @@ def build(model: Any, key: str) -> tempfile.TemporaryDirectory[str]:
         if not kept.is_dir():
             _try_nvcc()
     folder = tempfile.TemporaryDirectory(prefix=f"run-{os.getpid()}-", dir=cache)
-    own = Path(folder.name)
+    here = Path(folder.name)
     if kept.is_dir():
-        shutil.copytree(kept, own, dirs_exist_ok=True)
-    log = own / "build.log"
+        shutil.copytree(kept, here, dirs_exist_ok=True)
+    log = here / "build.log"
     try:
         with _output_to(log):
-            model.build(str(own))
+            model.build(str(here))
         if not kept.is_dir():
-            _keep(own, kept)
+            _keep(here, kept)
     except (subprocess.CalledProcessError, RuntimeError) as error:
         words = log.read_text(encoding="utf-8", errors="replace")[-4000:].strip()
         folder.cleanup()
@@ -109,9 +109,9 @@ def _try_nvcc() -> None:
         )
 
 
-def _keep(own: Path, kept: Path) -> None:
+def _keep(built: Path, kept: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="run-", dir=kept.parent) as aside:
-        shutil.copytree(own, aside, dirs_exist_ok=True)
+        shutil.copytree(built, aside, dirs_exist_ok=True)
         try:
             Path(aside).rename(kept)
         except OSError:  # another program was quicker

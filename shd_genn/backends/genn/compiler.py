@@ -51,7 +51,7 @@ class Weighted(readouts.AvgVar):  # type: ignore[misc]
         return self._code.format(s=f"({time}) * {1 / self._config.trial_ms}")
 
     def add_readout_logic(self, model: Any, **settings: Any) -> Any:
-        """Averages over the N steps of the forward pass, whatever the compiler says."""
+        """Average over the N steps of the forward pass, though the compiler has N + 1."""
         built = super().add_readout_logic(
             model, **settings | {"example_timesteps": self._config.n_steps}
         )
@@ -82,7 +82,7 @@ class Compiler(EventPropCompiler):  # type: ignore[misc]
             # the gradient of delays is by steps, mlGeNN's by ms
             delay_optimiser=Adam(0.0, adam.beta1, adam.beta2, adam.epsilon / config.dt_ms),
             # a neuron spikes at most once a step, so that no spike of any data is left out; the
-            # entry more tells a full buffer from an empty one
+            # entry more distinguishes a full buffer from an empty one
             max_spikes=config.n_steps + 1,
             strict_buffer_checking=True,
             dt=config.dt_ms,

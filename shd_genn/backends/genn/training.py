@@ -30,7 +30,7 @@ class Training(Simulation):
 
         Args:
             trials: What `forward` returned.
-            drive: What `losses.loss_and_drive` says.
+            drive: From `shd_genn.learning.objective.loss_and_drive`.
             jumps: Hidden population → the regulariser's jump.
         """
         for name, jump in jumps.items():

@@ -79,7 +79,7 @@ class IntegrateFire(Integrate):
         self.reset(fired)
 
     def reset(self, fired: NDArray[np.intp]) -> None:
-        """What a spike does to its own neuron."""
+        """Set V of the neurons that spiked."""
         self.v[fired] = 0
         self.sensitivity.reset(fired)
 

@@ -1,7 +1,7 @@
-"""Gradients by a neuron's own parameters: time constants and threshold.
+"""Gradients by the parameters of neurons: time constants and thresholds.
 
 **Neurons that spike** act on the loss L only through the times of their spikes, and a spike is
-where V - θ crosses 0. So let a neuron's own parameter p change, and with it V - θ just before its
+where V - θ crosses 0. So let a parameter p of a neuron change, and with it V - θ just before its
 k-th spike at t_k; what that does to the loss, by this spike and all that follows from it, is known:
 ∂L/∂V(t_k⁻) = -τ_mem λV(t_k⁻), with λV after the (backward) jump (Wunderlich & Pehle 2021, Table 1;
 the trajectories of Lagrange's function are those of -1/τ_mem ∂L/∂V). Therefore

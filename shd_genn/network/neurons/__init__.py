@@ -2,7 +2,7 @@
 
 They are plain values that a network is described with. Time constants are in ms. They and
 thresholds may differ from neuron to neuron, and may be learned; see
-`shd_genn.network.initialisers`. `description` holds what every neuron says of itself.
+`shd_genn.network.initialisers`. `description` defines how a neuron is described.
 """
 
 from __future__ import annotations
