@@ -16,6 +16,7 @@ from shd_genn.backends.conformance.networks import (
     assert_same_spikes,
     batches,
     compiled,
+    config_of,
     largest_batch,
     largest_error,
     layered_network,
@@ -67,10 +68,10 @@ class DifferentiableConformance(LearnerConformance):
     ) -> None:
         """Every readout, with and without recurrence."""
         require_readout(backend, readout)
-        network = layered_network(readout, recurrent=recurrent)
+        network, config = layered_network(readout, recurrent=recurrent), config_of(readout)
         samples = batches(backend, random_events(6), random_labels(6))
-        expected = Reference(network, CONFIG)
-        with differentiable(backend, network) as got:
+        expected = Reference(network, config)
+        with differentiable(backend, network, config) as got:
             for batch in samples:
                 error = largest_error(got.gradient(*batch), expected.gradient(*batch))
                 assert error < TOLERANCE

@@ -72,6 +72,14 @@ def layered_network(
     return Network((*layers, output), tuple(connections))
 
 
+def config_of(readout: Readout) -> CompileConfig:
+    """`CONFIG` with a temperature at which no class is certain: a sum is N times an average."""
+    objective = CONFIG.objective
+    if readout == "sum_var":
+        objective = replace(objective, temperature=objective.temperature * N_STEPS)
+    return replace(CONFIG, objective=objective)
+
+
 def network_with_spiking_outputs(readout: Readout) -> Network:
     """Outputs that inhibit each other, too."""
     network = layered_network(readout, w_out=Normal(0.2, 1.0))

@@ -17,6 +17,7 @@ from shd_genn.backends.conformance.networks import (
     assert_repeated,
     assert_same_spikes,
     compiled,
+    config_of,
     layered_network,
     learned_network,
     network_with_spiking_outputs,
@@ -90,12 +91,12 @@ class SimulatorConformance:
     def test_forward_pass(self, backend: Backend, readout: Readout, recurrent: bool) -> None:
         """Spikes are the reference's, readout and loss agree with it."""
         require_readout(backend, readout)
-        network = layered_network(readout, recurrent=recurrent)
+        network, config = layered_network(readout, recurrent=recurrent), config_of(readout)
         events, labels = random_events(6), random_labels(6)
-        with compiled(backend, network) as simulator:
+        with compiled(backend, network, config) as simulator:
             got = simulator.evaluate(events, labels)
             unlabelled = simulator.evaluate(events)
-        expected = Reference(network, CONFIG).evaluate(events, labels)
+        expected = Reference(network, config).evaluate(events, labels)
         assert_same_spikes(got, expected)
         np.testing.assert_array_equal(got.input_spikes, expected.input_spikes)
         scale = np.abs(expected.readout).max()
