@@ -263,6 +263,6 @@ def _line(epoch: int, epochs: int, rows: Sequence[EpochRow]) -> str:
     width = len(str(epochs))
     parts = [f"epoch {epoch:{width}}/{epochs}"]
     parts += [f"{row.split} {row.accuracy:.1%} loss {row.loss:.3f}" for row in rows]
-    parts.append(f"{rows[0].hidden_spikes_mean:.1f} spikes a neuron")
+    parts.append(f"{rows[0].hidden_spikes_mean:.1f} spikes")
     parts.append(f"{sum(row.seconds for row in rows):.1f} s")
     return "  ".join(parts)

@@ -12,12 +12,12 @@ from helpers.running import rows
 from PIL import Image
 
 from shd_genn.config import Config
-from shd_genn.datasets.settings import DataConfig
+from shd_genn.datasets.settings import DataConfig, SpeakerValidation
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.present.settings import PresentConfig
 from shd_genn.spikes.hdf5 import write_spikes
-from shd_genn.train import loop
+from shd_genn.train import crossval, loop
 
 
 def run(module, *arguments):
@@ -136,3 +136,29 @@ def test_bench_measures_and_writes_a_table(tmp_path):
     assert row["backend"] == "native" and row["device"] == "CPU" and row["batch"] == "32"
     assert "ms/sample" in result.stdout  # no column is cut off, however narrow the terminal
     assert float(row["shd_epoch_s"]) == pytest.approx(8.156 * float(row["train_ms"]))
+
+
+def test_listen_says_what_it_does_not_hear(hearing, tmp_path):
+    """A recording of three seconds, of which a trial of one second hears the begin."""
+    sound = tmp_path / "long.wav"
+    soundfile.write(sound, 0.1 * np.random.default_rng(0).normal(size=48_000), 16_000)
+    result = run("listen", hearing.path, sound)
+    assert result.returncode == 0, result.stderr
+    assert "the recording lasts 3.00 s, but the network hears only its first 1.00 s" in (
+        result.stderr
+    )
+
+
+def test_a_cross_validation_is_not_evaluated_as_a_whole(data, tmp_path):
+    validation = SpeakerValidation()
+    config = Config(
+        data=DataConfig(dataset=str(data), trial_ms=120.0, validation=validation, test=False),
+        model=ModelConfig(hidden_sizes=(5,)),
+        train=TrainConfig(epochs=1, batch_size=16),
+    )
+    folder = crossval.start(config, tmp_path)
+    result = run("evaluate", folder.path, "--dataset", data)
+    assert result.returncode == 2 and "is a cross-validation, which has a network" in result.stderr
+    fold = folder.path / "fold-00_anna"
+    assert f"give one of them, e.g. {fold}" in result.stderr
+    assert run("evaluate", fold, "--dataset", data).returncode == 0

@@ -206,7 +206,7 @@ def page(everything, tmp_path_factory):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert result.returncode == 0, result.stderr
-    assert f"note: {damaged}: summary.json is damaged" in result.stderr
+    assert f"note: {damaged}: {damaged / 'summary.json'} cannot be read" in result.stderr
     return place / "report"
 
 

@@ -153,8 +153,21 @@ def finish(folder, rng, hidden, recurrent, right, seed) -> RunResult:
         backend="native",
         spikes_after_trial=0.0,
         peak_memory_mb=300 + hidden,
-        test=TestResult(**test | {"hidden_spikes_mean": float(counts.mean())}),
+        test=TestResult(
+            **test
+            | {
+                "hidden_spikes_mean": float(counts.mean()),
+                "synaptic_operations": operations(counts, hidden, recurrent),
+            }
+        ),
     )
+
+
+def operations(counts, hidden: int, recurrent: bool) -> float:
+    """Input spikes reach hidden neurons; theirs the outputs and, if recurrent, each other."""
+    inputs = np.mean([100 + i for i in range(N_SAMPLES)])
+    targets = len(WORDS) + (hidden if recurrent else 0)
+    return float(inputs * hidden + counts.sum(axis=1).mean() * targets)
 
 
 def grid(runs: Path) -> Path:
