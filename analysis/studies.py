@@ -7,11 +7,12 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from shd_genn.support.errors import DataError
+from shd_genn.sweep.storage import read_file
 
 SQLITE = b"SQLite format 3\0"
 OBJECTIVES = {
@@ -139,8 +140,7 @@ def _open(path: Path) -> BaseStorage:
     with path.open("rb") as file:
         start = file.read(len(SQLITE))
     if start == SQLITE:
-        # mode=ro: looking at a study must never change it
-        return RDBStorage(f"sqlite:///file:{path.resolve()}?mode=ro&uri=true")
+        return read_file(path)  # looking at a study must never change it
     if not start.startswith(b"{"):
         raise DataError("it is neither an SQLite database nor a journal")
     return JournalStorage(JournalFileBackend(str(path)))

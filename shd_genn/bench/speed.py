@@ -80,7 +80,7 @@ class Options:
         for n in (*self.hidden_sizes, *self.threads):
             require(1 <= n, "1 <= hidden_sizes and threads", n, "give at least one of each")
         measurements.require_measurable(self.repetitions)
-        require(1 <= self.epochs, "1 <= epochs", self.epochs, "usual: 50")
+        require(1 <= self.epochs, "1 <= epochs", self.epochs, "50 are usual")
         for name in ("hidden_sizes", "topologies", "features", "backend", "threads"):
             refuse_unless(
                 len(getattr(self, name)) > 0,

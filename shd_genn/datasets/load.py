@@ -18,7 +18,8 @@ from shd_genn.datasets.settings import (
 from shd_genn.datasets.split import split_random, split_speaker
 from shd_genn.spikes.dataset import SpikeDataset, Splits
 from shd_genn.spikes.hdf5 import read_spikes
-from shd_genn.support.errors import ConfigError, DataError
+from shd_genn.support.errors import ConfigError, DataError, refuse_unless
+from shd_genn.support.paths import readable_name, user_path
 
 
 def load_dataset(config: DataConfig, seed: int) -> Splits:
@@ -120,17 +121,32 @@ def find_files(dataset: str, data_dir: str | None = None) -> tuple[str, dict[str
         return dataset, folder_files(spoken_digits.prepare())
     if dataset in official.DATASETS:
         return dataset, official.find(dataset, data_dir)
-    folder = Path(dataset)
+    refuse_unless(
+        _is_utf8(dataset),
+        f"the path of dataset {dataset!r} is not UTF-8, and a run cannot note it",
+        "rename the folder",
+        DataError,
+    )
+    folder = user_path(dataset)
     if not folder.is_dir():
         known = ", ".join((SPOKEN_DIGITS, *official.DATASETS))
         raise DataError(
             f"dataset must be {known}, or a folder with train.h5 and test.h5, but got {dataset!r}; "
             "correct the name or the path"
         )
-    name = folder.resolve().name
+    name = readable_name(folder.resolve().name)
     if name in (SPOKEN_DIGITS, *official.DATASETS):
         name = f"{name}-folder"  # only the real ones bear their names in results
     return name, folder_files(folder)
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a path has no bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def folder_files(folder: Path) -> dict[str, Path]:

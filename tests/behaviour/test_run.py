@@ -236,7 +236,7 @@ def test_diverged_training_stops_with_advice(data, tmp_path):
         (["--tau-mem-ms", "-3"], r"0 < tau_mem_ms < inf must hold, but got -3.0"),
         (["--tau-syn-ms", "0"], "0 < tau_syn_ms < inf must hold, but got 0"),
         (["--hidden-sizes", "0"], "1 <= hidden_sizes must hold, but got 0"),
-        (["--model", "lstm"], "model in feedforward, recurrent must hold"),
+        (["--model", "lstm"], "model must be one of feedforward, recurrent"),
         (["--dataset", "no-such-place"], "dataset must be spoken-digits, shd, ssc, or a folder"),
         (["--config", "none.toml"], "none.toml cannot be read"),
         (["--resume", "nowhere"], "nowhere must be the folder of a run"),

@@ -1,5 +1,7 @@
 """From a dataset's name to training, validation and test samples."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -263,3 +265,10 @@ def test_missing_files_are_not_fetched_unasked(tmp_path, train):
     )
     with pytest.raises(DataError, match=message):
         load("ssc", data_dir=str(tmp_path))
+
+
+def test_a_folder_whose_name_is_not_utf8(tmp_path, train):
+    folder = tmp_path / os.fsdecode(b"\xfc")
+    small.write(folder, train=train)
+    with pytest.raises(DataError, match="is not UTF-8, and a run cannot note it; rename"):
+        load(folder)

@@ -14,15 +14,6 @@ import pytest
 from shd_genn.support import errors
 
 PACKAGE = Path(errors.__file__).parents[1]
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "backends/genn/build.py",
-        "bench/speed.py",
-        "evaluate.py",
-    }
-)
-"""Files whose messages are still to be corrected; the list only shrinks."""
-
 CLASSES = {
     name
     for name, value in vars(errors).items()
@@ -170,8 +161,6 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 def test_messages_are_whole_sentences(file):
     found = messages_of((PACKAGE / file).read_text(encoding="utf-8"), file)
     wrong = [f"{m}: {', '.join(faults(m))}" for m in found if faults(m)]
-    if wrong and file in NOT_YET:
-        pytest.xfail("its messages are still to be corrected")
     assert not wrong, "\n".join(wrong)
 
 

@@ -104,7 +104,7 @@ def test_a_changed_search_is_refused_and_its_difference_shown(done, data):
         (["--storage", "sqlite://"], "storage must name a file"),
         (["--storage", "nosql://a/b"], "needs a driver that is not installed"),
         (["--dataset", "nowhere"], "dataset must be"),
-        (["--model", "lstm"], "model in feedforward, recurrent"),
+        (["--model", "lstm"], "model must be one of feedforward, recurrent"),
     ],
 )
 def test_what_would_fail_in_every_trial_is_refused_at_the_start(

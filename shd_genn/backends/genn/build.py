@@ -55,7 +55,9 @@ def build(model: Any, key: str) -> tempfile.TemporaryDirectory[str]:
         words = log.read_text(encoding="utf-8", errors="replace")[-4000:].strip()
         folder.cleanup()
         raise BuildError(
-            f"GeNN's code for this network could not be compiled ({error}):\n{words}"
+            f"GeNN cannot compile its code for this network ({error}):\n{words}\n"
+            "(end of the compiler's output); correct the compiler's installation, or take "
+            "--backend native"
         ) from error
     except BaseException:
         folder.cleanup()
