@@ -24,6 +24,7 @@ NOT_RUN = {
     ".venv/bin/pip install": "the gate runs it: it installs the package",
     "bin/python -m pytest": "the gate runs it: all tests",
     "python -m pytest -m genn": "the gate runs it: all tests",
+    "analysis/gedanken.py": "takes 15 s; tests/behaviour/test_gedanken.py runs it, quicker",
     "postgresql://user@host": "needs a PostgreSQL server; tests/sweep/test_postgres.py starts one",
     "--dask tcp://host": "needs a Dask cluster; tests/sweep/test_dask.py starts one",
     "--backend genn": "needs GeNN; tests/backends/test_genn.py runs it where GeNN is installed",
