@@ -125,7 +125,8 @@ def faults(message: Message) -> list[str]:
     text = message.text
     if re.fullmatch(r"(\{.*?\}[:;]? ?)+", text):
         return []  # passes on another message, e.g. with a file's name before it
-    problem, _, cure = re.sub(r"(?s)\{.*?\}", placeholder, text).partition("; ")
+    problem, *rest = re.split(r";\s", re.sub(r"(?s)\{.*?\}", placeholder, text), maxsplit=1)
+    cure = rest[0] if rest else ""
     found = []
     if message.relation is not None and not RELATION.match(placeholders(message.relation)):
         found.append(f"{message.relation!r} is no relation: use refuse_unless")

@@ -106,8 +106,8 @@ def _try_nvcc() -> None:
         raise BuildError(
             f"nvcc cannot compile a kernel that uses cuRAND, as all of GeNN's do (exit code "
             f"{result.returncode}): {(result.stderr or result.stdout)[-2000:].strip()}\n"
-            "install the CUDA toolkit with its cuRAND headers, and a g++ that this nvcc supports "
-            "(NVCC_CCBIN names another), or take --backend native"
+            "(end of its output); install the CUDA toolkit with its cuRAND headers, and a g++ that "
+            "this nvcc supports (NVCC_CCBIN names another), or take --backend native"
         )
 
 
