@@ -55,7 +55,7 @@ def find(kind: str, name: str, folder: Path) -> Path:
     return folder / f"{name}.py"
 
 
-def run(kind: str, path: Path, imported: set[Path] | None = None) -> dict[str, Any]:
+def run(kind: str, path: Path) -> dict[str, Any]:
     """What a file defines.
 
     The file can import modules that lie beside it. Neither the file nor these modules stay among
@@ -65,7 +65,6 @@ def run(kind: str, path: Path, imported: set[Path] | None = None) -> dict[str, A
     Args:
         kind: What it is, for messages.
         path: The file, in UTF-8.
-        imported: Gets the files beside it that it imports.
 
     Returns:
         Its names and their values.
@@ -81,7 +80,7 @@ def run(kind: str, path: Path, imported: set[Path] | None = None) -> dict[str, A
         ) from error
     module = ModuleType(path.stem)
     module.__file__ = str(path)
-    with _errors(kind, path), imports_beside(path, imported):
+    with _errors(kind, path), imports_beside(path):
         # dataclasses look their module up by its name
         before = sys.modules.get(path.stem)
         sys.modules[path.stem] = module
@@ -96,31 +95,12 @@ def run(kind: str, path: Path, imported: set[Path] | None = None) -> dict[str, A
     return module.__dict__
 
 
-def imported_files(kind: str, path: Path) -> list[Path]:
-    """The files beside a user's file that it imports; a copy of it needs them, too.
-
-    Args:
-        kind: What the file is, for messages.
-        path: The file, which is run.
-
-    Returns:
-        Their paths, sorted.
-
-    Raises:
-        ConfigError: if the file cannot be run.
-    """
-    imported: set[Path] = set()
-    run(kind, path, imported)
-    return sorted(imported)
-
-
 @contextmanager
-def imports_beside(path: Path, imported: set[Path] | None = None) -> Iterator[None]:
+def imports_beside(path: Path) -> Iterator[None]:
     """Let modules beside a file be imported in the body, and forget them after it.
 
     Args:
         path: The file.
-        imported: Gets the files of these modules.
     """
     folder = str(path.resolve().parent)
     before = set(sys.modules)
@@ -139,8 +119,6 @@ def imports_beside(path: Path, imported: set[Path] | None = None) -> Iterator[No
             file = getattr(sys.modules[name], "__file__", None)
             if file is not None and Path(file).resolve().is_relative_to(folder):
                 del sys.modules[name]
-                if imported is not None:
-                    imported.add(Path(file).resolve())
 
 
 def call(kind: str, path: Path, function: Callable[[], Result]) -> Result:
