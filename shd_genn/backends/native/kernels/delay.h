@@ -126,13 +126,13 @@ inline void send(const Connection& c, const Delays& delays, const Tape& tape, in
 }
 
 // Keep lambda_V - lambda_I of a step that is done; row n_steps stays 0.
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.remember
+// NumPy twin: backends/reference/neurons.py:Adjoint.remember
 inline void remember(const Population& p, const State& state, int step, Array& differences) {
     std::copy_n(state.difference.get(), p.padded, differences.get() + int64_t(step) * p.padded);
 }
 
 // As add_feedback, of each target at its own arrival.
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.at_arrival
+// NumPy twin: backends/reference/neurons.py:Adjoint.at_arrival
 inline void add_late_feedback(const Connection& c, const Delays& delays, const Population& target,
                               const Array& differences, int neuron, int step, int n_steps,
                               Vector (&caused)[VECTORS]) {

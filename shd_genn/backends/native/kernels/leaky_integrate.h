@@ -7,7 +7,7 @@
 // One step back, towards a drive d that is held for the step:
 // lambda_I = d + beta (lambda_I - d) + A (alpha - beta) (lambda_V - d)
 // lambda_V = d + alpha (lambda_V - d)
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.decay
+// NumPy twin: backends/reference/neurons.py:Adjoint.decay
 template <class Constant, class Number>
 inline Adjoint<Number> li_adjoint_step(const Constant& alpha, const Constant& beta,
                                        const Constant& adjoint_gain, Number lambda_i,

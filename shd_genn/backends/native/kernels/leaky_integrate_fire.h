@@ -4,7 +4,7 @@
 // parameters are in sensitivity.h.
 
 // One step: V = alpha V + (1 - alpha) S x, with gain = (1 - alpha) S.
-// NumPy twin: backends/reference/eventprop.py:_Neurons.step
+// NumPy twin: backends/reference/neurons.py:IntegrateFire.step
 template <class Constant, class Number>
 inline Number lif_step(const Constant& alpha, const Constant& gain, Number v, Number x) {
     return alpha * v + gain * x;
@@ -18,7 +18,7 @@ struct Adjoint {
 
 // One step back: lambda_I = A (alpha - beta) lambda_V + beta lambda_I, with adjoint_gain =
 // A (alpha - beta); lambda_V = alpha lambda_V.
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.decay
+// NumPy twin: backends/reference/neurons.py:Adjoint.decay
 template <class Constant, class Number>
 inline Adjoint<Number> lif_adjoint_step(const Constant& alpha, const Constant& beta,
                                         const Constant& adjoint_gain, Number lambda_i,
@@ -30,7 +30,7 @@ inline Adjoint<Number> lif_adjoint_step(const Constant& alpha, const Constant& b
 
 // lambda_V before a spike, given lambda_V after it: the slope is I/S - V at the spike, in proportion
 // to dV/dt; the feedback is what the spike did to its targets.
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.jump
+// NumPy twin: backends/reference/neurons.py:Adjoint.jump
 inline float lif_jump(float v_thresh, float lambda_v, float feedback, float slope,
                       float regulariser) {
     return lambda_v + ((v_thresh * lambda_v + feedback) / slope - regulariser);

@@ -13,7 +13,7 @@ struct LinearOutput {
     std::vector<float> lambda_i;    // of an output with a drive of 1
     std::vector<float> difference;  // and its lambda_V - lambda_I
 
-    // NumPy twins: backends/reference/trial.py:read_out, backends/reference/eventprop.py:_Adjoint.decay
+    // NumPy twins: backends/reference/trial.py:read_out, backends/reference/neurons.py:Adjoint.decay
     void prepare(const Population& p, const std::vector<float>& read_weight,
                  const std::vector<float>& drive_weight) {
         const int n_steps = int(read_weight.size());
@@ -53,7 +53,7 @@ inline void read_spikes(const LinearOutput& linear, const Connection& c, const T
 }
 
 // What a spike of each source neuron is fed back, but for the factor of its step.
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.at_arrival
+// NumPy twin: backends/reference/neurons.py:Adjoint.at_arrival
 inline void weigh_drive(const Connection& c, const Population& source, const Population& target,
                         const float* drive, std::vector<float>& weighed) {
     weighed.resize(source.size);

@@ -24,7 +24,7 @@ struct Readout {
 
 // One step of an output that does not spike: x += arrivals; V = alpha V + (1 - alpha) S x;
 // x *= beta. Outputs are few: only as many vectors as they fill are walked.
-// NumPy twin: backends/reference/eventprop.py:_Neurons.step
+// NumPy twin: backends/reference/neurons.py:Integrate.step
 template <class K, int N>
 inline void step_output(const K& k, State& state, const Arrivals (&in)[N]) {
     for (int j = 0, n = in_vectors(k.p.size); j < n; j += LANES) {
@@ -123,7 +123,7 @@ inline void kick_silent(const K& k, State& state, const float* drive, int n_step
 }
 
 // One step back of an output that does not spike, towards its drive times the step's weight.
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.decay
+// NumPy twin: backends/reference/neurons.py:Adjoint.decay
 template <class K>
 inline void adjoint_output(const K& k, State& state, const float* drive, float weight, int step,
                            int n_steps, float* history) {

@@ -37,7 +37,7 @@ inline void emit(const K& k, State& state, int spike, Tape& tape) {
 
 // One step of all neurons: x = beta x + arrivals, then V; where V >= threshold: spike, V = 0.
 // The tape must have room for a spike of every neuron, and two more.
-// NumPy twin: backends/reference/eventprop.py:_Neurons.step
+// NumPy twin: backends/reference/neurons.py:IntegrateFire.step
 template <class K, int N>
 inline void step_spiking(const K& k, State& state, const Arrivals (&in)[N], int step, Tape& tape) {
     Neuron* const neuron = tape.neuron.data();
@@ -67,7 +67,7 @@ inline void step_spiking(const K& k, State& state, const Arrivals (&in)[N], int 
 }
 
 // One step back of all neurons; lambda_I goes into the history.
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.decay
+// NumPy twin: backends/reference/neurons.py:Adjoint.decay
 template <class K>
 inline void adjoint_spiking(const K& k, State& state, int step, int n_steps, float* history) {
     for (int offset = 0, n = k.p.padded; offset < n; offset += STRIP) {
@@ -86,7 +86,7 @@ inline void adjoint_spiking(const K& k, State& state, int step, int n_steps, flo
 
 // Back over the spikes of a step. Then -tau_mem lambda_V is the derivative of the loss by V at the
 // spike, from which the neuron's own parameters learn (sensitivities.py).
-// NumPy twin: backends/reference/eventprop.py:_Adjoint.jump
+// NumPy twin: backends/reference/neurons.py:Adjoint.jump
 template <class K>
 inline void jump_spiking(const K& k, State& state, const Tape& tape, int step, int n_steps,
                          const float* history, const std::vector<float>& feedback,
