@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from analysis.load import read
-from analysis.report import make
+from analysis.tools.load import read
+from analysis.tools.report import make
 from shd_genn.support.cli import command, parse
 
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.comparison import accuracy, latex
-from analysis.configurations import changes, datasets, named
-from analysis.load import Results, each
-from analysis.stats import compare, holm, spread
+from analysis.tools import script, style
+from analysis.tools.configurations import changes, datasets, named
+from analysis.tools.load import Results, each
+from analysis.tools.stats import compare, holm, spread
+from analysis.tools.tables import accuracy, latex, p_value
 from shd_genn.support.errors import ConfigError, DataError
 
 
@@ -71,10 +70,11 @@ def load(results: Results, options: Options) -> Numbers:
         baselines[dataset] = f"{name}: {spread(baseline['test_accuracy'])}"
         mine = []
         for configuration, group in runs[runs["configuration"] != name].groupby("configuration"):
-            tested, told = compare(results, group, baseline), spread(group["test_accuracy"])
+            tested = compare(results, group, baseline)
+            accuracies = spread(group["test_accuracy"])
             row = {"dataset": dataset, "configuration": configuration}
             row |= {"change": changes(results, group.iloc[0], baseline.iloc[0])}
-            mine.append(row | vars(tested) | {"mean": told.mean, "sd": told.sd})
+            mine.append(row | vars(tested) | {"mean": accuracies.mean, "sd": accuracies.sd})
             both = group.merge(baseline, on="seed", suffixes=("", "_baseline"))
             both["difference"] = both["test_accuracy"] - both["test_accuracy_baseline"]
             pairs.append(both[["dataset", "configuration", "seed", "difference"]])
@@ -113,7 +113,12 @@ def plot(numbers: Numbers) -> Figure:
             ]["difference"]
             ax.plot(100 * mine, [at] * len(mine), "o", color=colour, ms=3)
             ax.text(
-                1.02, at, told(row.p), transform=ax.get_yaxis_transform(), va="center", fontsize=7
+                1.02,
+                at,
+                p_value(row.p),
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                fontsize=7,
             )
         ax.axvline(0, color="black", lw=0.8)
         ax.set_yticks(range(len(part)), [labels[change] for change in part["change"]])
@@ -124,13 +129,6 @@ def plot(numbers: Numbers) -> Figure:
     counted = f"bars: mean over pairs of runs of one seed, {style.n_range(numbers.rows['n'])}"
     style.note(figure, counted, "dots: pairs", f"p: {tests}, Holm's correction", *numbers.notes)
     return figure
-
-
-def told(p: float) -> str:
-    """``p = 0.03``, ``p < 0.001``; "" where nothing was tested."""
-    if not np.isfinite(p):
-        return ""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def _long(test: str) -> str:
@@ -152,10 +150,10 @@ def table(numbers: Numbers) -> str:
             "pairs": rows["n"].astype(str),
             "accuracy (%)": [accuracy(r.mean, r.sd) for r in each(rows)],
             "difference": [f"{100 * d:+.1f}".replace("-", "−") for d in rows["difference"]],
-            "p": [told(p).removeprefix("p ").removeprefix("= ") for p in rows["p"]],
+            "p": [p_value(p).removeprefix("p ").removeprefix("= ") for p in rows["p"]],
         }
     )
-    baselines = "; ".join(f"{name}, {told}" for name, told in numbers.baselines.items())
+    baselines = "; ".join(f"{name}, {accuracies}" for name, accuracies in numbers.baselines.items())
     caption = f"Changes to the baseline ({baselines}), in percentage points of test accuracy"
     tests = "; ".join(dict.fromkeys(_long(test) for test in rows["test"]))
     return latex(shown, f"{caption}; {tests}, corrected by Holm's method", "tab:ablation")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import named, unequal
-from analysis.load import Results
-from analysis.published import PUBLISHED
-from analysis.stats import spread
+from analysis.tools import script, style
+from analysis.tools.configurations import named, unequal
+from analysis.tools.load import Results
+from analysis.tools.published import PUBLISHED
+from analysis.tools.stats import spread
 
 
 @dataclass(frozen=True)

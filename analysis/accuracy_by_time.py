@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import named, repetitions, unequal
-from analysis.load import Results, each
+from analysis.tools import script, style
+from analysis.tools.configurations import named, repetitions, unequal
+from analysis.tools.load import Results, each
 from shd_genn.support.errors import DataError
 
 

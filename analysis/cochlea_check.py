@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis import script, style
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.load import Results
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import Spikes

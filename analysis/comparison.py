@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import named, unequal
-from analysis.load import Results, each
-from analysis.stats import bootstrap, spread, wilson
+from analysis.tools import script, style
+from analysis.tools.configurations import named, unequal
+from analysis.tools.load import Results, each
+from analysis.tools.stats import bootstrap, spread, wilson
+from analysis.tools.tables import accuracy, latex
 from shd_genn.support.errors import DataError
 
 
@@ -128,28 +129,6 @@ def table(numbers: Numbers) -> str:
     spikes = "spikes per hidden neuron and trial"
     notes = "; ".join((caption, intervals, spikes, *(note for note in numbers.notes if note)))
     return latex(shown, notes, "tab:comparison")
-
-
-def accuracy(mean: float, sd: float) -> str:
-    """``85.1 ± 0.7`` in per cent; the spread is left out where there is none."""
-    return f"{100 * mean:.1f}" + (f" ± {100 * sd:.1f}" if np.isfinite(sd) else "")
-
-
-def latex(shown: pd.DataFrame, caption: str, label: str) -> str:
-    """A table for booktabs, text escaped, with caption and label."""
-    styler = (
-        shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-    )
-    left = sum(column in ("dataset", "configuration", "change", "test") for column in shown)
-    text: str = styler.to_latex(
-        hrules=True,
-        caption=caption.replace("%", r"\%").replace("_", r"\_") + ".",
-        label=label,
-        position="tbp",
-        position_float="centering",
-        column_format="l" * left + "r" * (shown.shape[1] - left),
-    )
-    return text.replace("±", r"$\pm$").replace("–", "--").replace("−", "$-$").replace("→", r"$\to$")
 
 
 if __name__ == "__main__":

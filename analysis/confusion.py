@@ -14,9 +14,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import best, datasets
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.configurations import best, datasets
+from analysis.tools.load import Results
 
 
 @dataclass(frozen=True)

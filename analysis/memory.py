@@ -10,9 +10,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.epoch_time import BENCH, Numbers, finish, of_bench, of_runs, plot_by_size
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.by_size import BENCH, Numbers, finish, of_bench, of_runs, plot_by_size
+from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
 

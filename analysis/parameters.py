@@ -13,15 +13,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis import script, style
-from analysis.configurations import best, datasets
-from analysis.load import Results, parameters
-from analysis.raster import EACH
+from analysis.tools import script, style
+from analysis.tools.configurations import best, datasets
+from analysis.tools.load import Results, parameters
 from shd_genn.network.model_files import build_network
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import DataError
 
-__all__ = ["EACH"]
+EACH = "dataset"
 UNITS = {
     "tau_mem": "tau_mem (ms)",
     "tau_syn": "tau_syn (ms)",

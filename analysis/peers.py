@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.load import Results, each
+from analysis.tools import script, style
+from analysis.tools.load import Results, each
 from shd_genn.bench.peers.libraries import BASELINE, LIBRARIES
 from shd_genn.support.errors import DataError
 

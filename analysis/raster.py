@@ -14,9 +14,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import best, datasets
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.configurations import best, datasets
+from analysis.tools.load import Results
 from shd_genn.backends.protocols import Recording
 from shd_genn.datasets.load import load_dataset
 from shd_genn.record.environment import digest

@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
 

@@ -1,7 +1,7 @@
 """How training time grows, beside the law that it should follow.
 
-Of tables of python -m shd_genn.bench scaling: the time of a batch against one quantity at a time, and the
-law's curve, whose constants were fitted to it.
+Dots are the time of a batch against one quantity at a time, from tables of
+python -m shd_genn.bench scaling. The line is the law, whose constants were fitted to the dots.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
 

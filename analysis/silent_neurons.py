@@ -12,9 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis import script, style
-from analysis.configurations import named, repetitions, unequal
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.configurations import named, repetitions, unequal
+from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
 

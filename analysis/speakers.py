@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import best, datasets
-from analysis.load import Results
-from analysis.stats import spread, wilson
+from analysis.tools import script, style
+from analysis.tools.configurations import best, datasets
+from analysis.tools.load import Results
+from analysis.tools.stats import spread, wilson
 from shd_genn.support.errors import DataError
 
 KINDS = {True: ("heard in training", style.COLOURS[0]), False: ("never heard", style.COLOURS[1])}

@@ -15,9 +15,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import best, datasets
-from analysis.load import Results
+from analysis.tools import script, style
+from analysis.tools.configurations import best, datasets
+from analysis.tools.load import Results
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

@@ -14,14 +14,13 @@ import optuna
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import words
-from analysis.load import Results
-from analysis.studies import Study, choose, label
-from analysis.study_progress import EACH, Options
+from analysis.tools import script, style
+from analysis.tools.configurations import words
+from analysis.tools.load import Results
+from analysis.tools.studies import Study, choose, label
 from shd_genn.support.errors import DataError
 
-__all__ = ["EACH"]
+EACH = "study"
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Numbers:
     n: int
 
 
-def load(results: Results, options: Options) -> Numbers:
+def load(results: Results, options: script.StudyOptions) -> Numbers:
     """Importances for each objective.
 
     Raises:
@@ -97,4 +96,4 @@ def plot(numbers: Numbers) -> Figure:
 
 
 if __name__ == "__main__":
-    script.draw(Options, load, plot)
+    script.draw(script.StudyOptions, load, plot)

@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import words
-from analysis.load import Results
-from analysis.studies import Study, categories, choose, is_categorical, label
-from analysis.study_progress import EACH, Options
+from analysis.tools import script, style
+from analysis.tools.configurations import words
+from analysis.tools.load import Results
+from analysis.tools.studies import Study, categories, choose, is_categorical, label
 from shd_genn.support.errors import DataError
 
-__all__ = ["EACH"]
+EACH = "study"
 TICKS = 5
 
 
@@ -44,7 +43,7 @@ class Numbers:
     missing: int
 
 
-def load(results: Results, options: Options) -> Numbers:
+def load(results: Results, options: script.StudyOptions) -> Numbers:
     """Parameters and first objective, scaled to the range that was tried.
 
     Raises:
@@ -114,4 +113,4 @@ def plot(numbers: Numbers) -> Figure:
 
 
 if __name__ == "__main__":
-    script.draw(Options, load, plot)
+    script.draw(script.StudyOptions, load, plot)

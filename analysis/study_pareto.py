@@ -12,14 +12,13 @@ from itertools import combinations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.comparison import latex
-from analysis.load import Results
-from analysis.studies import Study, choose, label
-from analysis.study_progress import EACH, Options
+from analysis.tools import script, style
+from analysis.tools.load import Results
+from analysis.tools.studies import Study, choose, label
+from analysis.tools.tables import latex
 from shd_genn.support.errors import DataError
 
-__all__ = ["EACH"]
+EACH = "study"
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Numbers:
     trials: pd.DataFrame
 
 
-def load(results: Results, options: Options) -> Numbers:
+def load(results: Results, options: script.StudyOptions) -> Numbers:
     """The complete trials, and which of them are on the front.
 
     Raises:
@@ -90,4 +89,4 @@ def table(numbers: Numbers) -> str:
 
 
 if __name__ == "__main__":
-    script.draw(Options, load, plot, table)
+    script.draw(script.StudyOptions, load, plot, table)

@@ -12,19 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis import script, style
-from analysis.load import Results
-from analysis.studies import Study, choose, label
+from analysis.tools import script, style
+from analysis.tools.load import Results
+from analysis.tools.studies import Study, choose, label
 
 EACH = "study"
-
-
-@dataclass(frozen=True)
-class Options(script.Options):
-    """Where the numbers come from, what is shown of them, and where the figure goes to."""
-
-    study: str | None = None
-    """Which study; the first if not given."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class Numbers:
     trials: pd.DataFrame
 
 
-def load(results: Results, options: Options) -> Numbers:
+def load(results: Results, options: script.StudyOptions) -> Numbers:
     """Values, and the best complete one up to each trial.
 
     Raises:
@@ -97,4 +89,4 @@ def plot(numbers: Numbers) -> Figure:
 
 
 if __name__ == "__main__":
-    script.draw(Options, load, plot)
+    script.draw(script.StudyOptions, load, plot)

@@ -14,9 +14,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis import script, style
-from analysis.load import Results
-from analysis.studies import Study, label
+from analysis.tools import script, style
+from analysis.tools.load import Results
+from analysis.tools.studies import Study, label
 from shd_genn.support.errors import DataError
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import script, style
-from analysis.configurations import words
-from analysis.load import Results
-from analysis.studies import Study, categories, choose, is_categorical, label
-from analysis.study_progress import EACH, Options
+from analysis.tools import script, style
+from analysis.tools.configurations import words
+from analysis.tools.load import Results
+from analysis.tools.studies import Study, categories, choose, is_categorical, label
 from shd_genn.support.errors import DataError
 
-__all__ = ["EACH"]
+EACH = "study"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Numbers:
     trials: pd.DataFrame
 
 
-def load(results: Results, options: Options) -> Numbers:
+def load(results: Results, options: script.StudyOptions) -> Numbers:
     """The complete trials.
 
     Raises:
@@ -89,4 +88,4 @@ def plot(numbers: Numbers) -> Figure:
 
 
 if __name__ == "__main__":
-    script.draw(Options, load, plot)
+    script.draw(script.StudyOptions, load, plot)

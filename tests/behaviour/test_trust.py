@@ -11,8 +11,9 @@ from helpers import tiny
 from helpers.running import rows, run, same_weights, settings
 
 import shd_genn
-from analysis import script, silent_neurons
-from analysis.load import read
+from analysis import silent_neurons
+from analysis.tools import script
+from analysis.tools.load import read
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.errors import ConfigError, ShdGennError

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from helpers import fakes
 
-from analysis.load import read
+from analysis.tools.load import read
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,8 +16,8 @@ from analysis import (
     learning_curves,
     speakers,
 )
-from analysis.load import read
-from analysis.stats import wilson
+from analysis.tools.load import read
+from analysis.tools.stats import wilson
 
 
 def test_accuracy_by_size_shows_mean_and_sd_over_seeds(grid, results):

@@ -8,7 +8,7 @@ from helpers import fakes
 from helpers.drawn import PLAIN, rows, runs
 
 from analysis import accuracy_by_spikes, silent_neurons, spike_counts
-from analysis.load import read
+from analysis.tools.load import read
 from shd_genn.record.rows import write_table
 
 

@@ -18,7 +18,8 @@ from analysis import (
     spike_counts,
     study_progress,
 )
-from analysis.load import read
+from analysis.tools import script
+from analysis.tools.load import read
 from shd_genn.support.errors import ConfigError, DataError
 
 
@@ -83,7 +84,7 @@ def test_figures_need_what_they_show(tmp_path):
         with pytest.raises(DataError, match="judged on a test set"):
             module.load(results, PLAIN)
     with pytest.raises(DataError, match="a study"):
-        study_progress.load(results, study_progress.Options((), NOWHERE))
+        study_progress.load(results, script.StudyOptions((), NOWHERE))
     with pytest.raises(DataError, match="complete run"):
         accuracy_by_time.load(results, PLAIN)
     with pytest.raises(DataError, match="benchmark"):

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from helpers import fakes
 
-from analysis import accuracy_by_size, script
-from analysis.configurations import best, named, repetitions, unequal
-from analysis.load import read
+from analysis import accuracy_by_size
+from analysis.tools import script
+from analysis.tools.configurations import best, named, repetitions, unequal
+from analysis.tools.load import read
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import DataError
 

@@ -14,8 +14,9 @@ import soundfile
 from helpers import fakes, tiny
 from PIL import Image
 
-from analysis import accuracy_by_spikes, parameters, raster, report, script
-from analysis.load import read
+from analysis import accuracy_by_spikes, parameters, raster
+from analysis.tools import report, script
+from analysis.tools.load import read
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig

@@ -8,7 +8,8 @@ from helpers import fakes
 from helpers.drawn import PLAIN, lines, summaries
 
 from analysis import epoch_time, memory, peers, roofline, scaling
-from analysis.load import read
+from analysis.tools import by_size
+from analysis.tools.load import read
 from shd_genn.support.errors import DataError
 
 
@@ -24,7 +25,7 @@ def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):
     )
     results = read([grid, bench])
     points = epoch_time.load(results, PLAIN).points.set_index(["panel", "device", "hidden"])
-    measured = points.loc[epoch_time.BENCH]
+    measured = points.loc[by_size.BENCH]
     assert measured.loc[("native, Some CPU, 1 thread", 256), "mean"] == 4.5
     assert measured.loc[("native, Some CPU, 2 threads", 256), "mean"] == 2.5
     assert measured.loc[("genn, Some GPU, 1 thread", 256), "mean"] == 7.8
@@ -39,7 +40,7 @@ def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):
     assert crosses.get_xydata().tolist() == [[256, 7.77], [1024, 18.88]]
     held = memory.load(results, PLAIN).points.set_index(["panel", "topology", "hidden"])
     assert held.loc[("tiny", "recurrent", 16), "mean"] == 316
-    held = held.loc[epoch_time.BENCH].set_index("device")["mean"]
+    held = held.loc[by_size.BENCH].set_index("device")["mean"]
     assert held.to_dict() == {
         "native, Some CPU, 1 thread": 8,
         "native, Some CPU, 2 threads": 9,

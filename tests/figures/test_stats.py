@@ -9,9 +9,9 @@ import pytest
 import scipy.stats
 from helpers import fakes
 
-from analysis import stats
-from analysis.configurations import named
-from analysis.load import read
+from analysis.tools import stats
+from analysis.tools.configurations import named
+from analysis.tools.load import read
 from shd_genn.support.errors import ConfigError
 
 

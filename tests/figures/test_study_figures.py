@@ -16,7 +16,8 @@ from analysis import (
     study_samplers,
     study_slice,
 )
-from analysis.load import read
+from analysis.tools import script
+from analysis.tools.load import read
 from shd_genn.support.errors import DataError
 
 
@@ -35,17 +36,17 @@ def trials(folder, name):
 
 def test_study_progress_keeps_the_best_so_far(studies):
     folder = studies.studies[0].path.parent
-    table = study_progress.load(studies, study_progress.Options((), NOWHERE, "one")).trials
+    table = study_progress.load(studies, script.StudyOptions((), NOWHERE, "one")).trials
     best, expected = -math.inf, {}
     for trial in trials(folder, "one"):
         best = max(best, trial.value)
         expected[trial.number] = 100 * best
     told = table.set_index("number")["best accuracy"]
     assert told[list(expected)].tolist() == pytest.approx(list(expected.values()))
-    costs = study_progress.load(studies, study_progress.Options((), NOWHERE, "two")).trials
+    costs = study_progress.load(studies, script.StudyOptions((), NOWHERE, "two")).trials
     assert costs["best hidden_spikes"].dropna().is_monotonic_decreasing
     with pytest.raises(DataError, match="study in one, two must hold, but got 'three'"):
-        study_progress.load(studies, study_progress.Options((), NOWHERE, "three"))
+        study_progress.load(studies, script.StudyOptions((), NOWHERE, "three"))
 
 
 def test_importances_are_optunas_and_go_the_right_way(studies):
@@ -54,9 +55,9 @@ def test_importances_are_optunas_and_go_the_right_way(studies):
     expected = optuna.importance.get_param_importances(
         made, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
     )
-    told = study_importance.load(studies, study_progress.Options((), NOWHERE, "one")).importances
+    told = study_importance.load(studies, script.StudyOptions((), NOWHERE, "one")).importances
     assert dict(zip(told["parameter"], told["importance"], strict=True)) == expected
-    two = study_importance.load(studies, study_progress.Options((), NOWHERE, "two")).importances
+    two = study_importance.load(studies, script.StudyOptions((), NOWHERE, "two")).importances
     assert two["objective"].unique().tolist() == ["accuracy", "hidden_spikes"]
 
 
@@ -65,7 +66,7 @@ def test_importances_are_not_made_up(tmp_path):
     with pytest.raises(
         DataError, match="must have more complete trials for importances, but has 1"
     ):
-        study_importance.load(read([tmp_path]), study_progress.Options((), NOWHERE))
+        study_importance.load(read([tmp_path]), script.StudyOptions((), NOWHERE))
 
 
 def test_pareto_front_is_what_nothing_dominates(studies):
@@ -76,10 +77,10 @@ def test_pareto_front_is_what_nothing_dominates(studies):
         for n, (a, s) in values.items()
         if not any(b >= a and r <= s and (b, r) != (a, s) for b, r in values.values())
     }
-    table = study_pareto.load(studies, study_progress.Options((), NOWHERE, "two")).trials
+    table = study_pareto.load(studies, script.StudyOptions((), NOWHERE, "two")).trials
     assert set(table[table["front"]]["number"]) == front and 0 < len(front) < len(values)
     with pytest.raises(DataError, match="must have two objectives"):
-        study_pareto.load(studies, study_progress.Options((), NOWHERE, "one"))
+        study_pareto.load(studies, script.StudyOptions((), NOWHERE, "one"))
 
 
 def test_samplers_are_compared_by_their_best_so_far(tmp_path):
@@ -108,7 +109,7 @@ def test_studies_of_other_spaces_are_not_compared(tmp_path):
 
 
 def test_the_front_is_a_table_of_its_trials(studies):
-    numbers = study_pareto.load(studies, study_progress.Options((), NOWHERE, "two"))
+    numbers = study_pareto.load(studies, script.StudyOptions((), NOWHERE, "two"))
     front = numbers.trials[numbers.trials["front"]]
     text = study_pareto.table(numbers)
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
@@ -119,7 +120,7 @@ def test_the_front_is_a_table_of_its_trials(studies):
 
 
 def test_parallel_coordinates_and_slices_show_the_complete_trials(studies):
-    options = study_progress.Options((), NOWHERE, "one")
+    options = script.StudyOptions((), NOWHERE, "one")
     done = trials(studies.studies[0].path.parent, "one")
     numbers = study_parallel.load(studies, options)
     rates = np.log([t.params["learning_rate"] for t in done])

@@ -3,7 +3,7 @@
 import matplotlib as mpl
 import pytest
 
-from analysis import style
+from analysis.tools import style
 from shd_genn.support.errors import DataError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import script
+from analysis.tools import script
 
 NOWHERE = Path("nowhere.pdf")
 PLAIN = script.Options((), NOWHERE)

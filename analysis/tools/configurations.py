@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.load import Results
+from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
 UNITS = ("ms",)

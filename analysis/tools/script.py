@@ -11,8 +11,8 @@ from typing import Annotated, TypeVar
 import tyro
 from matplotlib.figure import Figure
 
-from analysis import style
-from analysis.load import Results, read
+from analysis.tools import style
+from analysis.tools.load import Results, read
 from shd_genn.support.cli import command, parse
 from shd_genn.support.files import PICTURES, require_ending, write_text, written_aside
 
@@ -25,6 +25,14 @@ class Options:
     """Run folders, folders of them, studies (.db, .journal), benchmark tables (.csv)."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The figure: .pdf, .svg or .png."""
+
+
+@dataclass(frozen=True)
+class StudyOptions(Options):
+    """Where the numbers come from, what is shown of them, and where the figure goes to."""
+
+    study: str | None = None
+    """Which study; the first if not given."""
 
 
 Given = TypeVar("Given", bound=Options)

@@ -16,12 +16,11 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis import script, style
-from analysis.ablation import told
-from analysis.comparison import accuracy
-from analysis.configurations import datasets, named, words
-from analysis.load import Results, each
-from analysis.studies import Study
+from analysis.tools import script, style
+from analysis.tools.configurations import datasets, named, words
+from analysis.tools.load import Results, each
+from analysis.tools.studies import Study
+from analysis.tools.tables import accuracy, p_value
 from shd_genn.record import environment
 from shd_genn.support.errors import DataError, ShdGennError
 from shd_genn.support.files import write_text
@@ -53,7 +52,7 @@ FIGURES = (
     "study_samplers",
     "cochleagram",
 )
-"""Modules of this package, in the page's order."""
+"""Modules of the folder analysis, in the page's order."""
 
 
 Table = tuple[list[str], list[list[tuple[str, Any]]]]
@@ -156,7 +155,8 @@ def _draw(
     """Draw a figure and put it on the page; what it shows, or None if it could not be drawn."""
     figure = module.__name__.rpartition(".")[2]
     name = f"{figure}-{_slug(choice[1])}" if choice else figure
-    given = getattr(module, "Options", script.Options)
+    by_study = getattr(module, "EACH", None) == "study"
+    given = getattr(module, "Options", script.StudyOptions if by_study else script.Options)
     options = given(
         runs=tuple(paths), output=output / f"{name}.pdf", **dict([choice] if choice else [])
     )
@@ -234,7 +234,7 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
             "pairs": rows["n"],
             "difference (points)": [(f"{100 * d:+.1f}", d) for d in rows["difference"]],
             "test": rows["test"],
-            "p (Holm)": [(told(p), p) for p in rows["p"]],
+            "p (Holm)": [(p_value(p), p) for p in rows["p"]],
         }
         tables["Paired tests"] = _cells(shown)
     if len(results.runs):

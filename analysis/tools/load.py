@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.measured import read_measured
-from analysis.studies import Study, is_study, read_study
+from analysis.tools.measured import read_measured
+from analysis.tools.studies import Study, is_study, read_study
 from shd_genn.config import Config
 from shd_genn.config.compare import changing_no_result
 from shd_genn.config.flat import flat, flat_tree
@@ -55,7 +55,8 @@ class Results:
         studies: Optuna studies.
         bench: Rows of benchmark tables (`python -m shd_genn.bench speed -o`).
         peers: Rows of comparisons with other libraries (`python -m shd_genn.bench peers -o`).
-        roofline, scaling: Rows of `python -m shd_genn.bench roofline -o` and `shd_genn.bench scaling -o`.
+        roofline: Rows of `python -m shd_genn.bench roofline -o`.
+        scaling: Rows of `python -m shd_genn.bench scaling -o`.
         sounds: Recordings.
         problems: What could not be used, and why.
     """

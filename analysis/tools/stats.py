@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from analysis.load import Results
+from analysis.tools.load import Results
 from shd_genn.support.errors import require
 
 LEVEL = 0.95

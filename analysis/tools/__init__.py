@@ -1,0 +1,1 @@
+"""What several figures share: reading, statistics, style, the command line, the report."""
