@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import changes, datasets, named
+from analysis.tools.configurations import changes, datasets, with_names
 from analysis.tools.load import Results, each
 from analysis.tools.stats import compare, holm, spread
 from analysis.tools.tables import accuracy, latex, p_value
@@ -55,7 +55,7 @@ def load(results: Results, options: Options) -> Numbers:
         DataError: if no dataset has two configurations.
         ConfigError: if there is no configuration of the baseline's name.
     """
-    judged = named(results, results.judged())
+    judged = with_names(results, results.tested())
     if options.baseline and options.baseline not in set(judged["configuration"]):
         known = ", ".join(sorted(judged["configuration"].unique()))
         raise ConfigError(f"baseline in {known} must hold, but got {options.baseline!r}")
@@ -99,8 +99,12 @@ def plot(numbers: Numbers) -> Figure:
         for change in numbers.rows["change"]
     }
     per_row = 0.16 + 0.125 * max(label.count("\n") + 1 for label in labels.values())
+    titles = {
+        name: style.wrapped(f"{name}, baseline {numbers.baselines[name]}", 44) for name in names
+    }
     heights = [0.5 + per_row * int((numbers.rows["dataset"] == name).sum()) for name in names]
-    figure = style.figure(sum(heights) + 0.8)
+    n_lines = sum(title.count("\n") for title in titles.values())
+    figure = style.figure(sum(heights) + 0.8 + 0.13 * n_lines)
     axes = figure.subplots(len(names), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for ax, dataset in zip(axes, names, strict=True):
         part = numbers.rows[numbers.rows["dataset"] == dataset]
@@ -122,7 +126,7 @@ def plot(numbers: Numbers) -> Figure:
             )
         ax.axvline(0, color="black", lw=0.8)
         ax.set_yticks(range(len(part)), [labels[change] for change in part["change"]])
-        ax.set_title(f"{dataset}, baseline {numbers.baselines[dataset]}", loc="left")
+        ax.set_title(titles[dataset], loc="left")
         ax.set_ylim(len(part) - 0.4, -0.6)
     axes[-1].set_xlabel("difference in test accuracy (percentage points)")
     tests = " / ".join(dict.fromkeys(_long(test) for test in numbers.rows["test"]))

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import named, unequal
+from analysis.tools.configurations import unequal, with_names
 from analysis.tools.load import Results
 from analysis.tools.published import PUBLISHED
 from analysis.tools.stats import spread
@@ -37,7 +37,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     Raises:
         DataError: if no run was judged.
     """
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     groups = runs.groupby(["dataset", "line", "hidden"])["test_accuracy"]
     rows = [(*key, *vars(spread(values)).values()) for key, values in groups]
     points = pd.DataFrame(rows, columns=["dataset", "line", "hidden", "n", "mean", "sd"])

@@ -7,15 +7,13 @@ population costs as many as the neurons that it is connected to.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import named, unequal
-from analysis.tools.load import Results, each, parameters
+from analysis.tools.configurations import unequal, with_names
+from analysis.tools.load import Results, each
 from shd_genn.support.errors import DataError
 
 
@@ -37,9 +35,9 @@ def load(results: Results, options: script.Options) -> Numbers:
     """Spikes and synaptic operations of a mean test trial of each run.
 
     Raises:
-        DataError: if no run was judged, or none has predictions and weights.
+        DataError: if no run was tested, or none has predictions and hidden spikes.
     """
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     predictions = results.predictions(runs)
     spikes = predictions.groupby("run").mean(numeric_only=True)
     rows = []
@@ -48,36 +46,18 @@ def load(results: Results, options: script.Options) -> Numbers:
             continue
         mine = spikes.loc[row.run].dropna()
         counts = {c.removeprefix("spikes_"): mine[c] for c in mine.index if c.startswith("spikes_")}
-        cost = getattr(row, "test_synaptic_operations", np.nan)
-        if np.isnan(cost):  # runs from when it was not recorded
-            weights = results.arrays(Path(row.path), "best")
-            cost = operations({"input": mine["input_spikes"], **counts}, weights)
-        spent = {"hidden_spikes": sum(counts.values()), "operations": cost}
-        if min(spent.values()) > 0:  # none has no place on a logarithmic axis
-            rows.append({"run": row.run, **spent})
+        operations = row.test_synaptic_operations
+        cost = {"hidden_spikes": sum(counts.values()), "operations": operations}
+        if min(cost.values()) > 0:  # a logarithmic axis has no place for zero
+            rows.append({"run": row.run, **cost})
     if not rows:
         raise DataError(
-            "runs with predictions.csv, best.npz and hidden spikes must be given, but none has all"
+            "no run has both predictions.csv and hidden spikes; give the folder of one that has"
         )
     points = runs.merge(pd.DataFrame(rows), on="run")
     silent = len(runs) - len(points)
     without = f"without hidden spikes or usable files, not shown: {silent}" if silent else ""
     return Numbers(points, (unequal(results, runs), results.left_out(), without))
-
-
-def operations(spikes: dict[str, float], arrays: dict[str, np.ndarray]) -> float:
-    """Synaptic operations of a trial.
-
-    Args:
-        spikes: Population name → its spikes.
-        arrays: A checkpoint; weights are (source neurons, target neurons).
-    """
-    total = 0.0
-    for name, array in parameters(arrays).items():
-        sources = [source for source in spikes if name.startswith(f"{source}_")]
-        if "." not in name and sources:
-            total += spikes[max(sources, key=len)] * array.shape[1]
-    return total
 
 
 def plot(numbers: Numbers) -> Figure:

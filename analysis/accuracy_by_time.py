@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import named, repetitions, unequal
+from analysis.tools.configurations import repetitions, unequal, with_names
 from analysis.tools.load import Results, each
 from shd_genn.support.errors import DataError
 
@@ -23,7 +23,7 @@ class Numbers:
     """What the figure shows.
 
     Attributes:
-        points: dataset, topology, hidden_sizes, line, epoch, seconds, accuracy, n, judged_by.
+        points: dataset, topology, hidden_sizes, line, epoch, seconds, accuracy, n, measured_on.
         notes: What is said below it.
     """
 
@@ -40,17 +40,17 @@ def load(results: Results, options: script.Options) -> Numbers:
     runs = results.runs
     if results.epochs.empty or not (runs["state"] == "complete").any():
         raise DataError("a complete run must be given, but none is")
-    runs = named(results, runs[(runs["state"] == "complete") & ~runs["repeated"]])
+    runs = with_names(results, runs[(runs["state"] == "complete") & ~runs["repeated"]])
     epochs = results.epochs[results.epochs["split"] != "test"].sort_values(["run", "epoch"])
     time = epochs.groupby(["run", "epoch"])["seconds"].sum().groupby(level="run").cumsum()
     by_split = epochs.pivot(index=["run", "epoch"], columns="split", values="accuracy")
     by_split = by_split.reindex(columns=["train", "valid"])
-    judged_by = by_split["valid"].notna().map({True: "validation", False: "training"})
+    measured_on = by_split["valid"].notna().map({True: "validation", False: "training"})
     accuracy = by_split["valid"].fillna(by_split["train"])
-    table = pd.DataFrame({"seconds": time, "accuracy": accuracy, "judged_by": judged_by})
+    table = pd.DataFrame({"seconds": time, "accuracy": accuracy, "measured_on": measured_on})
     columns = ["run", "dataset", "topology", "hidden", "configuration"]
     table = table.reset_index().merge(runs[columns], on="run")
-    keys = ["dataset", "topology", "hidden", "configuration", "judged_by", "epoch"]
+    keys = ["dataset", "topology", "hidden", "configuration", "measured_on", "epoch"]
     points = table.groupby(keys, as_index=False).agg(
         seconds=("seconds", "mean"), accuracy=("accuracy", "mean"), n=("run", "nunique")
     )
@@ -87,9 +87,9 @@ def plot(numbers: Numbers) -> Figure:
         ax.set(xscale="log", xlabel="training time (s)")
         style.log_axis(ax.xaxis)
     axes[0].set_ylim(0, 100)
-    judged_by = " or ".join(sorted(points["judged_by"].unique(), reverse=True))
+    measured_on = " or ".join(sorted(points["measured_on"].unique(), reverse=True))
     for ax in axes[::2]:
-        ax.set_ylabel(f"{judged_by} accuracy (%)")
+        ax.set_ylabel(f"{measured_on} accuracy (%)")
     style.legend(figure)
     style.note(figure, *numbers.notes, style.n_range(points["n"]))
     return figure

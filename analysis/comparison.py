@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import named, unequal
+from analysis.tools.configurations import unequal, with_names
 from analysis.tools.load import Results, each
 from analysis.tools.stats import bootstrap, spread, wilson
 from analysis.tools.tables import accuracy, latex
@@ -43,7 +43,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     Raises:
         DataError: if no run was judged.
     """
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     try:
         predictions = results.predictions(runs)
     except DataError:
@@ -101,7 +101,7 @@ def plot(numbers: Numbers) -> Figure:
             ax.plot(100 * mine, [at + 0.22] * len(mine), ".", color=colour, ms=3, alpha=0.7)
         labels = [f"{row.configuration} (n = {row.n})" for row in each(part)]
         ax.set_yticks(range(len(part)), labels)
-        ax.set(title=dataset, xlim=(0, 100), ylim=(len(part) - 0.4, -0.6))
+        ax.set(title=style.wrapped(dataset, 36), xlim=(0, 100), ylim=(len(part) - 0.4, -0.6))
     axes[-1].set_xlabel("test accuracy (%)")
     told = (
         "big: mean over seeds, small: seeds, bars: 95 % interval (bootstrap over seeds and samples)"

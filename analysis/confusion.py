@@ -39,7 +39,7 @@ def load(results: Results, options: script.Options) -> Numbers:
         DataError: if no run was judged, or none kept its predictions.
     """
     matrices, n = {}, []
-    for dataset in datasets(results.judged()):
+    for dataset in datasets(results.tested()):
         runs = best(results, dataset)
         said = results.predictions(runs)
         pairs = zip(said["label"], said["word"], strict=True)

@@ -36,7 +36,7 @@ def plot(numbers: Numbers) -> Figure:
     figure = plot_by_size(numbers.points, "seconds per epoch")
     for ax in figure.axes:
         _log_from_data(ax)
-        if ax.get_title() == BENCH:
+        if str(ax.get_label()) == BENCH:
             sizes, seconds = list(SHD_EPOCH_S), list(SHD_EPOCH_S.values())
             name = "GeNN on a data-centre GPU, published"
             ax.plot(sizes, seconds, "x", color="black", label=name)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.tools import script, style
-from analysis.tools.configurations import named, repetitions, unequal
+from analysis.tools.configurations import repetitions, unequal, with_names
 from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
@@ -45,7 +45,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     """
     if results.epochs.empty:
         raise DataError("a run that has finished an epoch must be given, but none has")
-    runs = named(results, results.runs[~results.runs["repeated"]])
+    runs = with_names(results, results.runs[~results.runs["repeated"]])
     runs = runs[runs["run"].isin(results.epochs["run"])]
     runs["curve"] = runs["hidden_sizes"] + (", " + runs["variant"]).where(runs["variant"] != "", "")
     runs["whole"] = runs["state"] == "complete"
@@ -59,23 +59,21 @@ def load(results: Results, options: script.Options) -> Numbers:
 
 
 def plot(numbers: Numbers) -> Figure:
-    """A row for each dataset, a column for each topology."""
+    """A panel for each dataset and topology."""
     epochs = numbers.epochs
-    rows, columns = sorted(epochs["dataset"].unique()), sorted(epochs["topology"].unique())[::-1]
-    figure = style.figure(2.2 * len(rows) + 0.8)
-    axes = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    groups = {(str(a), str(b)): g for (a, b), g in epochs.groupby(["dataset", "topology"])}
+    keys = sorted(groups, key=lambda key: (key[0], key[1] == "feedforward", key[1]))
+    figure, axes = style.panels([", ".join(key) for key in keys], height=2.1, sharey=True)
     colours = style.colours(epochs["curve"])
-    for row, dataset in zip(axes, rows, strict=True):
-        for ax, topology in zip(row, columns, strict=True):
-            part = epochs[(epochs["dataset"] == dataset) & (epochs["topology"] == topology)]
-            ax.set_title(f"{dataset}, {topology}")
-            for curve, group in part.groupby("curve", sort=False):
-                _plot_curve(ax, group, colours[curve], str(curve))
-        row[0].set_ylabel("accuracy (%)")
-    for ax in axes[-1]:
-        ax.set_xlabel("epoch")
+    for i, (ax, key) in enumerate(zip(axes, keys, strict=True)):
+        for curve, group in groups[key].groupby("curve", sort=False):
+            _plot_curve(ax, group, colours[str(curve)], str(curve))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0, 0].set_ylim(0, 100)
+        if i % 2 == 0:
+            ax.set_ylabel("accuracy (%)")
+        if i >= len(keys) - 2:
+            ax.set_xlabel("epoch")
+    axes[0].set_ylim(0, 100)
     style.legend(figure, "hidden neurons", columns=4)
     told = f"mean and range over {numbers.over}, {style.n_range(numbers.n)}" if numbers.n else ""
     marks = "dashed: training, solid: validation, marks: test at the epoch chosen"

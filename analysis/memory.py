@@ -37,7 +37,7 @@ def plot(numbers: Numbers) -> Figure:
     """A panel for each dataset and for benchmarks, memory from zero."""
     figure = plot_by_size(numbers.points, "memory (MB)")
     for ax in figure.axes:
-        shown = numbers.points[numbers.points["panel"] == ax.get_title()]
+        shown = numbers.points[numbers.points["panel"] == str(ax.get_label())]
         ax.set_ylim(0, 1.15 * shown["high"].max())
     runs = numbers.points[numbers.points["panel"] != BENCH]
     told = (

@@ -61,7 +61,7 @@ def load(results: Results, options: Options) -> Numbers:
     Raises:
         DataError: if the run's checkpoint cannot be read.
     """
-    dataset = options.dataset or datasets(results.judged())[0]
+    dataset = options.dataset or datasets(results.tested())[0]
     runs = best(results, dataset)
     run = runs.sort_values("best_accuracy").iloc[-1]
     folder = RunFolder.open(Path(run["path"]))

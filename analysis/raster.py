@@ -80,7 +80,7 @@ def load(results: Results, options: Options) -> Numbers:
         DataError: if the dataset is not there any more, or has changed.
         ConfigError: if a sample is not in the test set.
     """
-    dataset = options.dataset or datasets(results.judged())[0]
+    dataset = options.dataset or datasets(results.tested())[0]
     runs = best(results, dataset)
     run = runs.sort_values("best_accuracy").iloc[-1]
     said = results.predictions(runs[runs["run"] == run["run"]]).set_index("sample")

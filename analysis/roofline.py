@@ -40,7 +40,7 @@ def plot(rows: pd.DataFrame) -> Figure:
     colours = style.colours(dict.fromkeys(rows["stage"]))
     markers = style.markers([str(size) for size in sorted(rows["hidden"].unique())])
     for ax in axes:
-        part = rows[rows["topology"] == ax.get_title()]
+        part = rows[rows["topology"] == str(ax.get_label())]
         for row in part.itertuples():
             _kernel(ax, row, colours[str(row.stage)], markers[str(row.hidden)])
         ax.axhline(part["peak_gflop_s"].max(), color="black", lw=1)

@@ -29,10 +29,10 @@ def plot(rows: pd.DataFrame) -> Figure:
     """A panel for each quantity, both axes logarithmic."""
     figure, axes = style.panels(list(dict.fromkeys(rows["quantity"])), height=1.9)
     for ax in axes:
-        part = rows[rows["quantity"] == ax.get_title()].sort_values("value")
+        part = rows[rows["quantity"] == str(ax.get_label())].sort_values("value")
         ax.plot(part["value"], part["law_ms"], color=style.GREY, lw=1, label="law")
         ax.plot(part["value"], part["batch_ms"], "o", color=style.COLOURS[0], label="measured")
-        ax.set_title(f"{ax.get_title().replace('_', ' ')}: {part['law'].iloc[0]}")
+        ax.set_title(f"{str(ax.get_label()).replace('_', ' ')}: {part['law'].iloc[0]}")
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_ylabel("ms per batch")

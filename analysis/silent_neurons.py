@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.tools import script, style
-from analysis.tools.configurations import named, repetitions, unequal
+from analysis.tools.configurations import repetitions, unequal, with_names
 from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
@@ -39,7 +39,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     """
     if results.epochs.empty or "silent_neurons" not in results.epochs:
         raise DataError("a run that has finished an epoch must be given, but none has")
-    runs = named(results, results.runs[~results.runs["repeated"]])
+    runs = with_names(results, results.runs[~results.runs["repeated"]])
     epochs = results.epochs[results.epochs["split"] == "train"]
     epochs = epochs.merge(runs[["run", "dataset", "line", "hidden"]], on="run")
     epochs["silent"] = epochs["silent_neurons"] / epochs["hidden"]  # as the network has them
@@ -49,26 +49,25 @@ def load(results: Results, options: script.Options) -> Numbers:
 
 
 def plot(numbers: Numbers) -> Figure:
-    """A row for each dataset, a column for each line, a curve for each hidden size."""
+    """A panel for each dataset and line, a curve for each hidden size."""
     curves = numbers.curves
-    rows, columns = sorted(curves["dataset"].unique()), sorted(curves["line"].unique())[::-1]
-    figure = style.figure(1.7 * len(rows) + 0.8)
-    axes = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    groups = {(str(a), str(b)): g for (a, b), g in curves.groupby(["dataset", "line"])}
+    keys = sorted(groups, key=lambda key: (key[0], key[1].startswith("feedforward"), key[1]))
+    names = [", ".join(key) for key in keys]
+    figure, axes = style.panels(names, height=1.55, sharey=True)
     colours = style.colours(str(size) for size in sorted(curves["hidden"].unique()))
-    for row, dataset in zip(axes, rows, strict=True):
-        for ax, line in zip(row, columns, strict=True):
-            part = curves[(curves["dataset"] == dataset) & (curves["line"] == line)]
-            for hidden, group in part.groupby("hidden"):
-                colour = colours[str(hidden)]
-                ax.plot(group["epoch"], 100 * group["mean"], color=colour, label=str(hidden))
-                low, high = 100 * group["min"], 100 * group["max"]
-                ax.fill_between(group["epoch"], low, high, color=colour, alpha=0.15, lw=0)
-            ax.set_title(f"{dataset}, {line}")
-        row[0].set_ylabel("silent (%)")
-    for ax in axes[-1]:
-        ax.set_xlabel("epoch")
+    for i, (ax, key) in enumerate(zip(axes, keys, strict=True)):
+        for hidden, group in groups[key].groupby("hidden"):
+            colour = colours[str(hidden)]
+            ax.plot(group["epoch"], 100 * group["mean"], color=colour, label=str(hidden))
+            low, high = 100 * group["min"], 100 * group["max"]
+            ax.fill_between(group["epoch"], low, high, color=colour, alpha=0.15, lw=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0, 0].set_ylim(0, max(10.0, 105 * curves["max"].max()))
+        if i % 2 == 0:
+            ax.set_ylabel("silent (%)")
+        if i >= len(keys) - 2:
+            ax.set_xlabel("epoch")
+    axes[0].set_ylim(0, max(10.0, 105 * curves["max"].max()))
     style.legend(figure, "hidden neurons", columns=5)
     told = "neurons without a spike in the epoch's training"
     style.note(figure, told, *numbers.notes, style.n_range(curves["n"]))

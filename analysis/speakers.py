@@ -43,7 +43,7 @@ def load(results: Results, options: script.Options) -> Numbers:
         DataError: if no run was judged, or no dataset names its speakers.
     """
     rows, kinds = [], []
-    for dataset in datasets(results.judged()):
+    for dataset in datasets(results.tested()):
         runs = best(results, dataset)
         said = results.predictions(runs)
         said = said[said["speaker"] != ""]

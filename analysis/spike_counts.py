@@ -46,7 +46,7 @@ def load(results: Results, options: script.Options) -> Numbers:
         DataError: if no run was judged, or none kept its spikes.
     """
     titles, neurons, words, n = {}, [], [], []
-    for dataset in datasets(results.judged()):
+    for dataset in datasets(results.tested()):
         runs = best(results, dataset)
         titles[dataset] = f"{dataset}, {runs['configuration'].iloc[0]}"
         by_neuron = results.neuron_spikes(runs)

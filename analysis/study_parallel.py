@@ -60,7 +60,7 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
     for name in names:
         column = trials[f"params_{name}"]
         scaled[name], ticks[name] = _scale(column, study.is_log(name))
-    scaled[objective], ticks[objective] = _scale(study.shown(trials, objective), False)
+    scaled[objective], ticks[objective] = _scale(study.in_axis_unit(trials, objective), False)
     return Numbers(study, trials, scaled, ticks, len(study.complete) - len(trials))
 
 

@@ -45,7 +45,7 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
         raise DataError(f"study {study.name} must have two objectives for a front, but has one")
     trials = study.complete.copy()
     for objective in study.objectives:
-        trials[objective] = study.shown(trials, objective)
+        trials[objective] = study.in_axis_unit(trials, objective)
     trials["front"] = trials["number"].isin([trial.number for trial in study.study.best_trials])
     return Numbers(study, trials)
 

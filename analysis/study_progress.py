@@ -42,7 +42,7 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
     study.complete  # noqa: B018 - raises if nothing is
     trials = study.trials.sort_values("number").copy()
     for objective, maximised in zip(study.objectives, study.maximised, strict=True):
-        values = study.shown(trials, objective)
+        values = study.in_axis_unit(trials, objective)
         trials[objective] = values
         done = values.where(trials["state"] == "COMPLETE")
         trials[f"best {objective}"] = (done.cummax() if maximised else done.cummin()).ffill()

@@ -56,7 +56,7 @@ def _best(study: Study) -> pd.DataFrame:
     (objective,) = study.objectives
     trials = study.trials[study.trials["state"].isin(["COMPLETE", "PRUNED", "FAIL"])]
     trials = trials.sort_values("number")
-    values = study.shown(trials, objective).where(trials["state"] == "COMPLETE")
+    values = study.in_axis_unit(trials, objective).where(trials["state"] == "COMPLETE")
     best = (values.cummax() if study.maximised[0] else values.cummin()).ffill()
     return pd.DataFrame(
         {

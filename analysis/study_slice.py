@@ -43,7 +43,7 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
     if not study.parameters:
         raise DataError(f"study {study.name} must have parameters, but has none")
     for objective in study.objectives:
-        trials[objective] = study.shown(trials, objective)
+        trials[objective] = study.in_axis_unit(trials, objective)
     return Numbers(study, trials)
 
 

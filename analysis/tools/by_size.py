@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import style
-from analysis.tools.configurations import named
+from analysis.tools.configurations import with_names
 from analysis.tools.load import Results
 
 RANGE = {"count": "n", "min": "low", "max": "high"}
@@ -31,7 +31,9 @@ def of_runs(results: Results, column: str) -> pd.DataFrame:
     """Mean and range over seeds of a column of the runs: by dataset, topology, device and size."""
     if column not in results.runs:
         return pd.DataFrame()
-    runs = named(results, results.runs[results.runs[column].notna() & ~results.runs["repeated"]])
+    runs = with_names(
+        results, results.runs[results.runs[column].notna() & ~results.runs["repeated"]]
+    )
     threads = runs["n_threads"].where(runs["n_threads"] > 0, runs["cores"])
     runs["where"] = _device(runs["backend"], runs["device"], threads)
     runs = runs.rename(columns={"dataset": "panel"}).assign(topology=runs["line"])

@@ -10,7 +10,7 @@ from shd_genn.support.errors import DataError
 UNITS = ("ms",)
 
 
-def named(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
+def with_names(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
     """Add what each run's configuration is called.
 
     Runs of one configuration differ in nothing but the seed. Names are as short as they can be:
@@ -64,7 +64,7 @@ def best(results: Results, dataset: str) -> pd.DataFrame:
     Raises:
         DataError: if no run of the dataset was judged.
     """
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     runs = runs[runs["dataset"] == dataset]
     if runs.empty:
         raise DataError(f"a run of {dataset} that was judged must be given, but none was")

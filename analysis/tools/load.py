@@ -72,7 +72,7 @@ class Results:
     sounds: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def judged(self) -> pd.DataFrame:
+    def tested(self) -> pd.DataFrame:
         """The runs that have been judged on their test set; repetitions of the same run once.
 
         Raises:
@@ -87,7 +87,7 @@ class Results:
 
     def left_out(self) -> str:
         """How many runs have no test result, and why; "" if all have."""
-        judged = set(self.judged()["run"])
+        judged = set(self.tested()["run"])
         rest = self.runs[~self.runs["run"].isin(judged)]
         why = rest["state"].where(~rest["repeated"], "repeated").value_counts()
         if rest.empty:

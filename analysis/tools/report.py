@@ -17,7 +17,7 @@ import jinja2
 import pandas as pd
 
 from analysis.tools import script, style
-from analysis.tools.configurations import datasets, named, words
+from analysis.tools.configurations import datasets, with_names, words
 from analysis.tools.load import Results, each
 from analysis.tools.studies import Study
 from analysis.tools.tables import accuracy, p_value
@@ -138,7 +138,7 @@ def _choices(module: ModuleType, results: Results) -> Iterator[tuple[str, str] |
         found = [study.name for study in results.studies]
     elif each == "dataset":
         try:
-            found = datasets(results.judged())
+            found = datasets(results.tested())
         except DataError:
             found = []
     yield from [(each, name) for name in found] if each and found else [None]
@@ -253,7 +253,9 @@ def _trials(study: Study) -> dict[str, pd.Series]:
 
 
 def _runs(results: Results) -> dict[str, Any]:
-    names = named(results, results.runs)["configuration"].reindex(results.runs.index, fill_value="")
+    names = with_names(results, results.runs)["configuration"].reindex(
+        results.runs.index, fill_value=""
+    )
     runs = results.runs.assign(configuration=names)
     columns = {
         "run": "run",

@@ -45,7 +45,7 @@ class Study:
     maximised: tuple[bool, ...]
     trials: pd.DataFrame
 
-    def shown(self, trials: pd.DataFrame, objective: str) -> pd.Series:
+    def in_axis_unit(self, trials: pd.DataFrame, objective: str) -> pd.Series:
         """Values of an objective in the unit that its axis has."""
         return trials[objective].astype(float) * OBJECTIVES.get(objective, ("", 1.0))[1]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -24,40 +27,57 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KNOWN = {"recurrent": 0, "feedforward": 1}
 """What has the same colour in all figures."""
 GREY = "#767676"
+FALLBACKS = ("Noto Sans CJK JP", "WenQuanYi Zen Hei", "Hiragino Sans", "MS Gothic", "Noto Sans")
+"""Fonts for characters that matplotlib's own font lacks; those that are installed are used."""
 MOST_NAMES = 30
 """That a legend has room for."""
+LEGEND_WIDTH = 100
+"""Characters that fit beside each other in a legend, with 6 for each name's line and margins."""
 
 
-def applied() -> AbstractContextManager[None]:
-    """The style, for as long as a figure is made and saved; nothing global is changed."""
-    return mpl.rc_context(
-        {
-            **sns.axes_style("ticks"),
-            **sns.plotting_context("paper"),
-            "font.size": 8,
-            "axes.labelsize": 8,
-            "axes.titlesize": 8.5,
-            "xtick.labelsize": 7.5,
-            "ytick.labelsize": 7.5,
-            "legend.fontsize": 7.5,
-            "legend.title_fontsize": 7.5,
-            "legend.frameon": False,
-            "lines.linewidth": 1.2,
-            "lines.markersize": 4.5,
-            "axes.linewidth": 0.7,
-            "xtick.major.width": 0.7,
-            "ytick.major.width": 0.7,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": "#e4e4e4",
-            "grid.linewidth": 0.6,
-            "pdf.fonttype": 42,  # text stays text
-            "svg.hashsalt": "shd_genn",  # the same figure is the same file
-            "savefig.dpi": 220,
-        }
-    )
+@contextmanager
+def applied() -> Iterator[None]:
+    """The style, for as long as a figure is made and saved; nothing global is changed.
+
+    It starts from matplotlib's defaults: a user's matplotlibrc changes nothing.
+    """
+    with mpl.rc_context(), warnings.catch_warnings():
+        # where no font has a character, a box with its script is drawn instead
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        mpl.rcdefaults()
+        mpl.rcParams.update(_settings())
+        yield
+
+
+def _settings() -> dict[Any, Any]:
+    installed = set(font_manager.get_font_names())
+    return {
+        "font.family": ["DejaVu Sans", *(f for f in FALLBACKS if f in installed)],
+        **sns.axes_style("ticks"),
+        **sns.plotting_context("paper"),
+        "font.size": 8,
+        "axes.labelsize": 8,
+        "axes.titlesize": 8.5,
+        "xtick.labelsize": 7.5,
+        "ytick.labelsize": 7.5,
+        "legend.fontsize": 7.5,
+        "legend.title_fontsize": 7.5,
+        "legend.frameon": False,
+        "lines.linewidth": 1.2,
+        "lines.markersize": 4.5,
+        "axes.linewidth": 0.7,
+        "xtick.major.width": 0.7,
+        "ytick.major.width": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#e4e4e4",
+        "grid.linewidth": 0.6,
+        "pdf.fonttype": 42,  # text stays text
+        "svg.hashsalt": "shd_genn",  # the same figure is the same file
+        "savefig.dpi": 220,
+    }
 
 
 def figure(height: float, width: float = WIDTH) -> Figure:
@@ -70,13 +90,14 @@ def figure(height: float, width: float = WIDTH) -> Figure:
 def panels(
     names: Sequence[str], height: float = 2.6, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A panel for each name, two beside each other, with the name as its title."""
+    """A panel for each name, two beside each other; the name is title and label of its axes."""
     columns = min(2, len(names))
     rows = -(-len(names) // columns)
     made = figure(height * rows + 0.5)
     axes = list(made.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
     for ax, name in zip(axes, names, strict=False):
-        ax.set_title(name)
+        ax.set_title(wrapped(name, 40 if columns > 1 else 80))
+        ax.set_label(name)
     for ax in axes[len(names) :]:
         ax.remove()
     return made, axes[: len(names)]
@@ -157,7 +178,7 @@ def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
             list(entries.values()),
             list(entries),
             loc="outside upper center",
-            ncols=min(columns, len(entries)),
+            ncols=max(1, min(columns, len(entries), LEGEND_WIDTH // (max(map(len, entries)) + 6))),
             title=title,
         )
 

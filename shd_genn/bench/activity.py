@@ -36,14 +36,14 @@ def synthetic_model(topology: str, hidden: int, settings: ModelConfig | None = N
 
 
 def scale_to_activity(
-    activity: Callable[[float], float], wanted: float = SPIKES_PER_NEURON
+    activity: Callable[[float], float], target: float = SPIKES_PER_NEURON
 ) -> float:
-    """Scale input weights until hidden neurons spike as often as wanted.
+    """Scale input weights until hidden neurons reach a mean number of spikes.
 
     Args:
         activity: Spikes per hidden neuron and sample when input weights are so many times larger
             than they were.
-        wanted: As many, to within a quarter of a spike, if that is between 0.1 and 10 times.
+        target: That number, reached to within a quarter of a spike by factors of 0.1 to 10.
 
     Returns:
         How many times larger they are in the end.
@@ -52,14 +52,14 @@ def scale_to_activity(
     for _ in range(12):
         scale = math.sqrt(low * high)
         spikes = activity(scale)
-        if abs(spikes - wanted) < 0.25:
+        if abs(spikes - target) < 0.25:
             break
-        low, high = (scale, high) if spikes < wanted else (low, scale)
+        low, high = (scale, high) if spikes < target else (low, scale)
     return scale
 
 
-def activate(compiled: Simulator, events: Events, wanted: float = SPIKES_PER_NEURON) -> float:
-    """Scale a network's input weights until its hidden neurons spike as often as wanted.
+def activate(compiled: Simulator, events: Events, target: float = SPIKES_PER_NEURON) -> float:
+    """Scale a network's input weights until its hidden neurons reach a mean number of spikes.
 
     Returns:
         Spikes per hidden neuron and sample in the end.
@@ -71,4 +71,4 @@ def activate(compiled: Simulator, events: Events, wanted: float = SPIKES_PER_NEU
         compiled.set_parameters({**original, "input_hidden0": scaled})
         return float(compiled.evaluate(events).spike_counts["hidden0"].mean())
 
-    return activity(scale_to_activity(activity, wanted))
+    return activity(scale_to_activity(activity, target))

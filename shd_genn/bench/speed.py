@@ -241,8 +241,8 @@ def gpu_memory_mb() -> float:
     """
     command = ["nvidia-smi", "-i", "0", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return float(told)
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return float(output)
     except (OSError, subprocess.CalledProcessError, ValueError):
         return math.nan
 
@@ -269,10 +269,10 @@ def _print(rows: list[Measurement]) -> None:
         "real\nepoch s": lambda r: f"{r.epoch_s:.1f}",
     }
     cells = {column: [show(row) for row in rows] for column, show in columns.items()}
-    shown = {column: told for column, told in cells.items() if set(told) != {"nan"}}
-    for column in shown:
+    measured = {column: texts for column, texts in cells.items() if set(texts) != {"nan"}}
+    for column in measured:
         words = column in ("backend", "device", "topology", "learned")
         table.add_column(column, justify="left" if words else "right")
-    for told in zip(*shown.values(), strict=True):
-        table.add_row(*("" if cell == "nan" else cell for cell in told))
+    for texts in zip(*measured.values(), strict=True):
+        table.add_row(*("" if cell == "nan" else cell for cell in texts))
     print_table(table)

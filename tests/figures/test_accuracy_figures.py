@@ -58,7 +58,7 @@ def test_learning_curves_are_means_over_seeds(grid, results):
                 for row in table
                 if row["split"] == split and int(row["epoch"]) == epoch
             )
-            for epoch in range(1, 4)
+            for epoch in (1, 2, 3)
         ]
         drawn = [line.get_ydata() for line in ax.get_lines() if len(line.get_ydata()) == 3]
         assert any(np.allclose(values, expected) for values in drawn), split
@@ -83,7 +83,7 @@ def test_accuracy_by_time_adds_up_the_seconds(grid, results):
     points = accuracy_by_time.load(results, PLAIN).points
     mine = points[points["configuration"] == "feedforward 8"].set_index("epoch")
     tables = [rows(run, "metrics") for run in runs(grid, "feedforward", 8)]
-    for epoch in range(1, 4):
+    for epoch in (1, 2, 3):
         seconds = [
             sum(float(r["seconds"]) for r in t if r["split"] != "test" and int(r["epoch"]) <= epoch)
             for t in tables
@@ -96,7 +96,7 @@ def test_accuracy_by_time_adds_up_the_seconds(grid, results):
         ]
         assert mine.loc[epoch, "seconds"] == pytest.approx(statistics.mean(seconds))
         assert mine.loc[epoch, "accuracy"] == pytest.approx(statistics.mean(accuracy))
-    assert set(points["judged_by"]) == {"validation"} and set(points["n"]) == {3}
+    assert set(points["measured_on"]) == {"validation"} and set(points["n"]) == {3}
 
 
 def test_accuracy_by_time_says_when_there_is_no_validation(tmp_path):

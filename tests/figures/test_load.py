@@ -11,7 +11,7 @@ from helpers import fakes
 
 from analysis import accuracy_by_size
 from analysis.tools import script
-from analysis.tools.configurations import best, named, repetitions, unequal
+from analysis.tools.configurations import best, repetitions, unequal, with_names
 from analysis.tools.load import read
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import DataError
@@ -44,7 +44,7 @@ def test_spike_counts_agree_with_the_arrays(results):
 
 
 def test_configurations_have_short_names_and_what_goes_along_is_said(results):
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     assert set(runs["configuration"]) == {
         "recurrent 8",
         "recurrent 16",
@@ -58,7 +58,7 @@ def test_settings_that_tell_runs_apart_are_in_their_names(tmp_path):
     for rate in (1e-3, 5e-3):
         fakes.write(tmp_path, learning_rate=rate, right=round(1000 * rate))
     results = read([tmp_path])
-    names = named(results, results.judged())["configuration"]
+    names = with_names(results, results.tested())["configuration"]
     assert sorted(names) == ["recurrent 8, learning rate 0.001", "recurrent 8, learning rate 0.005"]
 
 
@@ -98,7 +98,7 @@ def test_unfinished_failed_and_damaged_runs_are_marked_and_the_rest_is_used(tmp_
     assert re.search(rf"line \d+ of {bad_metrics / 'metrics.csv'} has too few", problems)
     assert "the loss must stay finite" in problems
     assert f"{not_started}: not started" in problems
-    judged = results.judged()
+    judged = results.tested()
     # a damaged table of epochs does not touch the test result
     assert set(judged["run"]) >= {bad_metrics.name}
     left_out = results.left_out().partition(": ")[2].split(", ")
@@ -126,7 +126,7 @@ def test_damaged_predictions_are_named_and_the_others_used(tmp_path, damage):
     else:
         file.write_bytes(b"\xff\xfe\x00\x80" * 40)
     results = read([tmp_path])
-    said = results.predictions(results.judged())
+    said = results.predictions(results.tested())
     assert set(said["run"]) == {whole.name}
     assert any(str(file) in problem for problem in results.problems)
 
@@ -136,7 +136,7 @@ def test_damaged_arrays_are_named(tmp_path):
     (run / "spike_counts.npz").write_bytes(b"PK\x03\x04 and nothing more")
     results = read([tmp_path])
     with pytest.raises(DataError, match="none has a usable one"):
-        results.neuron_spikes(results.judged())
+        results.neuron_spikes(results.tested())
     assert "spike_counts.npz cannot be used" in results.problems[0]
 
 
@@ -164,7 +164,7 @@ def test_a_repeated_run_counts_once(tmp_path):
     shutil.copytree(first, tmp_path / "b" / "zz")
     results = read([tmp_path])
     assert results.runs["repeated"].tolist() == [True, False]
-    assert len(results.judged()) == 1 and "a newer run" in results.problems[0]
+    assert len(results.tested()) == 1 and "a newer run" in results.problems[0]
 
 
 def test_test_sets_of_one_name_that_differ_are_kept_apart(tmp_path):
@@ -181,7 +181,7 @@ def test_settings_of_later_versions_have_their_defaults_in_older_runs(tmp_path):
     (run / "config.toml").write_text(text.replace("reg_nu = 14.0\n", ""))
     results = read([tmp_path])
     assert results.runs["reg_nu"].tolist() == [14.0, 14.0]
-    assert set(named(results, results.judged())["configuration"]) == {"recurrent 8"}
+    assert set(with_names(results, results.tested())["configuration"]) == {"recurrent 8"}
 
 
 def test_studies_are_read_and_not_written(tmp_path):
@@ -219,7 +219,7 @@ def test_a_cross_validation_is_its_runs(tmp_path):
     results = read([folds])
     assert results.runs["run"].tolist() == ["cv/fold-anna", "cv/fold-ben"]
     assert not results.runs["repeated"].any()
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     assert set(runs["configuration"]) == {"recurrent 8"}
     assert repetitions(runs) == "seeds and left-out speakers"
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import fakes, tiny
+from helpers.drawn import NOWHERE
 from PIL import Image
 
 from analysis import accuracy_by_spikes, parameters, raster
@@ -117,7 +118,7 @@ def test_tables_are_latex(grid, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["runs", "-o", "x.doc"], "output must end in .pdf, .svg, .png, but got x.doc"),
+        (["runs", "-o", "x.doc"], "output must end in .pdf, .svg, .png, but is x.doc; rename it"),
         (["runs", "-o", "x.pdf"], "runs is not there; name the folders"),
         ([".", "-o", "x.pdf"], ". is empty of runs and studies"),
     ],
@@ -147,8 +148,8 @@ def test_scripts_work_from_any_folder(grid, tmp_path):
 def test_a_raster_is_what_the_network_does(trained, tmp_path):
     results = read([trained])
     numbers = raster.load(results, raster.Options((), tmp_path / "x.pdf"))
-    said = results.predictions(results.judged()).set_index("sample")
-    counts = results.spike_counts(results.judged()).set_index("sample")["spikes"]
+    said = results.predictions(results.tested()).set_index("sample")
+    counts = results.spike_counts(results.tested()).set_index("sample")["spikes"]
     assert len(numbers.trials) >= 1
     for trial in numbers.trials:
         sample = int(re.search(r"sample (\d+)", trial.title)[1])
@@ -159,12 +160,18 @@ def test_a_raster_is_what_the_network_does(trained, tmp_path):
     assert kinds == sorted(kinds, reverse=True) and len(set(kinds)) == len(kinds)
 
 
-def test_synaptic_operations_are_those_that_the_run_recorded(trained, tmp_path):
+def test_synaptic_operations_are_spikes_times_targets(trained):
+    """What the run recorded, computed anew from its predictions and the shapes of its weights."""
     results = read([trained])
-    recorded = accuracy_by_spikes.load(results, script.Options((), tmp_path)).points["operations"]
-    results.runs["test_synaptic_operations"] = np.nan
-    computed = accuracy_by_spikes.load(results, script.Options((), tmp_path)).points["operations"]
-    assert recorded.iloc[0] > 0 and recorded.tolist() == pytest.approx(computed.tolist())
+    points = accuracy_by_spikes.load(results, script.Options((), NOWHERE)).points
+    counts = results.predictions(results.tested()).mean(numeric_only=True)
+    with np.load(trained / "best.npz") as arrays:
+        inputs = arrays["parameter_input_hidden0"].shape[1]
+        recurrent = arrays["parameter_hidden0_hidden0"].shape[1]
+        outputs = arrays["parameter_hidden0_output"].shape[1]
+    expected = counts["input_spikes"] * inputs
+    expected += counts["spikes_hidden0"] * (recurrent + outputs)
+    assert points["operations"].tolist() == pytest.approx([expected]) and expected > 0
 
 
 def test_a_raster_needs_the_dataset_as_it_was(trained, tmp_path):

@@ -62,7 +62,7 @@ def test_a_comparison_is_drawn_as_measured_and_names_what_was_not(tmp_path):
     np.testing.assert_allclose(memory_used.collections[0].get_offsets(), [[8, 0], [900, 1]])
     note = " ".join(figure._supxlabel.get_text().split())
     assert "jax, 1000 steps, 1024 hidden: over 60 s" in note and "9.0 to 9.2 hidden" in note
-    with pytest.raises(DataError, match=r"a table of python -m shd_genn\.compare must be given"):
+    with pytest.raises(DataError, match=r"a table of .* shd_genn\.bench peers must be given"):
         peers.load(epoch_time_only(tmp_path), PLAIN)
     text = compared.read_text()
     sparse = tmp_path / "sparse.csv"

@@ -10,7 +10,7 @@ import scipy.stats
 from helpers import fakes
 
 from analysis.tools import stats
-from analysis.tools.configurations import named
+from analysis.tools.configurations import with_names
 from analysis.tools.load import read
 from shd_genn.support.errors import ConfigError
 
@@ -69,7 +69,7 @@ def test_holm_is_holms():
 
 
 def test_three_pairs_of_seeds_make_a_paired_t_test(results):
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     first = runs[runs["configuration"] == "recurrent 16"]
     second = runs[runs["configuration"] == "feedforward 8"].iloc[::-1]  # in another order
     second = second.assign(test_accuracy=second["test_accuracy"] + 0.01 * second["seed"] ** 2)
@@ -81,7 +81,7 @@ def test_three_pairs_of_seeds_make_a_paired_t_test(results):
 
 
 def test_differences_without_spread_have_no_t(results):
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     first = runs[runs["configuration"] == "recurrent 16"]
     assert stats.compare(results, first, first).p == 1.0
     # 1/3 and 0.1 are no binary fractions: the differences agree up to rounding
@@ -94,7 +94,7 @@ def test_a_single_pair_makes_mcnemars_test_over_samples(tmp_path):
     fakes.write(tmp_path, hidden=8, right=20)
     fakes.write(tmp_path, hidden=16, right=27)
     results = read([tmp_path])
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     told = stats.compare(results, runs[runs["hidden"] == 16], runs[runs["hidden"] == 8])
     assert (told.n, told.test) == (1, "McNemar") and told.difference == pytest.approx(7 / 30)
     assert told.p == pytest.approx(2 * 0.5**7)  # seven samples, all in favour of one
@@ -104,6 +104,6 @@ def test_no_seed_in_common_is_said(tmp_path):
     fakes.write(tmp_path, hidden=8, seed=0)
     fakes.write(tmp_path, hidden=16, seed=1)
     results = read([tmp_path])
-    runs = named(results, results.judged())
+    runs = with_names(results, results.tested())
     told = stats.compare(results, runs[runs["hidden"] == 16], runs[runs["hidden"] == 8])
     assert told.n == 0 and told.test == "no seed in common" and math.isnan(told.p)

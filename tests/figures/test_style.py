@@ -2,8 +2,12 @@
 
 import matplotlib as mpl
 import pytest
+from helpers import fakes
+from helpers.drawn import PLAIN
 
-from analysis.tools import style
+from analysis import ablation, comparison, learning_curves, silent_neurons
+from analysis.tools import script, style
+from analysis.tools.load import read
 from shd_genn.support.errors import DataError
 
 
@@ -28,3 +32,33 @@ def test_every_palette_tells_its_lines_apart():
     names = ["feedforward", "recurrent", *"abcdef"]
     assert len(set(style.colours(names).values())) == 8
     assert style.colours(["feedforward"]) == {"feedforward": style.COLOURS[1]}
+
+
+def test_a_users_matplotlibrc_changes_no_figure(grid, tmp_path):
+    """LaTeX fonts, tight boxes and other sizes in it would break or change the layout."""
+    numbers = comparison.load(read([grid]), PLAIN)
+    files = [tmp_path / "plain.png", tmp_path / "users.png"]
+    users = {"text.usetex": True, "savefig.bbox": "tight", "font.size": 20, "axes.grid": False}
+    for file, settings in zip(files, ({}, users), strict=True):
+        with mpl.rc_context(settings):
+            with style.applied():
+                script.save(comparison.plot(numbers), file)
+            assert all(mpl.rcParams[name] == value for name, value in settings.items())
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_names_of_any_script_and_length_stay_inside_the_figure(tmp_path):
+    name = "日本語-" + "слова-" * 12
+    for hidden in (8, 16):
+        fakes.write(tmp_path / "runs", dataset=name, hidden=hidden)
+    results = read([tmp_path / "runs"])
+    for module in (silent_neurons, learning_curves, comparison, ablation):
+        options = getattr(module, "Options", script.Options)((), tmp_path)
+        with style.applied():
+            figure = module.plot(module.load(results, options))
+            script.save(figure, tmp_path / "x.png")
+            renderer = figure.canvas.get_renderer()
+            for ax in figure.axes:
+                box = ax.get_tightbbox(renderer)
+                assert box.x0 >= 0 and box.x1 <= figure.bbox.width, module.__name__
+                assert ax.has_data()
