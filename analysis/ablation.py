@@ -1,7 +1,7 @@
 """Changes to a baseline, with paired tests.
 
 The figure, or the LaTeX table (-o FILE.tex), shows what each change does to test accuracy. The
-baseline is the configuration with the best validation accuracy, or the one that is named. Runs of
+baseline is the configuration with the best validation accuracy, or that of --baseline. Runs of
 the same seed are pairs; bars are means of their differences, dots the pairs. p values are of paired
 t tests over seeds (three pairs or more), else of McNemar's exact test over the test samples of the
 first pair, corrected by Holm's method for the number of comparisons.
@@ -24,7 +24,7 @@ from shd_genn.support.errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class Options(script.Options):
-    """Where the numbers come from, what they are compared to, and where the figure goes to."""
+    """Which runs to read, what to compare them with, and the file to write."""
 
     baseline: str | None = None
     """A configuration, as comparison.py names it; by default the best by validation."""
@@ -39,7 +39,7 @@ class Numbers:
             difference (its mean, 0 to 1), test, p (Holm-corrected).
         pairs: dataset, configuration, seed, difference: one row a pair of runs.
         baselines: Dataset → the baseline's name and accuracy.
-        notes: What is said below.
+        notes: Notes below the figure.
     """
 
     rows: pd.DataFrame
@@ -55,13 +55,15 @@ def load(results: Results, options: Options) -> Numbers:
         DataError: if no dataset has two configurations.
         ConfigError: if there is no configuration of the baseline's name.
     """
-    judged = with_names(results, results.tested())
-    if options.baseline and options.baseline not in set(judged["configuration"]):
-        known = ", ".join(sorted(judged["configuration"].unique()))
-        raise ConfigError(f"baseline in {known} must hold, but got {options.baseline!r}")
+    tested_runs = with_names(results, results.tested())
+    if options.baseline and options.baseline not in set(tested_runs["configuration"]):
+        known = ", ".join(sorted(tested_runs["configuration"].unique()))
+        raise ConfigError(
+            f"baseline in {known} must hold, but got {options.baseline!r}; choose one of them"
+        )
     rows, pairs, baselines = [], [], {}
-    for dataset in datasets(judged):
-        runs = judged[judged["dataset"] == dataset]
+    for dataset in datasets(tested_runs):
+        runs = tested_runs[tested_runs["dataset"] == dataset]
         by_validation = runs.groupby("configuration")["best_accuracy"].mean()
         name = options.baseline or by_validation.idxmax()
         baseline = runs[runs["configuration"] == name]
@@ -81,7 +83,9 @@ def load(results: Results, options: Options) -> Numbers:
         for row, p in zip(mine, holm([row["p"] for row in mine]), strict=True):
             rows.append(row | {"p": p})
     if not rows:
-        raise DataError("two configurations of one dataset must be given to compare, but were not")
+        raise DataError(
+            "there are no two configurations of one dataset to compare; give runs of two"
+        )
     table = pd.DataFrame(rows).sort_values(["dataset", "difference"], ascending=[True, False])
     return Numbers(
         table.reset_index(drop=True),
@@ -146,7 +150,7 @@ def _long(test: str) -> str:
 def table(numbers: Numbers) -> str:
     """The same in LaTeX, for the package booktabs."""
     rows = numbers.rows
-    shown = pd.DataFrame(
+    columns = pd.DataFrame(
         {
             "dataset": rows["dataset"],
             "change": rows["change"],
@@ -160,7 +164,7 @@ def table(numbers: Numbers) -> str:
     baselines = "; ".join(f"{name}, {accuracies}" for name, accuracies in numbers.baselines.items())
     caption = f"Changes to the baseline ({baselines}), in percentage points of test accuracy"
     tests = "; ".join(dict.fromkeys(_long(test) for test in rows["test"]))
-    return latex(shown, f"{caption}; {tests}, corrected by Holm's method", "tab:ablation")
+    return latex(columns, f"{caption}; {tests}, corrected by Holm's method", "tab:ablation")
 
 
 if __name__ == "__main__":

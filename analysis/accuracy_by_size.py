@@ -24,7 +24,7 @@ class Numbers:
 
     Attributes:
         points: dataset, line, hidden, n, mean, sd (accuracies 0 to 1).
-        notes: What is said below it.
+        notes: Notes below the figure.
     """
 
     points: pd.DataFrame
@@ -35,7 +35,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     """Means and standard deviations over seeds.
 
     Raises:
-        DataError: if no run was judged.
+        DataError: if no run was tested.
     """
     runs = with_names(results, results.tested())
     groups = runs.groupby(["dataset", "line", "hidden"])["test_accuracy"]

@@ -24,7 +24,7 @@ class Numbers:
     Attributes:
         points: One row a run: dataset, line, hidden, test_accuracy, hidden_spikes (a
             trial, all hidden neurons together), operations (synaptic, a trial).
-        notes: What is said below it.
+        notes: Notes below the figure.
     """
 
     points: pd.DataFrame

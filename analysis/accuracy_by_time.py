@@ -2,7 +2,7 @@
 
 Time is the sum over epochs of what training and validation took, without loading the data. Curves
 are means over the seeds of complete runs at each epoch, of time and of accuracy. Where there is no
-validation set, training accuracy is shown and said so.
+validation set, it is training accuracy, as the axis says.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Numbers:
 
     Attributes:
         points: dataset, topology, hidden_sizes, line, epoch, seconds, accuracy, n, measured_on.
-        notes: What is said below it.
+        notes: Notes below the figure.
     """
 
     points: pd.DataFrame
@@ -39,7 +39,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     """
     runs = results.runs
     if results.epochs.empty or not (runs["state"] == "complete").any():
-        raise DataError("a complete run must be given, but none is")
+        raise DataError("no run is complete; give the folder of one that is")
     runs = with_names(results, runs[(runs["state"] == "complete") & ~runs["repeated"]])
     epochs = results.epochs[results.epochs["split"] != "test"].sort_values(["run", "epoch"])
     time = epochs.groupby(["run", "epoch"])["seconds"].sum().groupby(level="run").cumsum()
@@ -55,9 +55,9 @@ def load(results: Results, options: script.Options) -> Numbers:
         seconds=("seconds", "mean"), accuracy=("accuracy", "mean"), n=("run", "nunique")
     )
     machines = runs[["device", "n_threads", "cores"]].drop_duplicates()
-    told = [f"{row.device}, {row.n_threads or row.cores} threads" for row in each(machines)]
+    threads = [f"{row.device}, {row.n_threads or row.cores} threads" for row in each(machines)]
     over = f"mean over {repetitions(runs)} at each epoch"
-    return Numbers(points, (over, "; ".join(told), unequal(results, runs)))
+    return Numbers(points, (over, "; ".join(threads), unequal(results, runs)))
 
 
 def plot(numbers: Numbers) -> Figure:

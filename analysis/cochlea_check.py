@@ -55,7 +55,9 @@ def load(results: Results, options: Options) -> Numbers:
         DataError: if there is no recording, or no file of samples.
     """
     if not results.sounds or options.samples is None:
-        raise DataError("recordings, and --samples with a file in SHD's layout, must be given")
+        raise DataError(
+            "there are no recordings or no --samples; give both, --samples in SHD's layout"
+        )
     cochlea = Cochlea()
     encoded = {p.stem: cochlea.encode(read_audio(p, RATE), seed=0) for p in results.sounds}
     return Numbers(encoded, read_spikes(options.samples, "genuine"))

@@ -53,7 +53,7 @@ def load(results: Results, options: Options) -> list[Sound]:
         DataError: if there are none, or one cannot be read.
     """
     if not results.sounds:
-        raise DataError("a recording (.wav or .flac) must be given, but none was")
+        raise DataError("there is no recording; give one (.wav or .flac)")
     cochlea = Cochlea()
     n_channels = cochlea.membrane.n_places
     sounds = []

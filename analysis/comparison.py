@@ -29,7 +29,7 @@ class Numbers:
         rows: dataset, configuration, topology, n, mean, sd, low, high (accuracies 0 to 1), spikes
             (per hidden neuron and trial), seconds (per epoch).
         seeds: dataset, configuration, test_accuracy: one row a run.
-        notes: What is said below.
+        notes: Notes below the figure.
     """
 
     rows: pd.DataFrame
@@ -41,7 +41,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     """Means, spreads and intervals of all configurations.
 
     Raises:
-        DataError: if no run was judged.
+        DataError: if no run was tested.
     """
     runs = with_names(results, results.tested())
     try:
@@ -51,14 +51,14 @@ def load(results: Results, options: script.Options) -> Numbers:
     rows = []
     for (dataset, configuration), group in runs.groupby(["dataset", "configuration"]):
         mine = predictions[predictions["run"].isin(group["run"])]
-        told = spread(group["test_accuracy"])
+        accuracies = spread(group["test_accuracy"])
         low, high = _interval(group, mine)
         rows.append(
             {
                 "dataset": dataset,
                 "configuration": configuration,
                 "topology": group["topology"].iloc[0],
-                **vars(told),
+                **vars(accuracies),
                 "low": low,
                 "high": high,
                 "spikes": group["test_hidden_spikes_mean"].mean(),
@@ -103,17 +103,17 @@ def plot(numbers: Numbers) -> Figure:
         ax.set_yticks(range(len(part)), labels)
         ax.set(title=style.wrapped(dataset, 36), xlim=(0, 100), ylim=(len(part) - 0.4, -0.6))
     axes[-1].set_xlabel("test accuracy (%)")
-    told = (
+    marks = (
         "big: mean over seeds, small: seeds, bars: 95 % interval (bootstrap over seeds and samples)"
     )
-    style.note(figure, told, *numbers.notes)
+    style.note(figure, marks, *numbers.notes)
     return figure
 
 
 def table(numbers: Numbers) -> str:
     """The same in LaTeX, for the packages booktabs and multirow."""
     rows = numbers.rows
-    shown = pd.DataFrame(
+    columns = pd.DataFrame(
         {
             "dataset": rows["dataset"],
             "configuration": rows["configuration"],
@@ -128,7 +128,7 @@ def table(numbers: Numbers) -> str:
     intervals = "95 % intervals from a bootstrap over seeds and test samples"
     spikes = "spikes per hidden neuron and trial"
     notes = "; ".join((caption, intervals, spikes, *(note for note in numbers.notes if note)))
-    return latex(shown, notes, "tab:comparison")
+    return latex(columns, notes, "tab:comparison")
 
 
 if __name__ == "__main__":

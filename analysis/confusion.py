@@ -36,19 +36,21 @@ def load(results: Results, options: script.Options) -> Numbers:
     """Count trials by spoken and predicted word.
 
     Raises:
-        DataError: if no run was judged, or none kept its predictions.
+        DataError: if no run was tested, or none kept its predictions.
     """
     matrices, n = {}, []
     for dataset in datasets(results.tested()):
         runs = best(results, dataset)
-        said = results.predictions(runs)
-        pairs = zip(said["label"], said["word"], strict=True)
-        known = dict(pairs) | dict(zip(said["predicted"], said["predicted_word"], strict=True))
+        predictions = results.predictions(runs)
+        pairs = zip(predictions["label"], predictions["word"], strict=True)
+        known = dict(pairs) | dict(
+            zip(predictions["predicted"], predictions["predicted_word"], strict=True)
+        )
         words = [known[label] for label in sorted(known)]
-        counts = pd.crosstab(said["word"], said["predicted_word"])
+        counts = pd.crosstab(predictions["word"], predictions["predicted_word"])
         counts = counts.reindex(index=words, columns=words, fill_value=0)
         matrices[f"{dataset}, {runs['configuration'].iloc[0]}"] = counts
-        n.append(said["run"].nunique())
+        n.append(predictions["run"].nunique())
     return Numbers(matrices, n)
 
 
@@ -60,10 +62,10 @@ def plot(numbers: Numbers) -> Figure:
     for ax, (title, matrix) in zip(axes, numbers.matrices.items(), strict=True):
         trials = matrix.sum(axis=1)
         percent = 100 * matrix.div(trials.where(trials > 0), axis=0)
-        shown = percent.map(lambda p: f"{p:.0f}" if p >= 0.5 else "").to_numpy()
+        percentages = percent.map(lambda p: f"{p:.0f}" if p >= 0.5 else "").to_numpy()
         sns.heatmap(
             percent.fillna(0),
-            annot=shown,
+            annot=percentages,
             fmt="",
             annot_kws={"fontsize": 6},
             cmap="Blues",

@@ -27,7 +27,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     both = of_runs(results, "seconds_per_epoch"), of_bench(results.bench, "shd_epoch_s")
     tables = [table for table in both if len(table)]
     if not tables:
-        raise DataError("a complete run or a benchmark table must be given, but none was")
+        raise DataError("there is neither a complete run nor a benchmark table; give one of them")
     return Numbers(pd.concat(tables, ignore_index=True))
 
 

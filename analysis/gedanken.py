@@ -238,11 +238,11 @@ def plot(experiment: Experiment) -> Figure:
     for ax in panels.flat:
         ax.grid(alpha=0.3, lw=0.5)
     panels[0, 0].set_ylabel("loss of one word")
-    told = (
+    text = (
         f"black: the loss\ncolour: what a gradient sees,\nthe same without jumps, times {MAGNIFIED}"
     )
     where = {"transform": panels[0, 1].transAxes, "ha": "right", "va": "top"}
-    panels[0, 1].text(0.96, 0.95, told, fontsize="small", **where)
+    panels[0, 1].text(0.96, 0.95, text, fontsize="small", **where)
     panels[1, 0].set_ylabel("loss, mean of words")
     panels[2, 0].set_ylabel("hidden spikes per word")
     panels[2, 0].set_ylim(bottom=0)
@@ -294,8 +294,8 @@ def _plot_loss(ax: Axes, curve: Curve) -> None:
 
 def _plot_descent(ax: Axes, curve: Curve) -> None:
     ax.plot(curve.spikes, color="k", lw=1.2)
-    told = f"loss {curve.loss[0]:.2f} → {curve.loss[-1]:.2f}"
-    ax.text(0.04, 0.93, told, transform=ax.transAxes, va="top")
+    text = f"loss {curve.loss[0]:.2f} → {curve.loss[-1]:.2f}"
+    ax.text(0.04, 0.93, text, transform=ax.transAxes, va="top")
 
 
 def check(options: Options) -> None:

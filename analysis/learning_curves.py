@@ -28,7 +28,7 @@ class Numbers:
         epochs: dataset, topology, curve, run, whole (the run is complete), epoch, split, accuracy.
         n: Complete runs of each curve.
         over: What they differ in.
-        notes: What is said below it.
+        notes: Notes below the figure.
     """
 
     epochs: pd.DataFrame
@@ -44,7 +44,7 @@ def load(results: Results, options: script.Options) -> Numbers:
         DataError: if no run has a whole epoch yet.
     """
     if results.epochs.empty:
-        raise DataError("a run that has finished an epoch must be given, but none has")
+        raise DataError("no run has finished an epoch; give the folder of one that has")
     runs = with_names(results, results.runs[~results.runs["repeated"]])
     runs = runs[runs["run"].isin(results.epochs["run"])]
     runs["curve"] = runs["hidden_sizes"] + (", " + runs["variant"]).where(runs["variant"] != "", "")
@@ -75,9 +75,9 @@ def plot(numbers: Numbers) -> Figure:
             ax.set_xlabel("epoch")
     axes[0].set_ylim(0, 100)
     style.legend(figure, "hidden neurons", columns=4)
-    told = f"mean and range over {numbers.over}, {style.n_range(numbers.n)}" if numbers.n else ""
+    counted = f"mean and range over {numbers.over}, {style.n_range(numbers.n)}" if numbers.n else ""
     marks = "dashed: training, solid: validation, marks: test at the epoch chosen"
-    style.note(figure, told, marks, *numbers.notes)
+    style.note(figure, counted, marks, *numbers.notes)
     return figure
 
 

@@ -29,7 +29,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     both = of_runs(results, "peak_memory_mb"), of_bench(bench, "memory_growth_mb")
     tables = [table for table in both if len(table)]
     if not tables:
-        raise DataError("a complete run or a benchmark table must be given, but none was")
+        raise DataError("there is neither a complete run nor a benchmark table; give one of them")
     return Numbers(pd.concat(tables, ignore_index=True))
 
 
@@ -37,17 +37,17 @@ def plot(numbers: Numbers) -> Figure:
     """A panel for each dataset and for benchmarks, memory from zero."""
     figure = plot_by_size(numbers.points, "memory (MB)")
     for ax in figure.axes:
-        shown = numbers.points[numbers.points["panel"] == str(ax.get_label())]
-        ax.set_ylim(0, 1.15 * shown["high"].max())
+        part = numbers.points[numbers.points["panel"] == str(ax.get_label())]
+        ax.set_ylim(0, 1.15 * part["high"].max())
     runs = numbers.points[numbers.points["panel"] != BENCH]
-    told = (
+    peak = (
         "runs: peak of the process with its dataset, mean and range over seeds, "
         if len(runs)
         else ""
     )
-    told += style.n_range(runs["n"]) if len(runs) else ""
+    peak += style.n_range(runs["n"]) if len(runs) else ""
     bench = "benchmark: what training adds" if len(runs) < len(numbers.points) else ""
-    finish(figure, told, bench)
+    finish(figure, peak, bench)
     return figure
 
 

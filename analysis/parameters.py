@@ -31,7 +31,7 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Options(script.Options):
-    """Where the numbers come from, what is shown of them, and where the figure goes to."""
+    """Which runs to read, which part of them to draw, and the file to write."""
 
     dataset: str | None = None
     """Which dataset's run; the first if not given."""
@@ -68,7 +68,9 @@ def load(results: Results, options: Options) -> Numbers:
     checkpoint = results.arrays(folder.path, "best")
     after = parameters(checkpoint)
     if not after:
-        raise DataError(f"{folder.path} must hold a usable best.npz, but does not; train it anew")
+        raise DataError(
+            f"{folder.path} has no usable best.npz; restore the file, or train the network again"
+        )
     config = folder.config
     initial = build_network(config, folder.model_file()).initial_parameters(config.train.seed)
     arrays = {
@@ -99,8 +101,8 @@ def plot(numbers: Numbers) -> Figure:
         ax.set_ylabel("share per bin (%)")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
-    told = "titles: mean ± sd over all values, before → after"
-    style.note(figure, f"{numbers.network} ({numbers.run}), epoch {numbers.epoch}", told)
+    titles = "titles: mean ± sd over all values, before → after"
+    style.note(figure, f"{numbers.network} ({numbers.run}), epoch {numbers.epoch}", titles)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 Of tables of python -m shd_genn.bench peers: milliseconds per sample of the fastest batch, forward,
 backward and a step of Adam, and how many times the native engine's they are; memory that network
-and training take beyond library and input. What a library could not do within its limits is named
+and training take beyond library and input. What a library could not do within its limits is listed
 below.
 """
 
@@ -21,17 +21,19 @@ SHOWN = {"train_ms": "ms per sample", "memory_growth_mb": "memory (MB)"}
 
 
 def load(results: Results, options: script.Options) -> pd.DataFrame:
-    """The rows of comparisons; of rows alike the last.
+    """The rows of comparisons; of rows with equal settings the last.
 
     Raises:
         DataError: if there are none.
     """
     if results.peers.empty:
-        raise DataError("a table of python -m shd_genn.bench peers must be given, but none was")
+        raise DataError("there is no table of python -m shd_genn.bench peers; give one (.csv)")
     if results.peers["train_ms"].isna().all():
-        raise DataError("a row that was measured must be in the table, but there is none")
-    alike = ["peer", "topology", "hidden", "n_steps", "threads", "spikes_wanted", "cpu"]
-    return results.peers.drop_duplicates(alike, keep="last")
+        raise DataError(
+            "no row of the table was measured; run python -m shd_genn.bench peers again"
+        )
+    keys = ["peer", "topology", "hidden", "n_steps", "threads", "spikes_wanted", "cpu"]
+    return results.peers.drop_duplicates(keys, keep="last")
 
 
 def plot(rows: pd.DataFrame) -> Figure:
@@ -63,27 +65,27 @@ def _dots(ax: Axes, part: pd.DataFrame, column: str, names: list[str], sizes: li
     for i, size in enumerate(sizes):
         colour = style.COLOURS[i % len(style.COLOURS)]
         for topology, marker in (("recurrent", "o"), ("feedforward", "D")):
-            own = part[(part["hidden"] == size) & (part["topology"] == topology)]
-            if own.empty:
+            mine = part[(part["hidden"] == size) & (part["topology"] == topology)]
+            if mine.empty:
                 continue
-            lines = own["peer"].map(names.index)
+            lines = mine["peer"].map(names.index)
             ax.scatter(
-                own[column],
+                mine[column],
                 lines,
                 22,
                 marker=marker,
-                facecolors=[colour if n == most else "white" for n in own["threads"]],
+                facecolors=[colour if n == most else "white" for n in mine["threads"]],
                 edgecolors=colour,
                 label=f"{size} hidden" + (", feed-forward" if marker == "D" else ""),
                 zorder=2,
             )
             if column == "train_ms":
                 # the other topology's dot is often on the right
-                _say_times(ax, own, lines, left=marker == "D")
+                _write_times(ax, mine, lines, left=marker == "D")
 
 
-def _say_times(ax: Axes, own: pd.DataFrame, lines: pd.Series, left: bool) -> None:
-    for row, line in zip(each(own), lines, strict=True):
+def _write_times(ax: Axes, mine: pd.DataFrame, lines: pd.Series, left: bool) -> None:
+    for row, line in zip(each(mine), lines, strict=True):
         if row.peer != BASELINE and row.times_native > 0:
             ax.annotate(
                 f"{_short(row.times_native)}×",

@@ -29,7 +29,7 @@ EACH = "dataset"
 
 @dataclass(frozen=True)
 class Options(script.Options):
-    """Where the numbers come from, what is shown of them, and where the figure goes to."""
+    """Which runs to read, which part of them to draw, and the file to write."""
 
     dataset: str | None = None
     """Which dataset's run; the first if not given."""
@@ -42,7 +42,7 @@ class Trial:
     """A test trial.
 
     Attributes:
-        title: What was said, and what was understood.
+        title: The word that was spoken, and the word that the network chose.
         recording: Spikes and voltages.
         spoken: Class of the word.
         predicted: Class that the network chose.
@@ -83,15 +83,15 @@ def load(results: Results, options: Options) -> Numbers:
     dataset = options.dataset or datasets(results.tested())[0]
     runs = best(results, dataset)
     run = runs.sort_values("best_accuracy").iloc[-1]
-    said = results.predictions(runs[runs["run"] == run["run"]]).set_index("sample")
-    chosen = options.samples or _right_and_wrong(said["correct"])
+    predictions = results.predictions(runs[runs["run"] == run["run"]]).set_index("sample")
+    chosen = options.samples or _right_and_wrong(predictions["correct"])
     folder = RunFolder.open(Path(run["path"]))
     config = folder.config
     splits = load_dataset(config.data, config.train.seed)
     test = splits.presented_by(config.presentation(splits.train.n_channels)).test
     if test is None or digest(test) != run["test_digest"]:
         raise DataError(
-            f"the test set of {run['run']} must be that which it was judged on, but "
+            f"the test set of {run['run']} must be the one that it was tested on, but "
             f"{config.data.dataset} has changed; restore it"
         )
     for sample in chosen:
@@ -105,9 +105,9 @@ def load(results: Results, options: Options) -> Numbers:
         for sample in chosen:
             recording = compiled.record(test.presented(np.array([sample])))
             if config.present.delay_copies:  # copies of the input would only hide it
-                shown = {"input": test.events.take(np.array([sample]))}
-                recording = replace(recording, spikes=recording.spikes | shown)
-            row = said.loc[[sample]].iloc[0]
+                inputs = {"input": test.events.take(np.array([sample]))}
+                recording = replace(recording, spikes=recording.spikes | inputs)
+            row = predictions.loc[[sample]].iloc[0]
             heard = "right" if row["correct"] else f"wrong, “{row['predicted_word']}”"
             title = f"“{row['word']}” (sample {sample}): {heard}"
             trials.append(Trial(title, recording, int(row["label"]), int(row["predicted"])))
@@ -119,8 +119,8 @@ def _right_and_wrong(correct: object) -> tuple[int, ...]:
     """The first sample that is right, and the first that is wrong, where there are such."""
     found = []
     for kind in (True, False):
-        alike = correct.index[correct == kind]  # type: ignore[attr-defined]
-        found += [int(alike[0])] if len(alike) else []
+        same = correct.index[correct == kind]  # type: ignore[attr-defined]
+        found += [int(same[0])] if len(same) else []
     return tuple(found)
 
 

@@ -18,16 +18,18 @@ from shd_genn.support.errors import DataError
 
 
 def load(results: Results, options: script.Options) -> pd.DataFrame:
-    """The rows, with ``intensity`` (flop/byte) and ``roof`` (Gflop/s); of rows alike the last.
+    """The rows, with ``intensity`` (flop/byte) and ``roof`` (Gflop/s).
+
+    Of rows with equal settings the last counts.
 
     Raises:
         DataError: if there are none.
     """
     if results.roofline.empty:
-        raise DataError("a table of python -m shd_genn.bench roofline must be given, but none was")
-    alike = ["topology", "hidden", "stage", "threads", "cpu"]
+        raise DataError("there is no table of python -m shd_genn.bench roofline; give one (.csv)")
+    keys = ["topology", "hidden", "stage", "threads", "cpu"]
     counted = results.roofline.dropna(subset="share")  # of the others only the time is known
-    rows = counted.drop_duplicates(alike, keep="last")
+    rows = counted.drop_duplicates(keys, keep="last")
     rows = rows.assign(intensity=rows["gflop_s"] / rows["gb_s"])
     return rows.assign(
         roof=np.minimum(rows["intensity"] * rows["limit_gb_s"], rows["peak_gflop_s"])

@@ -15,13 +15,13 @@ from shd_genn.support.errors import DataError
 
 
 def load(results: Results, options: script.Options) -> pd.DataFrame:
-    """The rows; of rows alike the last.
+    """The rows; of rows with equal settings the last.
 
     Raises:
         DataError: if there are none.
     """
     if results.scaling.empty:
-        raise DataError("a table of python -m shd_genn.bench scaling must be given, but none was")
+        raise DataError("there is no table of python -m shd_genn.bench scaling; give one (.csv)")
     return results.scaling.drop_duplicates(["quantity", "value", "cpu"], keep="last")
 
 

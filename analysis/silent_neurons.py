@@ -24,7 +24,7 @@ class Numbers:
 
     Attributes:
         curves: dataset, line, hidden, epoch, mean, min, max (parts of all hidden neurons), n.
-        notes: What is said below it.
+        notes: Notes below the figure.
     """
 
     curves: pd.DataFrame
@@ -38,7 +38,7 @@ def load(results: Results, options: script.Options) -> Numbers:
         DataError: if no run has a whole epoch yet.
     """
     if results.epochs.empty or "silent_neurons" not in results.epochs:
-        raise DataError("a run that has finished an epoch must be given, but none has")
+        raise DataError("no run has finished an epoch; give the folder of one that has")
     runs = with_names(results, results.runs[~results.runs["repeated"]])
     epochs = results.epochs[results.epochs["split"] == "train"]
     epochs = epochs.merge(runs[["run", "dataset", "line", "hidden"]], on="run")
@@ -69,8 +69,8 @@ def plot(numbers: Numbers) -> Figure:
             ax.set_xlabel("epoch")
     axes[0].set_ylim(0, max(10.0, 105 * curves["max"].max()))
     style.legend(figure, "hidden neurons", columns=5)
-    told = "neurons without a spike in the epoch's training"
-    style.note(figure, told, *numbers.notes, style.n_range(curves["n"]))
+    meaning = "neurons without a spike in the epoch's training"
+    style.note(figure, meaning, *numbers.notes, style.n_range(curves["n"]))
     return figure
 
 

@@ -40,27 +40,27 @@ def load(results: Results, options: script.Options) -> Numbers:
     """Accuracy of each speaker.
 
     Raises:
-        DataError: if no run was judged, or no dataset names its speakers.
+        DataError: if no run was tested, or no dataset names its speakers.
     """
     rows, kinds = [], []
     for dataset in datasets(results.tested()):
         runs = best(results, dataset)
-        said = results.predictions(runs)
-        said = said[said["speaker"] != ""]
+        predictions = results.predictions(runs)
+        predictions = predictions[predictions["speaker"] != ""]
         title = f"{dataset}, {runs['configuration'].iloc[0]}"
-        seen = said["seen_speaker"].astype(str) == "True"
-        for (speaker, heard), group in said.groupby(["speaker", seen]):
+        seen = predictions["seen_speaker"].astype(str) == "True"
+        for (speaker, heard), group in predictions.groupby(["speaker", seen]):
             by_run = group.groupby("run")["correct"].mean()
-            told = spread(by_run)
-            low, high = told.mean - told.sd, told.mean + told.sd
-            if told.n == 1:
+            accuracies = spread(by_run)
+            low, high = accuracies.mean - accuracies.sd, accuracies.mean + accuracies.sd
+            if accuracies.n == 1:
                 low, high = wilson(int(group["correct"].sum()), len(group))
-            trials = len(group) // told.n
-            rows.append((title, speaker, heard, trials, told.n, told.mean, low, high))
-        for heard, group in said.groupby(seen):
+            trials = len(group) // accuracies.n
+            rows.append((title, speaker, heard, trials, accuracies.n, accuracies.mean, low, high))
+        for heard, group in predictions.groupby(seen):
             kinds.append((title, heard, group["correct"].mean()))
     if not rows:
-        raise DataError("a dataset that names its speakers must be given, but none does")
+        raise DataError("no dataset has the names of its speakers; give runs of one that has")
     columns = ["title", "speaker", "seen", "trials", "n", "mean", "low", "high"]
     return Numbers(
         pd.DataFrame(rows, columns=columns), pd.DataFrame(kinds, columns=["title", "seen", "mean"])
@@ -103,11 +103,11 @@ def plot(numbers: Numbers) -> Figure:
         ax.set_ylim(len(part) - 0.4, -0.6)
     axes[-1].set_xlabel("test accuracy (%)")
     style.legend(figure, "speakers")
-    told = "sd over seeds" if table["n"].max() > 1 else "Wilson's 95 % interval"
+    interval = "sd over seeds" if table["n"].max() > 1 else "Wilson's 95 % interval"
     style.note(
         figure,
         f"mean over seeds, {style.n_range(table['n'])}",
-        f"bars: {told}",
+        f"bars: {interval}",
         "dashed: all trials",
     )
     return figure

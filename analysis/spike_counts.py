@@ -43,7 +43,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     """Spikes by neuron and by word.
 
     Raises:
-        DataError: if no run was judged, or none kept its spikes.
+        DataError: if no run was tested, or none kept its spikes.
     """
     titles, neurons, words, n = {}, [], [], []
     for dataset in datasets(results.tested()):
@@ -77,8 +77,8 @@ def plot(numbers: Numbers) -> Figure:
         _plot_words(right, numbers.words[numbers.words["dataset"] == dataset], colours)
         left.set_title(title, loc="left")
     style.legend(figure)
-    told = "right: dot median, thick bar 50 %, thin bar 90 % of test trials"
-    style.note(figure, f"seeds together, {style.n_range(numbers.n)}", told)
+    quantiles = "right: dot median, thick bar 50 %, thin bar 90 % of test trials"
+    style.note(figure, f"seeds together, {style.n_range(numbers.n)}", quantiles)
     return figure
 
 

@@ -52,12 +52,11 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
             found = _importances(study, i)
         except (ValueError, RuntimeError, UserWarning) as error:
             raise DataError(
-                f"study {study.name} must have more complete trials for importances, but has {n} "
-                f"({error})"
+                f"study {study.name} has too few complete trials for importances: {n} ({error})"
             ) from error
         rows += [(objective, name, value) for name, value in found.items()]
     if not rows:
-        raise DataError(f"study {study.name} must have parameters that vary, but has none")
+        raise DataError(f"study {study.name} has no parameter that varies; choose a study that has")
     table = pd.DataFrame(rows, columns=["objective", "parameter", "importance"])
     return Numbers(study.name, table, n)
 

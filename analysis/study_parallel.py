@@ -54,7 +54,9 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
     names = study.parameters
     trials = study.complete.dropna(subset=[f"params_{name}" for name in names])
     if trials.empty or not names:
-        raise DataError(f"study {study.name} must have a complete trial with all its parameters")
+        raise DataError(
+            f"study {study.name} has no complete trial with all its parameters; wait until it has"
+        )
     trials = trials.sort_values(objective, ascending=study.maximised[0])
     scaled, ticks = pd.DataFrame(index=trials.index), {}
     for name in names:
@@ -75,8 +77,8 @@ def _scale(column: pd.Series, log: bool) -> tuple[Any, tuple[list[float], list[s
     if low == high:
         return pd.Series(0.5, column.index), ([0.5], [f"{column.iloc[0]:g}"])
     at = np.linspace(0, 1, TICKS)
-    shown = low + at * (high - low)
-    numbers = np.exp(shown) if log else shown
+    values_at_ticks = low + at * (high - low)
+    numbers = np.exp(values_at_ticks) if log else values_at_ticks
     labels = [f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}" for value in numbers]
     return (values - low) / (high - low), (at.tolist(), labels)
 
@@ -106,9 +108,9 @@ def plot(numbers: Numbers) -> Figure:
     ax.grid(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(axis="x", length=0)
-    told = f"n = {len(scaled)} complete trials, the better the darker"
+    count = f"n = {len(scaled)} complete trials, the better the darker"
     missing = f"{numbers.missing} without all parameters not shown" if numbers.missing else ""
-    style.note(figure, told, missing)
+    style.note(figure, count, missing)
     return figure
 
 

@@ -42,7 +42,9 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
     """
     study = choose(results.studies, options.study)
     if len(study.objectives) < 2:
-        raise DataError(f"study {study.name} must have two objectives for a front, but has one")
+        raise DataError(
+            f"study {study.name} has one objective, but a front needs two; choose another"
+        )
     trials = study.complete.copy()
     for objective in study.objectives:
         trials[objective] = study.in_axis_unit(trials, objective)
@@ -57,7 +59,7 @@ def plot(numbers: Numbers) -> Figure:
     figure = style.figure(2.9 * len(pairs) + 0.5)
     axes = figure.subplots(len(pairs), 1, squeeze=False)[:, 0]
     for ax, (first, second) in zip(axes, pairs, strict=True):
-        # what costs goes along x, what is wanted up y
+        # the cost is on the x axis, the gain on the y axis
         x, y = (first, second) if study.maximised[second] else (second, first)
         names = study.objectives[x], study.objectives[y]
         rest, front = trials[~trials["front"]], trials[trials["front"]].sort_values(names[0])
@@ -76,16 +78,16 @@ def table(numbers: Numbers) -> str:
     """The trials of the front in LaTeX, for the package booktabs."""
     study = numbers.study
     front = numbers.trials[numbers.trials["front"]].sort_values(study.objectives[0])
-    shown = pd.DataFrame({"trial": front["number"].astype(str)})
+    columns = pd.DataFrame({"trial": front["number"].astype(str)})
     for objective in study.objectives:
-        shown[label(objective)] = front[objective].map("{:.4g}".format)
+        columns[label(objective)] = front[objective].map("{:.4g}".format)
     for parameter in study.parameters:
         values = front[f"params_{parameter}"]
         numeric = pd.api.types.is_numeric_dtype(values)
-        shown[parameter] = values.map("{:.3g}".format) if numeric else values.astype(str)
+        columns[parameter] = values.map("{:.3g}".format) if numeric else values.astype(str)
     n = len(numbers.trials)
     caption = f"Pareto front of study {study.name}: {len(front)} of {n} complete trials"
-    return latex(shown, caption, "tab:pareto")
+    return latex(columns, caption, "tab:pareto")
 
 
 if __name__ == "__main__":

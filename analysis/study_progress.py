@@ -83,8 +83,8 @@ def plot(numbers: Numbers) -> Figure:
     axes[-1].set_xlabel("trial")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     style.legend(figure, study.name, columns=4)
-    told = ", ".join(f"{count} {str(state).lower()}" for state, count in counts.items())
-    style.note(figure, f"{len(trials)} trials: {told}")
+    states = ", ".join(f"{count} {str(state).lower()}" for state, count in counts.items())
+    style.note(figure, f"{len(trials)} trials: {states}")
     return figure
 
 

@@ -41,7 +41,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     """
     studies = [study for study in results.studies if len(study.objectives) == 1]
     if not studies:
-        raise DataError("studies with one objective must be given, but none was")
+        raise DataError("there is no study with one objective; give some (.db or .journal)")
     first = studies[0]
     for study in studies:
         if (study.objectives, set(study.parameters)) != (first.objectives, set(first.parameters)):
@@ -70,8 +70,8 @@ def _best(study: Study) -> pd.DataFrame:
 
 def sampler(study: Study) -> str:
     """The sampler that a study says it used; else its name without the number at its end."""
-    said = study.study.user_attrs.get("sampler")
-    return str(said) if said else re.sub(r"[_-]?\d+$", "", study.name)
+    sampler = study.study.user_attrs.get("sampler")
+    return str(sampler) if sampler else re.sub(r"[_-]?\d+$", "", study.name)
 
 
 def plot(numbers: Numbers) -> Figure:

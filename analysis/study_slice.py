@@ -41,7 +41,9 @@ def load(results: Results, options: script.StudyOptions) -> Numbers:
     study = choose(results.studies, options.study)
     trials = study.complete.copy()
     if not study.parameters:
-        raise DataError(f"study {study.name} must have parameters, but has none")
+        raise DataError(
+            f"study {study.name} has no parameters; choose a study that searched over some"
+        )
     for objective in study.objectives:
         trials[objective] = study.in_axis_unit(trials, objective)
     return Numbers(study, trials)

@@ -43,7 +43,7 @@ def of_runs(results: Results, column: str) -> pd.DataFrame:
 
 
 def of_bench(bench: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The same columns from benchmark tables; of rows alike the lowest."""
+    """The same columns from benchmark tables; of rows with equal settings the lowest."""
     if column not in bench:
         return pd.DataFrame()
     bench = bench[bench[column].notna()]

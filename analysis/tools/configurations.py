@@ -29,8 +29,8 @@ def with_names(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
     several = runs["layers"] > 1
     layers = ", " + runs["layers"].astype(str) + " layers"
     runs["topology"] = runs["model"] + layers.where(several, "")
-    telling, _ = _varying(results, runs)
-    parts = [_setting(name, runs[name]) for name in telling]
+    distinguishing, _ = _varying(results, runs)
+    parts = [_setting(name, runs[name]) for name in distinguishing]
     runs["variant"] = [", ".join(p for p in row if p) for row in zip(*parts, strict=True)] or ""
     runs["line"] = _join(runs["topology"], runs["variant"])
     network = runs["model"] + " " + runs.get("hidden_sizes", pd.Series("", runs.index)).astype(str)
@@ -47,9 +47,9 @@ def unequal(results: Results, runs: pd.DataFrame) -> str:
     parts = []
     for name in rest:
         values = sorted(set(runs[name].dropna()), key=lambda v: (str(type(v)), v))
-        shown = ", ".join(map(_value, values))
-        parts.append(f"{words(name)} {shown}")
-    return f"not alike in: {'; '.join(parts)}" if parts else ""
+        listed = ", ".join(map(_value, values))
+        parts.append(f"{words(name)} {listed}")
+    return f"differ also in: {'; '.join(parts)}" if parts else ""
 
 
 def repetitions(runs: pd.DataFrame) -> str:
@@ -59,7 +59,7 @@ def repetitions(runs: pd.DataFrame) -> str:
 
 
 def best(results: Results, dataset: str) -> pd.DataFrame:
-    """The judged runs of a dataset's best configuration: by validation, never by the test set.
+    """The tested runs of a dataset's best configuration: by validation, never by the test set.
 
     Raises:
         DataError: if no run of the dataset was judged.
@@ -67,7 +67,7 @@ def best(results: Results, dataset: str) -> pd.DataFrame:
     runs = with_names(results, results.tested())
     runs = runs[runs["dataset"] == dataset]
     if runs.empty:
-        raise DataError(f"a run of {dataset} that was judged must be given, but none was")
+        raise DataError(f"no run of {dataset} was tested; give the folder of one that was")
     return runs[
         runs["configuration"] == runs.groupby("configuration")["best_accuracy"].mean().idxmax()
     ]
@@ -79,8 +79,8 @@ def changes(results: Results, run: pd.Series, baseline: pd.Series) -> str:
     for name in results.settings:
         old, new = baseline.get(name), run.get(name)
         if str(old) != str(new):
-            told = "" if name == "model" else f"{words(name)} "
-            parts.append(f"{told}{_value(old)} → {_value(new)}")
+            title = "" if name == "model" else f"{words(name)} "
+            parts.append(f"{title}{_value(old)} → {_value(new)}")
     return ", ".join(parts)
 
 
@@ -90,16 +90,16 @@ def datasets(runs: pd.DataFrame) -> list[str]:
 
 
 def _varying(results: Results, runs: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Settings that tell runs apart that are else alike, and settings that merely go along."""
+    """Settings that distinguish otherwise equal runs, and those that only vary with others."""
     known = ["dataset", "model", "hidden_sizes"]
     names = [name for name in results.settings if name not in known and name in runs]
     varying = [name for name in names if runs[name].nunique(dropna=False) > 1]
     text = runs[[*known, *varying]].astype(str)
-    telling: list[str] = []
+    distinguishing: list[str] = []
     for name in varying:
-        if (text.groupby([*known, *telling])[name].nunique() > 1).any():
-            telling.append(name)
-    return telling, [name for name in varying if name not in telling]
+        if (text.groupby([*known, *distinguishing])[name].nunique() > 1).any():
+            distinguishing.append(name)
+    return distinguishing, [name for name in varying if name not in distinguishing]
 
 
 def _setting(name: str, values: pd.Series) -> list[str]:

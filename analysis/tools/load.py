@@ -1,7 +1,7 @@
 """From run folders, studies, benchmarks and recordings to tidy tables.
 
-Nothing is left out in silence: what cannot be read, or is not finished, is marked in the table of
-runs and named in `Results.problems`.
+What cannot be read, or is not finished, is marked in the table of runs and listed in
+`Results.problems`.
 """
 
 from __future__ import annotations
@@ -73,22 +73,22 @@ class Results:
     problems: list[str] = field(default_factory=list)
 
     def tested(self) -> pd.DataFrame:
-        """The runs that have been judged on their test set; repetitions of the same run once.
+        """The runs that were tested; of a run that was repeated only the newest.
 
         Raises:
             DataError: if there are none.
         """
         if "test_accuracy" in self.runs:
             usable = (self.runs["state"] != "damaged") & ~self.runs["repeated"]
-            judged = self.runs[self.runs["test_accuracy"].notna() & usable]
-            if len(judged):
-                return judged
-        raise DataError("a run that was judged on a test set must be given, but none was")
+            tested = self.runs[self.runs["test_accuracy"].notna() & usable]
+            if len(tested):
+                return tested
+        raise DataError("no run was tested on a test set; give the folder of one that was")
 
     def left_out(self) -> str:
         """How many runs have no test result, and why; "" if all have."""
-        judged = set(self.tested()["run"])
-        rest = self.runs[~self.runs["run"].isin(judged)]
+        tested = set(self.tested()["run"])
+        rest = self.runs[~self.runs["run"].isin(tested)]
         why = rest["state"].where(~rest["repeated"], "repeated").value_counts()
         if rest.empty:
             return ""
@@ -96,7 +96,7 @@ class Results:
         return f"without test result and not shown: {counts}"
 
     def predictions(self, runs: pd.DataFrame) -> pd.DataFrame:
-        """What was said of every test sample of some runs: ``predictions.csv`` and ``run``.
+        """The prediction for every test sample of some runs: ``predictions.csv`` and ``run``.
 
         Raises:
             DataError: if none of them has any.
@@ -115,7 +115,7 @@ class Results:
             except (OSError, ValueError, KeyError) as error:
                 self.note(f"{row.path}/predictions.csv cannot be used: {_short(error)}")
         if not tables:
-            raise DataError("a run with predictions.csv must be given, but none has a usable one")
+            raise DataError("no run has a usable predictions.csv; give the folder of one that has")
         return pd.concat(tables, ignore_index=True)
 
     def spike_counts(self, runs: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +141,7 @@ class Results:
                 table = {"run": row.run, "layer": layer, "neuron": np.arange(len(mean))}
                 tables.append(pd.DataFrame({**table, "spikes": mean}))
         if not tables:
-            raise DataError("a run with spike_counts.npz must be given, but none has a usable one")
+            raise DataError("no run has a usable spike_counts.npz; give the folder of one that has")
         return pd.concat(tables, ignore_index=True)
 
     def arrays(self, run: Path, name: str) -> dict[str, NDArray[Any]]:
@@ -191,9 +191,9 @@ def read(paths: Sequence[Path]) -> Results:
         setattr(results, kind, pd.concat(found_tables, ignore_index=True))
     _add_runs(results, list(runs))
     if results.runs.empty and not tables and not results.studies and not results.sounds:
-        problems = "; ".join(results.problems) or "nothing was named"
+        problems = "; ".join(results.problems) or "no path was given"
         raise DataError(
-            f"run folders or studies must be given, but {problems}; "
+            f"there are no runs or studies: {problems}; "
             "name the folders that python -m shd_genn.run printed"
         )
     return results
@@ -274,8 +274,8 @@ def _add_runs(results: Results, folders: list[Path]) -> None:
     runs["dataset"] = _name_datasets(runs)
     apart = sorted(runs["dataset"].unique())
     if len(apart) > 1:
-        told = ", ".join(apart)
-        results.note(f"datasets are drawn apart, as their accuracies do not compare: {told}")
+        listed = ", ".join(apart)
+        results.note(f"datasets are drawn apart, as their accuracies do not compare: {listed}")
     runs["repeated"] = _repeated(runs, results.settings)
     for run in runs.loc[runs["repeated"], "path"]:
         results.note(f"{run}: has the settings and seed of a newer run, which is taken instead")
@@ -394,7 +394,7 @@ def _changed(folder: Path) -> datetime:
 
 
 def _name_datasets(runs: pd.DataFrame) -> pd.Series:
-    """A name for each test set; those of one name that differ bear their checksums."""
+    """A name for each test set; if two differ under one name, their checksums follow the name."""
     known = runs[runs["test_digest"] != ""]
     several = known.groupby("dataset")["test_digest"].nunique()
     ambiguous = runs["dataset"].isin(several[several > 1].index)

@@ -202,8 +202,8 @@ def _counts(results: Results) -> str:
     parts = []
     if len(results.runs):
         states = results.runs["state"].value_counts()
-        told = ", ".join(f"{count} {state}" for state, count in states.items())
-        parts.append(f"runs: {told}, on {', '.join(datasets(results.runs))}")
+        listed = ", ".join(f"{count} {state}" for state, count in states.items())
+        parts.append(f"runs: {listed}, on {', '.join(datasets(results.runs))}")
     parts += [f"study {study.name}: {len(study.trials)} trials" for study in results.studies]
     parts += [f"benchmark measurements: {len(results.bench)}"] if len(results.bench) else []
     parts += [f"recordings: {len(results.sounds)}"] if results.sounds else []
@@ -214,7 +214,7 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
     tables = {}
     if loaded["comparison"]:
         rows = loaded["comparison"].rows
-        shown: dict[str, Any] = {
+        columns: dict[str, Any] = {
             "dataset": rows["dataset"],
             "configuration": rows["configuration"],
             "n": rows["n"],
@@ -225,10 +225,10 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
             "spikes per neuron": [(f"{spikes:.1f}", spikes) for spikes in rows["spikes"]],
             "s per epoch": [(f"{seconds:.2f}", seconds) for seconds in rows["seconds"]],
         }
-        tables["Configurations"] = _cells(shown)
+        tables["Configurations"] = _cells(columns)
     if loaded["ablation"]:
         rows = loaded["ablation"].rows
-        shown = {
+        columns = {
             "dataset": rows["dataset"],
             "change to the best by validation": rows["change"],
             "pairs": rows["n"],
@@ -236,7 +236,7 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
             "test": rows["test"],
             "p (Holm)": [(p_value(p), p) for p in rows["p"]],
         }
-        tables["Paired tests"] = _cells(shown)
+        tables["Paired tests"] = _cells(columns)
     if len(results.runs):
         tables["Runs"] = _cells(_runs(results))
     for study in results.studies:
@@ -245,11 +245,11 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
 
 
 def _trials(study: Study) -> dict[str, pd.Series]:
-    """What a page has room for; all else that is known of a trial is in the CSV file."""
+    """The columns that a page has room for; the CSV file has all."""
     trials = study.trials
     known = ["number", "state", *study.objectives, "seconds"]
-    shown = {name: trials[name] for name in known if name in trials}
-    return shown | {words(name): trials[f"params_{name}"] for name in study.parameters}
+    columns = {name: trials[name] for name in known if name in trials}
+    return columns | {words(name): trials[f"params_{name}"] for name in study.parameters}
 
 
 def _runs(results: Results) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from shd_genn.support.files import PICTURES, require_ending, write_text, written
 
 @dataclass(frozen=True)
 class Options:
-    """Where the numbers come from, and where the figure goes to."""
+    """Which runs to read, and the file to write."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Run folders, folders of them, studies (.db, .journal), benchmark tables (.csv)."""
@@ -29,7 +29,7 @@ class Options:
 
 @dataclass(frozen=True)
 class StudyOptions(Options):
-    """Where the numbers come from, what is shown of them, and where the figure goes to."""
+    """Which runs to read, which part of them to draw, and the file to write."""
 
     study: str | None = None
     """Which study; the first if not given."""
@@ -45,7 +45,7 @@ def draw(
     plot: Callable[[Numbers], Figure],
     table: Callable[[Numbers], str] | None = None,
 ) -> None:
-    """Run a figure script: read what is named, take its numbers, plot them, save the figure.
+    """Run a figure script: read the paths, take the numbers, plot them, save the figure.
 
     Args:
         options: The script's options.

@@ -66,7 +66,7 @@ def wilson(correct: int, n: int, level: float = LEVEL) -> tuple[float, float]:
 
 
 def bootstrap(correct: pd.DataFrame, seed: int = 0, level: float = LEVEL) -> tuple[float, float]:
-    """Bootstrap interval of a configuration's accuracy over seeds and test samples alike.
+    """Bootstrap interval of a configuration's accuracy over both seeds and test samples.
 
     Seeds (rows) and samples (columns) are drawn anew, each with replacement: so the interval says
     what other seeds and other recordings might have given.
@@ -114,7 +114,7 @@ def compare(results: Results, runs: pd.DataFrame, baseline: pd.DataFrame) -> Com
 
     Args:
         results: Where the predictions are.
-        runs: The judged runs of one configuration.
+        runs: The tested runs of one configuration.
         baseline: Those of another on the same dataset.
     """
     pairs = runs.merge(baseline, on="seed", suffixes=("", "_baseline"))

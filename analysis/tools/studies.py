@@ -63,7 +63,7 @@ class Study:
         """
         complete = self.trials[self.trials["state"] == "COMPLETE"]
         if complete.empty:
-            raise DataError(f"study {self.name} must have a complete trial, but has none yet")
+            raise DataError(f"study {self.name} has no complete trial; wait until it has")
         return complete
 
     def is_log(self, parameter: str) -> bool:
@@ -85,11 +85,11 @@ def choose(studies: list[Study], name: str | None) -> Study:
         DataError: if there is none.
     """
     if not studies:
-        raise DataError("a study of Optuna's (.db or .journal) must be given, but none was")
+        raise DataError("there is no study of Optuna's; give one (.db or .journal)")
     found = [study for study in studies if name in (None, study.name)]
     if not found:
         known = ", ".join(study.name for study in studies)
-        raise DataError(f"study in {known} must hold, but got {name!r}")
+        raise DataError(f"study in {known} must hold, but got {name!r}; choose one of them")
     return found[0]
 
 
@@ -130,9 +130,12 @@ def read_study(path: Path) -> list[Study]:
         found = [_tabulate(study, path) for study in studies]
     except Exception as error:  # SQLAlchemy's, Optuna's, JSON's: all mean the same here
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} must be a study of Optuna's, but {first}") from error
+        raise DataError(
+            f"{path} cannot be read as a study of Optuna's: {first}; restore the file, or "
+            "leave it out"
+        ) from error
     if not found:
-        raise DataError(f"{path} must hold a study, but holds none")
+        raise DataError(f"{path} holds no study; give the file of one that has trials")
     return found
 
 

@@ -170,7 +170,7 @@ def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
         entries |= dict(zip(labels, handles, strict=True))
     if len(entries) > MOST_NAMES:
         raise DataError(
-            f"at most {MOST_NAMES} different configurations must be given for this figure, but got "
+            f"this figure has room for at most {MOST_NAMES} different configurations, but got "
             f"{len(entries)}; name fewer runs"
         )
     if entries:

@@ -18,18 +18,18 @@ def accuracy(mean: float, sd: float) -> str:
     return f"{100 * mean:.1f}" + (f" ± {100 * sd:.1f}" if np.isfinite(sd) else "")
 
 
-def latex(shown: pd.DataFrame, caption: str, label: str) -> str:
+def latex(columns: pd.DataFrame, caption: str, label: str) -> str:
     """A table for booktabs, text escaped, with caption and label."""
     styler = (
-        shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+        columns.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
     )
-    left = sum(column in ("dataset", "configuration", "change", "test") for column in shown)
+    left = sum(column in ("dataset", "configuration", "change", "test") for column in columns)
     text: str = styler.to_latex(
         hrules=True,
         caption=caption.replace("%", r"\%").replace("_", r"\_") + ".",
         label=label,
         position="tbp",
         position_float="centering",
-        column_format="l" * left + "r" * (shown.shape[1] - left),
+        column_format="l" * left + "r" * (columns.shape[1] - left),
     )
     return text.replace("±", r"$\pm$").replace("–", "--").replace("−", "$-$").replace("→", r"$\to$")

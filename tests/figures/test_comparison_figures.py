@@ -81,11 +81,11 @@ def test_figures_need_what_they_show(tmp_path):
     fakes.write(tmp_path, state="running", epochs=1)
     results = read([tmp_path])
     for module in (accuracy_by_size, confusion, speakers, spike_counts, comparison):
-        with pytest.raises(DataError, match="judged on a test set"):
+        with pytest.raises(DataError, match="tested on a test set"):
             module.load(results, PLAIN)
-    with pytest.raises(DataError, match="a study"):
+    with pytest.raises(DataError, match="no study"):
         study_progress.load(results, script.StudyOptions((), NOWHERE))
-    with pytest.raises(DataError, match="complete run"):
+    with pytest.raises(DataError, match="complete"):
         accuracy_by_time.load(results, PLAIN)
     with pytest.raises(DataError, match="benchmark"):
         memory.load(results, PLAIN)

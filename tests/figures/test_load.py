@@ -51,7 +51,7 @@ def test_configurations_have_short_names_and_what_goes_along_is_said(results):
         "feedforward 8",
         "feedforward 16",
     }
-    assert unequal(results, runs) == "not alike in: learning rate 0.001, 0.002"
+    assert unequal(results, runs) == "differ also in: learning rate 0.001, 0.002"
 
 
 def test_settings_that_tell_runs_apart_are_in_their_names(tmp_path):
@@ -135,7 +135,7 @@ def test_damaged_arrays_are_named(tmp_path):
     run = fakes.write(tmp_path)
     (run / "spike_counts.npz").write_bytes(b"PK\x03\x04 and nothing more")
     results = read([tmp_path])
-    with pytest.raises(DataError, match="none has a usable one"):
+    with pytest.raises(DataError, match="no run has a usable"):
         results.neuron_spikes(results.tested())
     assert "spike_counts.npz cannot be used" in results.problems[0]
 
@@ -147,7 +147,7 @@ def test_paths_that_hold_nothing_are_named(tmp_path, grid):
         read([tmp_path / "empty", tmp_path / "nowhere"])
     results = read([grid, tmp_path / "empty", tmp_path / "nowhere", tmp_path / "notes.txt"])
     assert len(results.runs) == 12 and len(results.problems) == 3
-    with pytest.raises(DataError, match="nothing was named"):
+    with pytest.raises(DataError, match="no path was given"):
         read([])
 
 

@@ -57,7 +57,7 @@ def test_names_of_any_script_and_length_stay_inside_the_figure(tmp_path):
         with style.applied():
             figure = module.plot(module.load(results, options))
             script.save(figure, tmp_path / "x.png")
-            renderer = figure.canvas.get_renderer()
+            renderer = figure._get_renderer()
             for ax in figure.axes:
                 box = ax.get_tightbbox(renderer)
                 assert box.x0 >= 0 and box.x1 <= figure.bbox.width, module.__name__
