@@ -58,7 +58,7 @@ def test_learning_curves_are_means_over_seeds(grid, results):
                 for row in table
                 if row["split"] == split and int(row["epoch"]) == epoch
             )
-            for epoch in (1, 2, 3)
+            for epoch in range(1, 4)
         ]
         drawn = [line.get_ydata() for line in ax.get_lines() if len(line.get_ydata()) == 3]
         assert any(np.allclose(values, expected) for values in drawn), split
@@ -83,7 +83,7 @@ def test_accuracy_by_time_adds_up_the_seconds(grid, results):
     points = accuracy_by_time.load(results, PLAIN).points
     mine = points[points["configuration"] == "feedforward 8"].set_index("epoch")
     tables = [rows(run, "metrics") for run in runs(grid, "feedforward", 8)]
-    for epoch in (1, 2, 3):
+    for epoch in range(1, 4):
         seconds = [
             sum(float(r["seconds"]) for r in t if r["split"] != "test" and int(r["epoch"]) <= epoch)
             for t in tables

@@ -1,6 +1,5 @@
 """Spikes and silent neurons: figures against the files, computed in another way."""
 
-import json
 import statistics
 
 import numpy as np
@@ -13,13 +12,16 @@ from analysis.tools.load import read
 from shd_genn.record.rows import write_table
 
 
-def test_spikes_and_synaptic_operations_are_those_of_the_files(grid, results):
+@pytest.mark.parametrize("model", ["recurrent", "feedforward"])
+def test_synaptic_operations_are_spikes_times_targets(grid, results, model):
     points = accuracy_by_spikes.load(results, PLAIN).points.set_index("run")
-    for run in runs(grid, "recurrent", 16):
-        recorded = json.loads((run / "summary.json").read_text())["test"]
-        hidden = [float(row["spikes_hidden0"]) for row in rows(run, "predictions")]
-        assert points.loc[run.name, "hidden_spikes"] == pytest.approx(statistics.mean(hidden))
-        assert points.loc[run.name, "operations"] == recorded["synaptic_operations"]
+    run = runs(grid, model, 16)[0]
+    said = rows(run, "predictions")
+    inputs = statistics.mean(float(row["input_spikes"]) for row in said)
+    hidden = statistics.mean(float(row["spikes_hidden0"]) for row in said)
+    targets = len(fakes.WORDS) + (16 if model == "recurrent" else 0)
+    assert points.loc[run.name, "hidden_spikes"] == pytest.approx(hidden)
+    assert points.loc[run.name, "operations"] == pytest.approx(inputs * 16 + hidden * targets)
 
 
 def test_runs_without_spikes_are_counted_where_they_cannot_be_shown(tmp_path):
@@ -52,7 +54,7 @@ def test_silent_neurons_are_parts_of_all(grid, results):
     curves = silent_neurons.load(results, PLAIN).curves
     mine = curves[(curves["line"] == "recurrent") & (curves["hidden"] == 8)].set_index("epoch")
     tables = [rows(run, "metrics") for run in runs(grid, "recurrent", 8)]
-    for epoch in (1, 2, 3):
+    for epoch in range(1, 4):
         silent = [
             int(r["silent_neurons"]) / 8
             for t in tables
