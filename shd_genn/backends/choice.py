@@ -13,7 +13,7 @@ from typing import Literal, cast, get_args
 from shd_genn.backends.protocols import Backend
 from shd_genn.support.errors import ConfigError, refuse_unless
 
-BackendName = Literal["genn", "native", "reference"]
+BackendName = Literal["cuda", "genn", "native", "reference"]
 """All backends; ``auto`` prefers those that come first."""
 
 BackendOption = Literal["auto", BackendName]

@@ -16,6 +16,10 @@ COMMANDS = {
         "shd_genn.bench.scaling",
         "how training time grows, beside the law it should follow",
     ),
+    "gpu": (
+        "shd_genn.bench.gpu.command",
+        "whether the cuda backend is right on this GPU, and how fast",
+    ),
     "noise": ("shd_genn.bench.noise", "write a dataset of random spikes, as large as SHD"),
 }
 """Subcommand → the module whose ``main`` runs it, and what it measures."""

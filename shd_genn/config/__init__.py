@@ -39,13 +39,13 @@ class Config(Settings):
     dt_ms: Annotated[float, Gt(0), Cure("1 ms is usual")] = 1.0
     """Length of a time step in ms."""
     backend: BackendOption = "auto"
-    """Program that simulates and trains: genn (mlGeNN's EventProp on a GPU), native (generated C++
-    on all cores), reference (NumPy, slow). auto: genn if it is installed and has a GPU, else
-    native."""
+    """Program that simulates and trains: cuda (generated CUDA C++ on an NVIDIA GPU), genn (mlGeNN's
+    EventProp on a GPU), native (generated C++ on all cores), reference (NumPy, slow). auto: cuda
+    where nvcc and a GPU are, genn if it is installed and has a GPU, else native."""
     n_threads: Annotated[int, Ge(0), Cure("0 means all cores"), CHANGES_NO_RESULT] = 0
     """Threads of the native backend; 0: all cores. Results do not depend on it."""
     kernel_times: Annotated[bool, CHANGES_NO_RESULT] = False
-    """Measure how long GeNN's kernels take on a GPU, which slows it down. On a CPU, and by the
+    """Measure how long kernels take on a GPU, which slows it down. On a CPU, and by the
     native backend, they are always measured."""
 
     def __post_init__(self) -> None:

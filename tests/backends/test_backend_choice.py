@@ -8,6 +8,8 @@ import pytest
 from helpers import tiny
 
 from shd_genn import backends
+from shd_genn.backends import cuda
+from shd_genn.backends.capabilities import Status
 from shd_genn.backends.genn import installation
 from shd_genn.config import Config
 from shd_genn.support.errors import ConfigError
@@ -29,7 +31,11 @@ NO_GPU = (None, "GeNN was built without CUDA")
 def test_auto_is_genn_where_it_has_a_gpu(missing, gpu, name, why, monkeypatch):
     monkeypatch.setattr(installation, "missing", lambda: missing)
     monkeypatch.setattr(installation, "gpu", lambda: gpu)
-    assert backends.choose("auto") == backends.Choice(name, why)
+    monkeypatch.setattr(cuda, "status", lambda: Status("there is no driver", "install one"))
+    chosen = backends.choose("auto")
+    assert chosen == backends.Choice(
+        name, f"there is no driver; {why}" if name == "native" else "there is no driver"
+    )
 
 
 def test_a_name_is_that_backend_or_an_error(monkeypatch):

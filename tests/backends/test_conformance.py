@@ -16,7 +16,7 @@ from shd_genn.support.errors import ConfigError
 class TestBackends(DifferentiableConformance):
     @pytest.fixture(params=networks.backend_params())
     def backend(self, request):
-        return backends.load(request.param)
+        return networks.backend(request.param)
 
 
 class ForgetsLateNeurons(Reference):

@@ -1,10 +1,9 @@
-"""`reference` in float32 against trials recorded from mlGeNN, and `native` against `reference`."""
+"""`reference` in float32 against trials recorded from mlGeNN, the others against `reference`."""
 
 import numpy as np
 import pytest
-from helpers import golden
+from helpers import golden, networks
 
-from shd_genn.backends.choice import get
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.backends.reference.eventprop import backward, forward
 from shd_genn.backends.reference.trial import steps_of_input
@@ -96,25 +95,21 @@ def test_reference_gradients_are_those_of_mlgenn(name):
 
 
 @pytest.mark.parametrize("name", FROZEN + FORWARD_ONLY)
-def test_native_is_reference_on_the_golden_networks(name):
+@pytest.mark.parametrize("backend", ["native", "cuda"])
+def test_others_are_the_reference_on_the_golden_networks(backend, name):
     g = golden.load(name)
     reference = Reference(g.network, g.config, np.float32)
-    native = get("native").compile(g.network, EventProp(), g.config)
-    for backend in (reference, native):
-        backend.set_parameters(g.parameters())
+    other = networks.backend(backend).compile(g.network, EventProp(), g.config)
+    for compiled in (reference, other):
+        compiled.set_parameters(g.parameters())
     events, labels = g.events(), g.arrays["labels"]
-    ours, theirs = native.record(events), reference.record(events)
+    ours, theirs = other.record(events), reference.record(events)
     for population in ("input", "hidden"):
-        np.testing.assert_array_equal(
-            ours.spikes[population].offsets, theirs.spikes[population].offsets
-        )
-        np.testing.assert_array_equal(
-            ours.spikes[population].times_ms, theirs.spikes[population].times_ms
-        )
-        np.testing.assert_array_equal(
-            ours.spikes[population].channels, theirs.spikes[population].channels
-        )
-    ours, theirs = native.gradient(events, labels), reference.gradient(events, labels)
+        for array in ("offsets", "times_ms", "channels"):
+            np.testing.assert_array_equal(
+                getattr(ours.spikes[population], array), getattr(theirs.spikes[population], array)
+            )
+    ours, theirs = other.gradient(events, labels), reference.gradient(events, labels)
     for key, expected in theirs.items():
         error = np.abs(ours[key] - expected).max()
         assert error <= NATIVE_TOLERANCE * np.abs(expected).max(), key

@@ -2,6 +2,7 @@
 
 import pytest
 
+from helpers import emulation
 from shd_genn import backends
 from shd_genn.backends.conformance.networks import (
     N_CLASSES,
@@ -15,6 +16,7 @@ from shd_genn.backends.conformance.networks import (
     random_events,
     random_labels,
 )
+from shd_genn.backends.protocols import Backend
 from shd_genn.config import Config
 from shd_genn.network import Network
 from shd_genn.network.model_files import build_network
@@ -27,6 +29,7 @@ __all__ = [
     "RATES",
     "assert_repeated",
     "assert_weights_repeated",
+    "backend",
     "backend_params",
     "largest_error",
     "learned_network",
@@ -54,7 +57,13 @@ def backend_params() -> list:
     """Every backend as a parameter of a test; GeNN's is skipped where it is not installed."""
     params = []
     for name in backends.BACKENDS:
-        status = backends.load(name).status()
+        status = backend(name).status()
         marks = [pytest.mark.skipif(not status.usable, reason=status.why)]
         params.append(pytest.param(name, marks=[*marks, *[pytest.mark.genn] * (name == "genn")]))
     return params
+
+
+def backend(name: str) -> Backend:
+    """A backend for tests: cuda is emulated where there is no GPU."""
+    found = backends.load(name)
+    return emulation.BACKEND if name == "cuda" and not found.status().usable else found

@@ -1,0 +1,279 @@
+"""The generated library's entry points, and what they keep on the GPU."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends.cuda.lower import Plan
+from shd_genn.backends.cuda.store import FloatArray
+from shd_genn.spikes.events import Events
+from shd_genn.support.errors import ShdGennError
+
+STAGES = ("input", "gather", "forward", "adjoint", "gradient", "optimiser")
+"""Those of memory.cuh."""
+VALUES, GRADIENT, MOMENT_M, MOMENT_V, CONSTANTS = range(5)
+"""Arrays that can be copied from the GPU and to it."""
+
+
+class CudaError(ShdGennError, RuntimeError):
+    """The GPU or its driver refused something."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What comes out of a forward pass.
+
+    Attributes:
+        readout: float32, (n_samples, n_classes).
+        counts: int32, (n_samples, lanes): spikes of every neuron that takes steps.
+        input_spikes: int32, (n_samples,).
+        voltages: float32, (n_samples, n_steps, n_classes), if they were asked for.
+    """
+
+    readout: FloatArray
+    counts: NDArray[np.int32]
+    input_spikes: NDArray[np.int32]
+    voltages: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is room for on the GPU."""
+
+    trials: int = 0
+    events: int = 0
+    learns: bool = False
+    voltages: bool = False
+
+    def grown(self, other: Room) -> Room:
+        """Room for both."""
+        return Room(
+            max(self.trials, other.trials),
+            max(self.events, other.events),
+            self.learns or other.learns,
+            self.voltages or other.voltages,
+        )
+
+
+class Device:
+    """An engine in a library, with the network's arrays on the GPU.
+
+    Args:
+        library: The compiled source of `render`.
+        plan: What it was rendered from.
+        n_steps: Steps of a trial.
+        dt_ms: Length of a step in ms.
+        weights: Of the steps in the readout and in the output's adjoint, float32, (n_steps,).
+        timed: Whether kernels are timed; the GPU then waits after each.
+
+    Raises:
+        CudaError: if the GPU cannot be used, or has no memory left.
+    """
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        plan: Plan,
+        n_steps: int,
+        dt_ms: float,
+        weights: tuple[FloatArray, FloatArray],
+        timed: bool,
+    ) -> None:
+        self._library, self._plan, self._n_steps = _declare(library), plan, n_steps
+        self.room = Room()
+        handle = ctypes.c_void_p()
+        read, drive = weights
+        self._check(
+            self._library.engine_create(
+                n_steps, dt_ms, read.ctypes.data, drive.ctypes.data, timed, ctypes.byref(handle)
+            )
+        )
+        self._handle: ctypes.c_void_p | None = handle
+
+    def close(self) -> None:
+        """Free the GPU's memory."""
+        if self._handle is not None:
+            self._library.engine_destroy(self._handle)
+            self._handle = None
+
+    def memory(self) -> int:
+        """Bytes of the GPU's memory that are free."""
+        free = ctypes.c_uint64()
+        self._check(self._library.engine_memory(ctypes.byref(free)))
+        return free.value
+
+    def has_room(self, room: Room) -> bool:
+        """Whether there is memory for so much already."""
+        return self.room.grown(room) == self.room
+
+    def bytes_of(self, room: Room) -> int:
+        """Bytes that trials take on the GPU."""
+        of_trial = self._library.engine_bytes_of_trial(self._n_steps, room.learns, room.voltages)
+        return int(of_trial) * room.trials + 10 * room.events
+
+    def make_room(self, room: Room) -> None:
+        """See that there is memory for so much; never less than before.
+
+        Raises:
+            CudaError: if there is none.
+        """
+        if self.has_room(room):
+            return
+        spare = Room(events=room.events + room.events // 4)  # the next batch may have more
+        self.room = self.room.grown(room).grown(spare)
+        self._check(
+            self._library.engine_reserve(
+                self._handle,
+                self.room.trials,
+                self.room.events,
+                self.room.learns,
+                self.room.voltages,
+            )
+        )
+
+    def push(self, which: int, numbers: FloatArray, begin: int = 0) -> None:
+        """Copy numbers to an array on the GPU."""
+        numbers = np.ascontiguousarray(numbers, np.float32)
+        self._check(
+            self._library.engine_push(self._handle, which, begin, numbers.ctypes.data, numbers.size)
+        )
+
+    def pull(self, which: int, n: int, begin: int = 0) -> FloatArray:
+        """Copy numbers from an array on the GPU, when all that was begun is done."""
+        numbers = np.empty(n, np.float32)
+        self._check(self._library.engine_pull(self._handle, which, begin, numbers.ctypes.data, n))
+        return numbers
+
+    def forward(self, events: Events, voltages: bool) -> Forward:
+        """Forward pass of trials that there is room for; they stay until the next one."""
+        n, plan = len(events), self._plan
+        readout = np.empty((n, plan.output.width), np.float32)
+        counts = np.empty((n, plan.lanes), np.int32)
+        input_spikes = np.empty(n, np.int32)
+        of_steps = np.empty((n, self._n_steps, plan.output.size), np.float32) if voltages else None
+        times_ms = np.ascontiguousarray(events.times_ms, np.float32)
+        channels = np.ascontiguousarray(events.channels, np.uint16)
+        offsets = np.ascontiguousarray(events.offsets, np.int64)
+        self._check(
+            self._library.engine_forward(
+                self._handle,
+                times_ms.ctypes.data,
+                channels.ctypes.data,
+                offsets.ctypes.data,
+                n,
+                readout.ctypes.data,
+                counts.ctypes.data,
+                input_spikes.ctypes.data,
+                None if of_steps is None else of_steps.ctypes.data,
+            )
+        )
+        return Forward(readout[:, : plan.output.size].copy(), counts, input_spikes, of_steps)
+
+    def arrivals(self, n: int) -> NDArray[np.uint16]:
+        """(n, lanes, n_steps): the steps in which each neuron's spikes arrive, of its count."""
+        arrival = np.empty((n, self._plan.lanes, self._n_steps), np.uint16)
+        self._check(self._library.engine_spikes(self._handle, n, arrival.ctypes.data))
+        return arrival
+
+    def input_spikes(self, events: Events) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+        """Channels of all trials' spikes by step, and where each step's begin in its trial."""
+        n, n_events = len(events), len(events.times_ms)
+        channel = np.empty(n_events, np.uint16)
+        begin = np.empty((n, self._n_steps + 2), np.int32)
+        self._check(
+            self._library.engine_input_spikes(
+                self._handle, n, n_events, channel.ctypes.data, begin.ctypes.data
+            )
+        )
+        return channel, begin
+
+    def backward(self, n: int, drive: FloatArray, jump: FloatArray, first_part: bool) -> None:
+        """Begin the backward pass of the trials that are there.
+
+        Args:
+            n: How many they are.
+            drive: What the loss does to the output's adjoint, see `losses`.
+            jump: (lanes,): the regulariser's.
+            first_part: Whether gradients start from 0, not from those that are there.
+        """
+        drive = np.ascontiguousarray(drive, np.float32)
+        self._check(
+            self._library.engine_backward(
+                self._handle, n, drive.ctypes.data, drive.size, jump.ctypes.data, first_part
+            )
+        )
+
+    def adam(self, constants: Sequence[float], correction2: float, rate1: FloatArray) -> None:
+        """Begin an update of all that is learned.
+
+        Args:
+            constants: β1, β2, ε.
+            correction2: 1 / (1 - β2^k).
+            rate1: (arrays,): learning rate / (1 - β1^k) of each.
+        """
+        learned = self._plan.learned
+        begin = np.array([a.begin for a in learned] + [self._plan.n_learned], np.int64)
+        low, high = (
+            np.array([getattr(a.parameter, name) for a in learned], np.float32)
+            for name in ("low", "high")
+        )
+        self._check(
+            self._library.engine_adam(
+                self._handle,
+                *constants,
+                correction2,
+                begin.ctypes.data,
+                rate1.ctypes.data,
+                low.ctypes.data,
+                high.ctypes.data,
+            )
+        )
+
+    def times(self) -> dict[str, float]:
+        """Seconds of each of `STAGES`."""
+        seconds = np.zeros(len(STAGES))
+        self._library.engine_times(self._handle, seconds.ctypes.data)
+        return dict(zip(STAGES, seconds.tolist(), strict=True))
+
+    def _check(self, failed: int) -> None:
+        if failed:
+            raise CudaError(self._library.engine_error().decode())
+
+
+def _declare(library: ctypes.CDLL) -> Any:
+    """Give ctypes the entry points' types."""
+    pointer, c_int, c_float, c_bool = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_bool
+    c_int64 = ctypes.c_int64
+    signatures: dict[str, list[Any]] = {
+        "engine_error": [],
+        "engine_memory": [pointer],
+        "engine_create": [c_int, c_float, pointer, pointer, c_bool, pointer],
+        "engine_destroy": [pointer],
+        "engine_bytes_of_trial": [c_int, c_bool, c_bool],
+        "engine_reserve": [pointer, c_int, c_int64, c_bool, c_bool],
+        "engine_push": [pointer, c_int, c_int64, pointer, c_int64],
+        "engine_pull": [pointer, c_int, c_int64, pointer, c_int64],
+        "engine_forward": [pointer] * 4 + [c_int] + [pointer] * 4,
+        "engine_spikes": [pointer, c_int, pointer],
+        "engine_input_spikes": [pointer, c_int, c_int64, pointer, pointer],
+        "engine_backward": [pointer, c_int, pointer, c_int64, pointer, c_bool],
+        "engine_adam": [pointer] + [c_float] * 4 + [pointer] * 4,
+        "engine_times": [pointer, pointer],
+    }
+    results = {
+        "engine_error": ctypes.c_char_p,
+        "engine_destroy": None,
+        "engine_bytes_of_trial": ctypes.c_uint64,
+        "engine_times": None,
+    }
+    for name, argument_types in signatures.items():
+        function = getattr(library, name)
+        function.argtypes = argument_types
+        function.restype = results.get(name, c_int)
+    return library

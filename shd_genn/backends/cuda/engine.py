@@ -1,0 +1,344 @@
+"""Runs a compiled network on a GPU: cuts batches into what fits, and works out losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends.cuda import build, device
+from shd_genn.backends.cuda.device import Device, Forward, Room
+from shd_genn.backends.cuda.lower import lower
+from shd_genn.backends.cuda.render import render
+from shd_genn.backends.cuda.store import FloatArray, constants_of_lanes, packed, unpacked
+from shd_genn.backends.protocols import (
+    BatchResult,
+    CompileConfig,
+    Parameters,
+    Recording,
+    require_channels,
+    require_samples,
+)
+from shd_genn.learning.methods.eventprop import gradient_scale
+from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
+from shd_genn.learning.optimisers import LearningRate, rate_of
+from shd_genn.network import Network
+from shd_genn.network.readouts import drive_weights, read_weights
+from shd_genn.spikes.events import Events
+from shd_genn.support.errors import require
+
+Train = tuple[NDArray[np.floating], NDArray[np.integer]]
+"""Times in ms and neurons of a population's spikes in one trial."""
+
+MOST_TRIALS = 1024
+"""Trials that a forward pass takes at a time when nothing is learned from them."""
+FREE_SHARE = 0.9
+"""Of the GPU's free memory, how much is taken at most."""
+
+
+class CudaEngine:
+    """A network in generated CUDA; see `shd_genn.backends.protocols.Differentiable`.
+
+    Every sum is made in an order that the network alone decides, so that runs repeat to the bit, on
+    any GPU, whatever part of a batch fits into its memory.
+
+    Args:
+        network: The network.
+        config: Steps, optimiser, regulariser, seed.
+        toolchain: What compiles the source; by default nvcc, for the first GPU.
+        memory_bytes: Memory that trials may take; by default most of what is free.
+
+    Attributes:
+        plan: The network as numbers.
+        device: The GPU with the network's arrays.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        config: CompileConfig,
+        toolchain: build.Toolchain | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.network, self.config = network, config
+        self.plan, self._memory_bytes = lower(network, config), memory_bytes
+        source = render(self.plan, network.input.name)
+        weights = (
+            read_weights(network.readout, config.n_steps).astype(np.float32),
+            drive_weights(
+                network.readout, config.n_steps, config.dt_ms, network.tau_mem_out
+            ).astype(np.float32),
+        )
+        library = build.load_library(source, toolchain or build.gpu_toolchain())
+        self.device = Device(
+            library, self.plan, config.n_steps, config.dt_ms, weights, config.kernel_times
+        )
+        self._of_neurons = [a for a in self.plan.arrays if len(a.parameter.shape) == 1]
+        self._step = 0
+        self.set_parameters(network.initial_parameters(config.seed))
+
+    def __enter__(self) -> Self:
+        """Nothing to do: it is ready when made."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Free the GPU's memory."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the GPU's memory; it cannot be used afterwards."""
+        self.device.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "device"):
+            self.close()
+
+    def train_batch(
+        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
+    ) -> BatchResult:
+        """One update of all that is learned; the result is that of the parameters before it.
+
+        It returns while the GPU still works on the update.
+        """
+        learned = self.plan.learned
+        rates = np.array([rate_of(learning_rate, a.parameter.key) for a in learned])
+        result = self._backward(events, labels)
+        adam = self.config.adam
+        self._step += 1
+        with np.errstate(over="ignore"):  # parameters that are not finite are found in training
+            rates = (rates / (1 - adam.beta1**self._step)).astype(np.float32)
+        self.device.adam(
+            (adam.beta1, adam.beta2, adam.epsilon), 1 / (1 - adam.beta2**self._step), rates
+        )
+        self.parameters_changed()
+        return result
+
+    def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
+        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
+        self._backward(events, labels)
+        scale = np.float32(gradient_scale(self.network, self.config.n_steps))
+        flat = self.device.pull(device.GRADIENT, self.plan.n_learned)
+        return {key: scale * g for key, g in unpacked(self.plan.learned, flat).items()}
+
+    def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
+        """Forward pass only; the parameters stay."""
+        losses, passes = [], []
+        with_voltages = labels is not None and needs_voltages(self.network.readout)
+        for part in self._parts(events, learns=False, voltages=with_voltages):
+            passes.append(self.forward_pass(_part_of(events, part), with_voltages))
+            loss = np.full(len(passes[-1].readout), np.nan, np.float32)
+            if labels is not None:
+                loss = self._loss(passes[-1], labels[part])[0].astype(np.float32)
+            losses.append(loss)
+        return self._result(_joined(passes), np.concatenate(losses))
+
+    def record(self, events: Events) -> Recording:
+        """All spikes and output voltages of some samples."""
+        spikes: dict[str, list[Train]] = {}
+        voltages = []
+        for part in self._parts(events, learns=False, voltages=True):
+            mine = _part_of(events, part)
+            forward = self.forward_pass(mine, voltages=True)
+            assert forward.voltages is not None
+            voltages.append(forward.voltages)
+            for name, trains in self._spikes(mine, forward).items():
+                spikes.setdefault(name, []).extend(trains)
+        return Recording(
+            {name: Events.of(trains) for name, trains in spikes.items()}, np.concatenate(voltages)
+        )
+
+    def parameters(self) -> Parameters:
+        """A copy of all parameters."""
+        plan = self.plan
+        found = unpacked(plan.arrays, self.device.pull(device.VALUES, plan.n_values))
+        return {p.key: found[p.key] for p in self.network.parameters}
+
+    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Replace the weights, and those other parameters that are given.
+
+        Raises:
+            ConfigError: if they are not of this network.
+        """
+        self.network.check_parameters(parameters)
+        known = parameters
+        if len(parameters) < len(self.plan.arrays):
+            known = self.parameters() | dict(parameters)
+        self.device.push(device.VALUES, packed(self.plan.arrays, known))
+        self._constants_are_old = True
+
+    def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
+        """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
+        state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
+        for prefix, which in (("m", device.MOMENT_M), ("v", device.MOMENT_V)):
+            flat = self.device.pull(which, self.plan.n_learned)
+            moments = unpacked(self.plan.learned, flat)
+            state |= {f"{prefix}_{key}": array for key, array in moments.items()}
+        return state
+
+    def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Replace the optimiser's state; moments that are not given become 0."""
+        self._step = int(state["step"])
+        for prefix, which in (("m_", device.MOMENT_M), ("v_", device.MOMENT_V)):
+            moments = {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
+            self.device.push(which, packed(self.plan.learned, moments))
+
+    def kernel_times(self) -> dict[str, float]:
+        """Seconds that the GPU has spent on each of `device.STAGES`, if it was asked to measure."""
+        return self.device.times() if self.config.kernel_times else {}
+
+    def _parts(self, events: Events, learns: bool, voltages: bool) -> list[slice]:
+        """The samples in parts that the GPU has memory for; one empty part if there are none.
+
+        Raises:
+            ConfigError: if it has no memory for a single one, or a channel is too high.
+        """
+        require_channels(events, self.network)
+        n = len(events)
+        room = Room(n, len(events.times_ms), learns, voltages)
+        at_once = n if self.device.has_room(room) else self._trials_that_fit(events, room)
+        at_once = max(1, at_once if learns else min(at_once, MOST_TRIALS))
+        return [slice(i, min(i + at_once, n)) for i in range(0, max(n, 1), at_once)]
+
+    def _trials_that_fit(self, events: Events, room: Room) -> int:
+        """How many trials there is memory for at once.
+
+        Raises:
+            ConfigError: if there is none for a single one.
+        """
+        longest = int(events.counts.max(initial=0))
+        of_one = self.device.bytes_of(replace(room, trials=1, events=longest))
+        free = self._memory_bytes
+        if free is None:
+            taken = self.device.bytes_of(self.device.room)
+            free = int(FREE_SHARE * (self.device.memory() + taken))
+        fitting = free // of_one
+        require(
+            fitting >= 1 or room.trials == 0,
+            "memory of one trial on the GPU <= memory that is free",
+            f"{of_one / 1e6:.0f} MB of {free / 1e6:.0f} MB",
+            "close what else uses the GPU, shorten the trial, make the network smaller, or take "
+            "--backend native",
+        )
+        return min(fitting, room.trials)
+
+    def parameters_changed(self) -> None:
+        """An update has begun: constants that depend on what it learns must be worked out again."""
+        self._constants_are_old |= any(a.parameter.trained for a in self._of_neurons)
+
+    def forward_pass(self, events: Events, voltages: bool = False, learns: bool = False) -> Forward:
+        """Forward pass of samples that fit into memory; nothing is done if there are none.
+
+        Args:
+            events: The samples.
+            voltages: Whether output voltages are wanted.
+            learns: Whether a backward pass may follow.
+        """
+        if self._constants_are_old:
+            self._update_constants()
+        if len(events) == 0:
+            plan, n_steps = self.plan, self.config.n_steps
+            return Forward(
+                np.empty((0, plan.output.size), np.float32),
+                np.empty((0, plan.lanes), np.int32),
+                np.empty(0, np.int32),
+                np.empty((0, n_steps, plan.output.size), np.float32) if voltages else None,
+            )
+        self.device.make_room(Room(len(events), len(events.times_ms), learns, voltages))
+        return self.device.forward(events, voltages)
+
+    def _update_constants(self) -> None:
+        """What depends on parameters of neurons, which may have been learned."""
+        mine: dict[str, FloatArray] = {}
+        for array in self._of_neurons:
+            flat = self.device.pull(device.VALUES, array.width, array.begin)
+            mine[array.parameter.key] = flat[: array.parameter.shape[0]]
+        constants = constants_of_lanes(self.network, self.plan, mine, self.config.dt_ms)
+        self.device.push(device.CONSTANTS, constants)
+        self._constants_are_old = False
+
+    def _loss(self, forward: Forward, labels: NDArray[np.integer]) -> tuple[FloatArray, FloatArray]:
+        return loss_and_drive(self.network, self.config, forward.readout, labels, forward.voltages)
+
+    def _backward(self, events: Events, labels: NDArray[np.integer]) -> BatchResult:
+        """Gradients of a batch. If it comes in parts, each is run forward once more."""
+        require_samples(labels)
+        with_voltages = needs_voltages(self.network.readout)
+        parts = self._parts(events, learns=True, voltages=with_voltages)
+        if len(parts) == 1:
+            forward = self.forward_pass(events, with_voltages, learns=True)
+        else:
+            forward = _joined(
+                [self.forward_pass(_part_of(events, p), with_voltages, learns=True) for p in parts]
+            )
+        loss, drive = self._loss(forward, labels)
+        jump = self._jump(forward)
+        drive = drive.astype(np.float32) / np.float32(len(labels))
+        for i, part in enumerate(parts):
+            if len(parts) > 1:
+                self.forward_pass(_part_of(events, part), voltages=False, learns=True)
+            mine = drive[part]
+            self.device.backward(len(mine), mine, jump, first_part=i == 0)
+        return self._result(forward, loss.astype(np.float32))
+
+    def _jump(self, forward: Forward) -> FloatArray:
+        """The regulariser's jump of every lane; an output's spikes are not regularised."""
+        jump = np.zeros(self.plan.lanes, np.float32)
+        for p in self.plan.populations:
+            if p.spikes and not p.is_output:
+                mine = slice(p.first, p.first + p.size)
+                jump[mine] = regulariser_jump(
+                    forward.counts[:, mine], self.config.objective.regulariser
+                )
+        return jump
+
+    def _result(self, forward: Forward, loss: FloatArray) -> BatchResult:
+        counts = {
+            p.name: forward.counts[:, p.first : p.first + p.size]
+            for p in self.plan.populations
+            if p.spikes and not p.is_output
+        }
+        return BatchResult(forward.readout, loss, counts, forward.input_spikes)
+
+    def _spikes(self, events: Events, forward: Forward) -> dict[str, list[Train]]:
+        """Population name → times in ms and neurons of each trial that was last run forward."""
+        n_steps, dt_ms = self.config.n_steps, self.config.dt_ms
+        channel, begin = self.device.input_spikes(events)
+        of_input: list[Train] = []
+        for first, begins in zip(events.offsets[:-1] - events.offsets[0], begin, strict=True):
+            steps = np.repeat(np.arange(n_steps), np.diff(begins[: n_steps + 1]))
+            of_input.append((steps * dt_ms, channel[first : first + len(steps)]))
+        spikes = {self.network.input.name: of_input}
+        arrivals = self.device.arrivals(len(events))
+        for p in self.plan.populations:
+            if not p.spikes:
+                continue
+            trains = spikes[p.name] = []
+            for arrival, count in zip(arrivals, forward.counts, strict=True):
+                mine, n = (a[p.first : p.first + p.size] for a in (arrival, count))
+                neurons, places = np.nonzero(np.arange(n_steps) < n[:, np.newaxis])
+                steps = mine[neurons, places].astype(np.int64) - 1
+                trains.append((steps * dt_ms, neurons))
+        return spikes
+
+
+def _part_of(events: Events, part: slice) -> Events:
+    """Views of some samples that follow each other."""
+    offsets = events.offsets[part.start : part.stop + 1]
+    mine = slice(offsets[0], offsets[-1])
+    return Events(events.times_ms[mine], events.channels[mine], offsets - offsets[0])
+
+
+def _joined(passes: list[Forward]) -> Forward:
+    """Those of parts, as if they were one."""
+    if len(passes) == 1:
+        return passes[0]
+    voltages = [p.voltages for p in passes if p.voltages is not None]
+    return Forward(
+        np.concatenate([p.readout for p in passes]),
+        np.concatenate([p.counts for p in passes]),
+        np.concatenate([p.input_spikes for p in passes]),
+        np.concatenate(voltages) if voltages else None,
+    )

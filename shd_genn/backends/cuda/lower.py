@@ -1,0 +1,264 @@
+"""Network → Plan: a lane for every neuron that takes steps, a place for every parameter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.sensitivities import DERIVATIVES
+from shd_genn.network import Connection, LeakyIntegrateFire, Network, Population
+from shd_genn.network.initialisers import Parameter
+from shd_genn.network.readouts import READOUTS, Form
+from shd_genn.support.errors import refuse_unless, require
+
+WARP = 32
+"""Threads that go on together; a population's lanes are rounded up to whole warps."""
+MOST_THREADS = 1024
+"""Threads of a block, on every GPU."""
+MOST_STEPS = 65_533
+"""Steps of a trial; that in which a spike arrives is kept in 16 bits."""
+
+
+@dataclass(frozen=True)
+class PopulationPlan:
+    """A population that takes steps.
+
+    Attributes:
+        name: Its name.
+        number: Its place among them.
+        size: Neurons.
+        first: The lane of its first neuron.
+        width: Lanes.
+        list_first: Where its spikes of a step are listed.
+        spikes: Whether it is a `LeakyIntegrateFire`.
+        is_output: Whether it is read out.
+        takes_input: Whether spikes of the input arrive.
+        takes_late: Whether spikes of others arrive later than one step on.
+        is_late_target: Whether any spikes do.
+        tau_mem: Where its time constants stand among all parameters; -1 if they are not learned.
+        tau_syn: Likewise.
+        v_thresh: Likewise, of thresholds.
+    """
+
+    name: str
+    number: int
+    size: int
+    first: int
+    width: int
+    list_first: int
+    spikes: bool
+    is_output: bool
+    takes_input: bool
+    takes_late: bool
+    is_late_target: bool
+    tau_mem: int
+    tau_syn: int
+    v_thresh: int
+
+
+@dataclass(frozen=True)
+class ConnectionPlan:
+    """A connection.
+
+    Attributes:
+        name: Its name.
+        source: Name of the population that spikes come from.
+        target: Name of the population that they go to.
+        weights: Where its weights stand among all parameters.
+        delays: Likewise its delays; -1 if it has none.
+        delayed: Whether it has delays.
+        learns_delay: Whether they are learned.
+    """
+
+    name: str
+    source: str
+    target: str
+    weights: int
+    delays: int
+    delayed: bool
+    learns_delay: bool
+
+
+@dataclass(frozen=True)
+class ArrayPlan:
+    """An array of parameters on the GPU.
+
+    Attributes:
+        parameter: What it holds.
+        begin: Where it begins among all parameters.
+        rows: Rows, of which the last is zeros where a row is a source neuron; 1 for neurons'.
+        width: Numbers of a row; those beyond the last neuron mean nothing.
+    """
+
+    parameter: Parameter
+    begin: int
+    rows: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network as numbers: what `render` writes code for and `engine` fills in.
+
+    Attributes:
+        populations: Those that take steps, in order.
+        connections: Those between them.
+        input_connections: Those from the input.
+        arrays: All parameters; those that are learned come first.
+        n_learned: Numbers that are learned, padding included.
+        n_values: Numbers of all parameters, padding included.
+        lanes: Lanes of all populations.
+        lanes_per_thread: Lanes that a thread carries.
+        at_once: Rows of weights that a thread asks for at a time; lists are filled up to them.
+        list_size: Room for the spikes of a step.
+        n_inputs: Neurons of the input.
+        form: How the output is read.
+    """
+
+    populations: tuple[PopulationPlan, ...]
+    connections: tuple[ConnectionPlan, ...]
+    input_connections: tuple[ConnectionPlan, ...]
+    arrays: tuple[ArrayPlan, ...]
+    n_learned: int
+    n_values: int
+    lanes: int
+    lanes_per_thread: int
+    at_once: int
+    list_size: int
+    n_inputs: int
+    form: Form
+
+    @property
+    def learned(self) -> tuple[ArrayPlan, ...]:
+        """The arrays that are learned, in order."""
+        return tuple(a for a in self.arrays if a.parameter.trained)
+
+    @property
+    def output(self) -> PopulationPlan:
+        """The population that is read out."""
+        return next(p for p in self.populations if p.is_output)
+
+
+def lower(network: Network, config: CompileConfig) -> Plan:
+    """Give neurons their lanes and parameters their places.
+
+    Raises:
+        ConfigError: if the network is too large, or the trial too long, for this backend.
+    """
+    require(
+        config.n_steps <= MOST_STEPS,
+        f"n_steps <= {MOST_STEPS} (of the cuda backend)",
+        config.n_steps,
+        "lengthen the step, or take --backend native",
+    )
+    stepped = [p for p in network.populations if p is not network.input]
+    per_thread = _lanes_per_thread(stepped)
+    widths = {p.name: _padded(p.size, WARP * per_thread) for p in stepped}
+    lanes = sum(widths.values())
+    refuse_unless(
+        lanes <= MOST_THREADS * per_thread,
+        f"the network has {sum(p.size for p in stepped)} neurons, which take {lanes} lanes "
+        f"(each population a multiple of {WARP * per_thread}), but a block of threads has "
+        f"{MOST_THREADS * per_thread} lanes, and the cuda backend gives each sample one block",
+        "take --backend native or genn, or make the network smaller",
+    )
+    arrays, n_learned, n_values = _lay_out(network, widths)
+    places = {a.parameter.key: a.begin for a in arrays}
+    learned = {a.parameter.key: a.begin for a in arrays if a.parameter.trained}
+    # many neurons spike more often a step; but of so many threads none has registers to spare
+    at_once = 8 if per_thread == 4 and lanes <= 512 * per_thread else 4
+    populations, first, list_first = [], 0, 0
+    for number, population in enumerate(stepped):
+        plan = _population(network, population, number, first, list_first, widths, learned)
+        populations.append(plan)
+        first += plan.width
+        list_first += plan.width + at_once if plan.spikes else 0
+    connections = [_connection(c, places, learned) for c in network.connections]
+    from_input = tuple(c for c in connections if c.source == network.input.name)
+    return Plan(
+        populations=tuple(populations),
+        connections=tuple(c for c in connections if c.source != network.input.name),
+        input_connections=from_input,
+        arrays=arrays,
+        n_learned=n_learned,
+        n_values=n_values,
+        lanes=lanes,
+        lanes_per_thread=per_thread,
+        at_once=at_once,
+        list_size=max(list_first, at_once),
+        n_inputs=network.input.size,
+        form=READOUTS[network.readout].form,
+    )
+
+
+def _padded(size: int, unit: int) -> int:
+    return math.ceil(size / unit) * unit
+
+
+def _lanes_per_thread(populations: list[Population]) -> int:
+    """More neurons take more lanes a thread, lest a step be nothing but walking through lists."""
+    for lanes, most in ((1, 320), (2, 704)):
+        if sum(_padded(p.size, WARP * lanes) for p in populations) <= most:
+            return lanes
+    return 4
+
+
+def _lay_out(network: Network, widths: Mapping[str, int]) -> tuple[tuple[ArrayPlan, ...], int, int]:
+    """Places of all parameters, those that are learned first; every array starts on 128 bytes."""
+    targets = {c.name: c.target.name for c in network.connections}
+    arrays, at, n_learned = [], 0, 0
+    for parameter in sorted(network.parameters, key=lambda p: not p.trained):
+        owner = parameter.key.partition(".")[0]
+        of_synapses = owner in targets
+        rows = parameter.shape[0] + 1 if of_synapses else 1
+        width = widths[targets[owner] if of_synapses else owner]
+        arrays.append(ArrayPlan(parameter, at, rows, width))
+        at += rows * width
+        if parameter.trained:
+            n_learned = at
+    return tuple(arrays), n_learned, at
+
+
+def _population(
+    network: Network,
+    population: Population,
+    number: int,
+    first: int,
+    list_first: int,
+    widths: Mapping[str, int],
+    learned: Mapping[str, int],
+) -> PopulationPlan:
+    inputs = network.inputs_of(population)
+    late = [c for c in inputs if c.delayed]
+    places = {kind: learned.get(f"{population.name}.{kind}", -1) for kind in DERIVATIVES}
+    return PopulationPlan(
+        name=population.name,
+        number=number,
+        size=population.size,
+        first=first,
+        width=widths[population.name],
+        list_first=list_first,
+        spikes=isinstance(population.neuron, LeakyIntegrateFire),
+        is_output=population == network.output,
+        takes_input=any(c.source == network.input for c in inputs),
+        takes_late=any(c.source != network.input for c in late),
+        is_late_target=len(late) > 0,
+        **places,
+    )
+
+
+def _connection(
+    connection: Connection, places: Mapping[str, int], learned: Mapping[str, int]
+) -> ConnectionPlan:
+    name = connection.name
+    return ConnectionPlan(
+        name=name,
+        source=connection.source.name,
+        target=connection.target.name,
+        weights=places[name],
+        delays=places.get(f"{name}.delay", -1),
+        delayed=connection.delayed,
+        learns_delay=f"{name}.delay" in learned,
+    )

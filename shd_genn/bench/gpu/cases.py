@@ -1,0 +1,192 @@
+"""Networks of every kind that the cuda backend runs, and digests of all that it computes of them.
+
+A digest covers the readout, the spike counts, the gradients and the parameters after two updates,
+bit by bit. What the loss does to the output is given instead of worked out, so that nothing in a
+digest depends on the host's NumPy. Digests are recorded from the kernels emulated on a CPU
+(tests/helpers/on_cpu); a GPU must arrive at the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shd_genn.backends.cuda import device
+from shd_genn.backends.cuda.engine import CudaEngine
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.network import (
+    Clipped,
+    Connection,
+    Dense,
+    Exponential,
+    Gamma,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    Normal,
+    Population,
+    SpikeInput,
+    Trainable,
+    Uniform,
+    Value,
+    output_neuron,
+)
+from shd_genn.network.readouts import READOUTS, Readout
+from shd_genn.spikes.events import Events
+
+RECORDED = Path(__file__).with_name("digests.json")
+N_INPUTS, N_CLASSES, N_STEPS, N_SAMPLES = 40, 5, 100, 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, and how it is run.
+
+    Attributes:
+        hidden: Neurons of each hidden layer.
+        readout: How the output is read.
+        recurrent: Whether layers feed themselves.
+        learns_neurons: Whether time constants and thresholds are learned, of all populations.
+        delay: Longest delay in steps of all connections but the output's; 0 means none.
+        learns_delays: Whether they are learned.
+        dt_ms: Length of a step in ms.
+    """
+
+    hidden: tuple[int, ...] = (64,)
+    readout: Readout = "avg_var_exp_weight"
+    recurrent: bool = True
+    learns_neurons: bool = False
+    delay: int = 0
+    learns_delays: bool = False
+    dt_ms: float = 1.0
+
+
+CASES: dict[str, Case] = {
+    **{f"recurrent, {readout}": Case(readout=readout) for readout in READOUTS},
+    **{
+        f"learned neurons, {readout}": Case(readout=readout, learns_neurons=True)
+        for readout in READOUTS
+        if READOUTS[readout].form != "weighted" or readout == "avg_var_exp_weight"
+    },
+    "feed-forward": Case(recurrent=False),
+    "two layers": Case((70, 20)),
+    "three layers": Case((33, 32, 31), recurrent=False, readout="max_var"),
+    "delays": Case(delay=9),
+    "learned delays": Case(delay=9, learns_delays=True),
+    "all that is learned": Case((40, 30), learns_neurons=True, delay=5, learns_delays=True),
+    "spiking output, all learned": Case(
+        (40, 30), "first_spike_time_exp", learns_neurons=True, delay=5, learns_delays=True
+    ),
+    "1 neuron": Case((1,)),
+    "256 neurons": Case((256,)),
+    "512 neurons, two a thread": Case((512,)),
+    "512 neurons, learned": Case((512,), "max_var", learns_neurons=True, delay=3),
+    "1024 neurons, four a thread": Case((1024,)),
+    "half a ms a step": Case(dt_ms=0.5),
+}
+
+
+def network_of(case: Case) -> Network:
+    """The network of a case, with much activity."""
+
+    def of_neurons(mean: float, low: float) -> Value:
+        if not case.learns_neurons:
+            return mean
+        return Trainable(Clipped(Gamma(3, mean / 3), low, 3 * mean), low, 6 * mean)
+
+    tau_out: Value = Trainable(20.0, low=3.0) if case.learns_neurons else 20.0
+    thresh: Value = Trainable(Normal(1.0, 0.1), low=0.3) if case.learns_neurons else 1.0
+    synapse = Exponential(of_neurons(5.0, 1.0))
+
+    def connection(source: Population, target: Population, weight: Normal) -> Connection:
+        delay = Uniform(0, case.delay) if case.delay else 0.0
+        dense, learns = Dense(weight), case.learns_delays
+        return Connection(source, target, dense, synapse, delay, case.delay, learns)
+
+    source = Population("input", SpikeInput(), N_INPUTS)
+    layers = [
+        Population(f"hidden{i}", LeakyIntegrateFire(of_neurons(20.0, 5.0), thresh), size)
+        for i, size in enumerate(case.hidden)
+    ]
+    spiking = READOUTS[case.readout].spiking
+    last = (
+        output_neuron(case.readout, tau_out, thresh)
+        if spiking
+        else LeakyIntegrate(tau_out, case.readout)
+    )
+    output = Population("output", last, N_CLASSES)
+    connections, before = [], source
+    for layer in layers:
+        drawn = Normal(0.2, 0.3) if before is source else Normal(4 / before.size, 0.3)
+        connections.append(connection(before, layer, drawn))
+        if case.recurrent:
+            connections.append(connection(layer, layer, Normal(0.0, 1.6 / math.sqrt(layer.size))))
+        before = layer
+    drawn = Normal(10 / before.size, 0.5)
+    connections.append(Connection(before, output, Dense(drawn), Exponential(5.0)))
+    return Network((source, *layers, output), tuple(connections))
+
+
+def config_of(case: Case) -> CompileConfig:
+    """How it is compiled."""
+    return CompileConfig(N_STEPS, case.dt_ms)
+
+
+def events_of(case: Case) -> Events:
+    """What it is shown: random spikes, some of which come after the trial."""
+    rng = np.random.default_rng(7)
+    end_ms = 1.05 * N_STEPS * case.dt_ms
+    return Events.of(
+        [(rng.uniform(0, end_ms, 220), rng.integers(0, N_INPUTS, 220)) for _ in range(N_SAMPLES)]
+    )
+
+
+def arrays_of(case: Case, engine: CudaEngine) -> dict[str, np.ndarray]:
+    """All that the kernels compute in two batches, by name.
+
+    Args:
+        case: The case.
+        engine: Its network, as compiled.
+    """
+    rng = np.random.default_rng(8)
+    events, network = events_of(case), engine.network
+    each_step = READOUTS[case.readout].form == "each_step"
+    shape = (N_SAMPLES, *((N_STEPS,) if each_step else ()), network.output.size)
+    rates = np.full(len(engine.plan.learned), 1e-2, np.float32)
+    arrays: dict[str, np.ndarray] = {}
+    for batch in range(2):
+        forward = engine.forward_pass(events, learns=True)
+        drive = rng.uniform(-0.3, 0.3, shape).astype(np.float32)
+        jump = rng.uniform(-1e-3, 1e-3, engine.plan.lanes).astype(np.float32)
+        engine.device.backward(N_SAMPLES, drive, jump, first_part=True)
+        gradient = engine.device.pull(device.GRADIENT, engine.plan.n_learned)
+        engine.device.adam((0.9, 0.999, 1e-8), 1 / (1 - 0.999 ** (batch + 1)), rates)
+        engine.parameters_changed()
+        arrays |= {
+            f"readout {batch}": forward.readout,
+            f"counts {batch}": forward.counts,
+            f"input spikes {batch}": forward.input_spikes,
+            f"gradient {batch}": gradient,
+        }
+    return arrays | {f"parameter {key}": array for key, array in engine.parameters().items()}
+
+
+def digests_of(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """A digest of each array's bits; 0 and -0 count as the same."""
+    result = {}
+    for name, array in arrays.items():
+        positive = array + np.zeros((), array.dtype)
+        result[name] = hashlib.blake2b(positive.tobytes(), digest_size=8).hexdigest()
+    return result
+
+
+def recorded() -> dict[str, dict[str, str]]:
+    """Case → array → digest, as recorded from the emulation."""
+    digests: dict[str, dict[str, str]] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return digests
