@@ -22,7 +22,7 @@ from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import DataError, refuse_unless, require
-from shd_genn.support.files import require_writable
+from shd_genn.support.files import require_file
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 from shd_genn.support.version import __version__
@@ -82,7 +82,7 @@ def main() -> None:
     cut_s = options.cut_s
     require(cut_s is None or 0 < cut_s < math.inf, "0 < cut_s < inf", cut_s, "1 s is usual")
     encoder = encoder_of(options)
-    require_writable(options.output)
+    require_file(options.output)
     found = find_recordings(options.recordings)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)

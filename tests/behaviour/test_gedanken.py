@@ -49,7 +49,7 @@ def test_figure_is_drawn(gedanken, tmp_path, monkeypatch):
         ({"points": 1}, "2 <= points must hold, but got 1"),
         ({"updates": -5}, "0 <= updates must hold, but got -5"),
         ({"dt_ms": 0.0}, "0 < dt_ms <= 1000 must hold, but got 0.0"),
-        ({"output": Path("g.txt")}, "output must end in .pdf, .svg, .png, but got g.txt"),
+        ({"output": Path("g.txt")}, "output must end in .pdf, .svg, .png, but is g.txt"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(gedanken, wrong, told):

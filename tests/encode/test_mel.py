@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shd_genn import evaluate, listen
+from shd_genn import evaluate
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.encode import __main__ as encode
@@ -20,6 +20,7 @@ from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import ConfigError, DataError
+from shd_genn.train.inference import listen_to
 from shd_genn.train import loop
 
 COARSE = MelSpectrogram(n_channels=40)
@@ -177,7 +178,7 @@ def test_the_code_is_in_the_file_in_the_run_and_where_it_is_used(tmp_path, monke
     with pytest.raises(
         ConfigError, match="must listen to the cochlea, but was trained on the rate"
     ):
-        listen.listen(folder, tmp_path / "sounds/up/0.wav")
+        listen_to(folder, tmp_path / "sounds/up/0.wav")
     (tmp_path / "a/train.h5").rename(tmp_path / "b/train.h5")
     mixed = replace(config, data=DataConfig(dataset=str(tmp_path / "b")))
     with pytest.raises(DataError, match="test must be encoded like train, by rate, but is by lat"):
