@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import shd_genn
 from shd_genn.support.errors import BuildError
 from shd_genn.support.files import cache_dir, write_text, written_aside
+from shd_genn.support.version import __version__
 
 FLAGS = (
     *("-O3", "-std=c++17", "-shared", "-cudart", "static"),
@@ -209,7 +209,7 @@ def build_library(source: str, toolchain: Toolchain) -> Path:
         BuildError: if the compiler fails.
     """
     extra = [path.read_text(encoding="utf-8") for path in toolchain.extra]
-    key = "\0".join((source, *extra, *toolchain.command, toolchain.version, shd_genn.__version__))
+    key = "\0".join((source, *extra, *toolchain.command, toolchain.version, __version__))
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     library = cache_dir("libraries") / f"cuda-engine-{digest}.so"
     if not library.exists():
