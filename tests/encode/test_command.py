@@ -178,7 +178,9 @@ def test_a_bad_recording_is_named_and_leaves_no_file(recordings, tmp_path):
 
 def test_output_that_is_a_folder(recordings, tmp_path):
     result = run(recordings, "-o", tmp_path)
-    assert result.returncode == 2 and "is a folder; give the name of a file to write" in result.stderr
+    assert (
+        result.returncode == 2 and "is a folder; give the name of a file to write" in result.stderr
+    )
 
 
 def test_options_that_are_missing_or_unknown(recordings):

@@ -20,8 +20,8 @@ from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import ConfigError, DataError
-from shd_genn.train.inference import listen_to
 from shd_genn.train import loop
+from shd_genn.train.inference import listen_to
 
 COARSE = MelSpectrogram(n_channels=40)
 T = np.arange(RATE // 4) / RATE
@@ -176,7 +176,7 @@ def test_the_code_is_in_the_file_in_the_run_and_where_it_is_used(tmp_path, monke
             with pytest.raises(ConfigError, match="must be encoded by rate, as what the network"):
                 evaluate.main()
     with pytest.raises(
-        ConfigError, match="must listen to the cochlea, but was trained on the rate"
+        ConfigError, match="must have been trained on the cochlea, but was trained on the rate"
     ):
         listen_to(folder, tmp_path / "sounds/up/0.wav")
     (tmp_path / "a/train.h5").rename(tmp_path / "b/train.h5")
