@@ -16,7 +16,8 @@ __device__ __forceinline__ void caused_at_once(const float* values, const float*
                                                int lane, float (&sums)[N]) {
     const float* row[N];
     for (int n = 0; n < N; n++) row[n] = values + C::WEIGHTS + int64_t(neurons[n]) * C::WIDTH;
-#pragma unroll 8
+    [[maybe_unused]] constexpr int LOADS = V == 4 ? 4 : 8;  // as many at a time as registers allow
+#pragma unroll LOADS
     for (int j = lane * V; j < C::WIDTH; j += 32 * V) {
         float d[V], w[N][V];
         for (int n = 0; n < N; n++) load_constant(row[n] + j, w[n]);
