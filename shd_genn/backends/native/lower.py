@@ -142,10 +142,8 @@ def lower(network: Network) -> Plan:
 
     trained = tuple(p for p in network.parameters if p.trained)
     weights, others = trained[: len(network.connections)], trained[len(network.connections) :]
-    if [p.key for p in weights] != [c.name for c in network.connections]:
-        raise NotImplementedError(
-            "kernels take all weights as learned, in the order of connections"
-        )
+    # the kernels take all weights as learned, in the order of connections
+    assert [p.key for p in weights] == [c.name for c in network.connections]
     other_ids = identifiers((p.key.replace(".", "_") for p in others), "learned", taken)
     learned = dict(zip((p.key for p in trained), (*connection_ids, *other_ids), strict=True))
 
