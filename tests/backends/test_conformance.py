@@ -94,6 +94,7 @@ def test_the_suite_notices_a_wrong_backend(engine, test, arguments):
 
 def test_a_backend_asked_for_by_name_is_used_or_fails():
     with pytest.raises(
-        ConfigError, match=r"there is no backend 'gpu'; choose one of genn, native, reference$"
+        ConfigError,
+        match=r"there is no backend 'gpu'; choose one of cuda, genn, native, reference$",
     ):
         backends.get("gpu")

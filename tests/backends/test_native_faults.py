@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,7 +62,10 @@ def run_script(text, *arguments):
         text=True,
         timeout=120,
         check=False,
-        env={**__import__("os").environ, "PYTHONPATH": ":".join(sys.path)},
+        env={
+            **__import__("os").environ,
+            "PYTHONPATH": ":".join((str(Path(__file__).parent), *sys.path)),
+        },
     )
     assert result.returncode == 0, (result.returncode, result.stderr[-3000:])
     return json.loads(result.stdout)

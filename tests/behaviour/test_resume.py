@@ -96,7 +96,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     (folder,) = tmp_path.iterdir()
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert f"--resume {folder}" in said and "Traceback" not in said
     assert json.loads((folder / "summary.json").read_text())["state"] == "interrupted"
     with pytest.raises(ConfigError, match=r"but these differ: seed was 0, is 1"):

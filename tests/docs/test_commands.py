@@ -86,6 +86,9 @@ def run(line, folder):
         with redirect_stdout(printed), redirect_stderr(printed):
             if words[1] == "-m":
                 sys.argv = words[2:]
+                # another test may have imported it, which runpy warns of
+                is_package = hasattr(sys.modules.get(words[2]), "__path__")
+                sys.modules.pop(f"{words[2]}.__main__" if is_package else words[2], None)
                 runpy.run_module(words[2], run_name="__main__", alter_sys=True)
             else:
                 sys.argv = words[1:]
