@@ -81,7 +81,7 @@ def run(line, folder):
             ["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False
         )
         return done.stdout + done.stderr, done.returncode
-    printed, before = io.StringIO(), sys.argv
+    printed, arguments, modules = io.StringIO(), sys.argv, dict(sys.modules)
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             if words[1] == "-m":
@@ -96,8 +96,19 @@ def run(line, folder):
     except SystemExit as end:
         return f"{printed.getvalue()}{end.code or ''}", end.code or 0
     finally:
-        sys.argv = before
+        sys.argv = arguments
+        leave(modules, folder)
     return printed.getvalue(), 0
+
+
+def leave(modules, folder):
+    """Undo what a command did to the imported modules that later tests would see."""
+    stand_ins = str(folder / "stand_ins")
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(stand_ins):
+            del sys.modules[name]
+    for name, module in modules.items():  # the command itself, which was removed to run anew
+        sys.modules.setdefault(name, module)
 
 
 def quick(line):
