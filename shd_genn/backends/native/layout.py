@@ -15,6 +15,9 @@ from shd_genn.support.interface import Enumeration, Field, Interface, Structure
 STRIP = 64
 """Neurons that the kernels walk at a time (simd.h); arrays are padded to whole strips."""
 
+GROUP = 8
+"""Trials whose input is summed at a time (input_stage.h)."""
+
 STAGES = ("input", "forward", "adjoint", "gradient", "optimiser")
 """What the engine's time is spent on: putting input spikes on the grid, the three passes over a
 trial, and updating what is learned."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from shd_genn.backends.native.constants import CONSTANTS, SHARED, constants, parameters_of
-from shd_genn.backends.native.layout import padded
+from shd_genn.backends.native.layout import GROUP, padded
+from shd_genn.backends.native.lower import lower
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.network import Network, Population
 from shd_genn.network.initialisers import bounds_of
@@ -112,8 +113,14 @@ def bytes_needed(network: Network, config: CompileConfig, n_threads: int, n_samp
         if c.delayed:
             rows = config.n_steps if c.source == network.input else c.max_delay_steps + 2
             of_thread += 4 * rows * padded(c.target.size)
+    summed = {c.name for c in lower(network).summed}
+    of_group = sum(
+        4 * GROUP * config.n_steps * padded(c.target.size)
+        for c in network.connections
+        if c.name in summed
+    )
     voltages = 4 * n_samples * config.n_steps * network.output.size
-    return weights + delays + n_threads * of_thread + voltages
+    return weights + delays + n_threads * of_thread + of_group + voltages
 
 
 def check_memory(needed: int, n_threads: int) -> None:

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shd_genn.backends.native.constants import parameters_of
+from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.names import identifiers
 from shd_genn.network import Kind, Network, Population, kind_of
 from shd_genn.network.readouts import READOUTS, Form
+
+LARGE = 8 * 2**20
+"""Bytes of input weights from which on they are summed before a trial. A core's own cache has 1 or 2
+MB on most machines; plain networks of 700 inputs and up to 1024 neurons have 2.9 MB at most."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class ConnectionPlan:
         source: Where its spikes come from.
         target: Where they go to.
         delayed: Whether its synapses have delays.
+        large: Whether its weights are too many for a core's cache.
         learned_delay: Identifier of the array of its delays; None if they are not learned.
     """
 
@@ -56,6 +62,7 @@ class ConnectionPlan:
     source: PopulationPlan
     target: PopulationPlan
     delayed: bool
+    large: bool
     learned_delay: str | None
 
 
@@ -109,6 +116,15 @@ class Plan:
         return tuple(p for p in self.populations if any(c.delayed for c in self.inputs_of(p)))
 
     @property
+    def summed(self) -> tuple[ConnectionPlan, ...]:
+        """Connections whose input is summed before a trial, one a target; see input_stage.h."""
+        from_input: dict[str, ConnectionPlan] = {}
+        for c in self.connections:
+            if c.source == self.input and c.target in self.spiking and c.large and not c.delayed:
+                from_input.setdefault(c.target.name, c)
+        return tuple(from_input.values())
+
+    @property
     def output_is_linear(self) -> bool:
         """Whether outputs need take no steps; see linear_output.h."""
         delayed = any(c.delayed for c in self.inputs_of(self.output))
@@ -160,6 +176,7 @@ def lower(network: Network) -> Plan:
                 source=populations[c.source.name],
                 target=populations[c.target.name],
                 delayed=c.delayed,
+                large=4 * c.source.size * padded(c.target.size) >= LARGE,
                 learned_delay=learned.get(f"{c.name}.delay"),
             )
             for c, identifier in zip(network.connections, connection_ids, strict=True)
