@@ -1,4 +1,4 @@
-"""Initial values of a network's parameters, with the names of mlGeNN, and which of them are learned.
+"""Initial values of a network's parameters, named as in mlGeNN, and which of them are learned.
 
 A time constant, threshold or delay is one number for all neurons or synapses, or an initialiser
 that draws a number for each, or a `Trainable`, which is learned:

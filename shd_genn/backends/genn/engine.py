@@ -167,7 +167,7 @@ class GennEngine:
 
     @property
     def _timed(self) -> bool:
-        """Whether GeNN measures kernels; on a GPU only on request, because every step then waits."""
+        """Whether GeNN measures kernels; on a GPU only on request, because each step then waits."""
         return self._genn_backend == "single_threaded_cpu" or self.config.kernel_times
 
     def _options(self) -> dict[str, Any]:

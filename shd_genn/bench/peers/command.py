@@ -172,6 +172,6 @@ def _require_nothing_lost(
         if lost:
             raise ConfigError(
                 "the peers of a setting are measured together, and measuring "
-                f"{table.named(setting)} again without {', '.join(sorted(lost))} would delete their "
-                "rows; add them to --peers, or choose another file"
+                f"{table.named(setting)} again without {', '.join(sorted(lost))} would delete "
+                "their rows; add them to --peers, or choose another file"
             )
