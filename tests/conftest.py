@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from helpers import tiny
+from helpers import precompiled, tiny
 from hypothesis import settings
 
 # a shell that starts the tests in its background lets them ignore Ctrl-C, and their children, too
@@ -13,6 +13,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # how long an example takes depends on what else the machine is doing
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+def pytest_configure():
+    """Before the workers start, which then find it in their environment."""
+    precompiled.use_for_engines()
 
 
 @pytest.fixture(scope="session")

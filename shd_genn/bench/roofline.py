@@ -1,9 +1,10 @@
-"""`python -m shd_genn.bench roofline`: how far each kernel is from what this machine can do.
+"""`python -m shd_genn.bench roofline`: how close each kernel comes to the limits of this machine.
 
-Training on a sample has stages. For each stage this command counts the bytes that it must move and
-the operations that it must do, from sizes and spikes, and measures its time. It compares both rates
-with what the machine can do: the measured bandwidth of the cache that the data fit in, and the
-measured peak of the vector units. Writes count like reads. The input is that of `bench speed`.
+Training on a sample has stages. For each stage this command computes, from sizes and spike counts,
+the bytes that it must move and the operations that it must do. It measures the stage's time, and
+compares both rates with the machine's limits: the measured bandwidth of the cache that holds the
+data, and the measured peak of the vector units. Writes count like reads. The input is that of
+`bench speed`.
 """
 
 from __future__ import annotations
@@ -37,21 +38,21 @@ from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 
 STREAM = 4096
-"""Numbers one after the other, after which it no longer matters where the next are."""
+"""Contiguous numbers that are read at full bandwidth, wherever the next ones are."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure each kernel of the native backend; leave the machine alone meanwhile."""
+    """Measure each kernel of the native backend. Let nothing else run on the machine meanwhile."""
 
     hidden_sizes: tuple[int, ...] = (64, 256, 1024)
-    """Hidden neurons."""
+    """Numbers of hidden neurons."""
     topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
-    """Model files."""
+    """Whether hidden neurons feed each other."""
     threads: int = available_cores()
-    """Threads of the engine; limits are measured with as many."""
+    """Number of threads, for the engine and for measuring the machine's limits."""
     repetitions: int = 20
-    """Batches that are timed; of each kernel the fastest counts."""
+    """Number of batches that are timed; the fastest time of each kernel counts."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table, which analysis/roofline.py draws."""
 
@@ -63,13 +64,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Work:
-    """What a stage has to do for one sample.
+    """The work of a stage for one sample.
 
     Attributes:
-        read_bytes: Weights or adjoint history read, of places that spikes decide.
-        stream_bytes: Read or written one after the other.
+        read_bytes: Bytes of weights or adjoint history that are read row by row; spikes decide
+            which rows.
+        stream_bytes: Bytes that are read or written in the order of memory.
         flops: Additions and multiplications of float32.
-        rows, width: The matrix that is read, whose size decides which cache holds it.
+        rows, width: Shape of the matrix that is read; its size decides which cache holds it.
     """
 
     read_bytes: float
@@ -80,7 +82,7 @@ class Work:
 
     @property
     def bytes(self) -> float:
-        """All that goes between the core and its caches."""
+        """All bytes between the core and its caches."""
         return self.read_bytes + self.stream_bytes
 
 
@@ -90,11 +92,11 @@ class Kernel:
 
     Attributes:
         ms: Time per sample in ms.
-        gb_s, limit_gb_s: Bytes over time, and the measured limit.
-        gflop_s, peak_gflop_s: Operations over time, and the measured limit.
-        share: The least time that either limit allows, over the time taken.
+        gb_s, limit_gb_s: Rate of bytes, and its measured limit, in GB/s.
+        gflop_s, peak_gflop_s: Rate of operations, and its measured limit, in Gflop/s.
+        share: The least time that the limits allow, divided by the measured time.
 
-    Of stages that move little and wait for each other, only the time is told; the rest is nan.
+    For stages that move little data and wait for each other, all but the time is nan.
     """
 
     topology: str
@@ -114,19 +116,19 @@ class Kernel:
 def work(
     topology: str, hidden: int, spikes_per_neuron: float, batch: int = BATCH
 ) -> dict[str, Work]:
-    """What each stage has to do for one sample of synthetic input.
+    """The work of each stage for one sample of synthetic input.
 
-    Forward, each spike adds a row of weights, and each hidden neuron takes a step of 5
-    operations. In the adjoint, each hidden spike costs a dot product with a row, and each step
-    5 operations and one number of history. For gradients each spike adds a row of history; each
-    row of gradients is written once, and read, too, but for the first trial of a batch.
-    Outputs take no steps: each of their weights is used once in each pass. The optimiser reads
-    four numbers of each weight and writes three, with 12 operations, once a batch.
+    Forward: each spike adds a row of weights, and each hidden neuron does 5 operations in a step.
+    Adjoint: each hidden spike needs a dot product with a row; each step needs 5 operations and
+    writes one number of history. Gradient: each spike adds a row of history. Each row of gradients
+    is written once; it is also read, except in the first trial of a batch. Outputs are not stepped:
+    each of their weights is used once in each pass. Optimiser: once a batch, it reads four numbers
+    of each weight and writes three, with 12 operations.
 
     Args:
         topology: recurrent or feedforward.
-        hidden: Hidden neurons.
-        spikes_per_neuron: Of hidden neurons in a trial.
+        hidden: Number of hidden neurons.
+        spikes_per_neuron: Spikes of a hidden neuron in a trial.
         batch: Samples per update.
     """
     hidden_spikes = spikes_per_neuron * hidden
@@ -158,7 +160,7 @@ UNCOUNTED = Work(math.nan, math.nan, math.nan, 0, 0)
 
 
 def main(arguments: list[str]) -> None:
-    """Measure as the command line says."""
+    """Run the command."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench roofline")
     cases = [(t, h) for t in options.topologies for h in options.hidden_sizes]
     kernels: list[Kernel] = []
@@ -171,7 +173,7 @@ def main(arguments: list[str]) -> None:
 
 
 def measure(topology: Topology, hidden: int, threads: int, repetitions: int) -> list[Kernel]:
-    """Each stage of one network."""
+    """Measure each stage of one network."""
     model = synthetic_model(topology, hidden)
     events, labels = synthetic_batch(BATCH)
     config = CompileConfig(n_steps=TRIAL_MS, n_threads=threads)

@@ -1,8 +1,8 @@
 """`python -m shd_genn.bench scaling`: how training time grows, beside the expected law.
 
 The network is recurrent with 256 hidden neurons; its input is that of `bench speed`. One quantity
-changes at a time. Each law has one to three constants, fewer than there are measurements to fit
-them to. So what the fit misses, the law does not explain.
+changes at a time. Each law has one to three constants, which are fitted to more measurements than
+that. So a difference between measurement and fit is something that the law does not explain.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained; times are of a whole batch."""
+    """The network and the batch that are timed."""
 
     samples: int = BATCH
     threads: int = 1
@@ -47,19 +47,19 @@ class Setting:
 
 @dataclass(frozen=True)
 class Law:
-    """Time as a sum of terms, each with a constant that is not negative.
+    """Time as a sum of terms, each multiplied by a constant that is not negative.
 
     Attributes:
-        text: As a formula.
-        terms: Values of the quantity to what the constants are multiplied by.
+        text: The law as a formula.
+        terms: From the values of the quantity to the terms without their constants.
     """
 
     text: str
     terms: Callable[[FloatArray], tuple[FloatArray, ...]]
 
     def fit(self, values: FloatArray, times: FloatArray) -> FloatArray:
-        """The law's times, with the constants of least relative squares."""
-        from scipy.optimize import nnls  # here: half a second to import
+        """The law's times in s, with the constants that minimise the squared relative errors."""
+        from scipy.optimize import nnls  # imported here because it takes half a second
 
         terms = np.stack(self.terms(values), axis=1)
         constants, _ = nnls(terms / times[:, np.newaxis], np.ones(len(times)))
@@ -77,7 +77,8 @@ LAWS: Mapping[str, Law] = {
     "spikes_per_neuron": AFFINE,
     "steps": AFFINE,
 }
-"""Of each quantity. Recurrent spikes times their targets grow with the square of hidden neurons."""
+"""Quantity → its law. In a recurrent network the number of hidden spikes and the number of targets
+of each spike grow with the number of hidden neurons. Hence the term x²."""
 
 
 def values_of(quantity: str) -> tuple[float, ...]:
@@ -96,12 +97,12 @@ def values_of(quantity: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Options:
-    """Measure how training scales; leave the machine alone meanwhile."""
+    """Measure how training time scales. Let nothing else run on the machine meanwhile."""
 
     quantities: tuple[str, ...] = tuple(LAWS)
-    """What is changed, one at a time."""
+    """Quantities to change, one at a time."""
     repetitions: int = 5
-    """Batches that are timed, after one to warm up; the fastest counts."""
+    """Number of batches that are timed, after one to warm up; the fastest counts."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table, which analysis/scaling.py draws."""
 
@@ -118,7 +119,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Point:
-    """A row of the table: a batch's time, and what the law says."""
+    """A row of the table: the measured time of a batch, and the law's."""
 
     quantity: str
     value: float
@@ -129,7 +130,7 @@ class Point:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure as the command line says."""
+    """Run the command."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench scaling")
     points: list[Point] = []
     total = sum(len(values_of(quantity)) for quantity in options.quantities)
@@ -148,7 +149,7 @@ def measure(quantity: str, repetitions: int, advance: Advance) -> list[Point]:
         advance()
     times, spikes = np.array(measured).T
     law = LAWS[quantity]
-    # the activity that was reached is not exactly the one that was asked for
+    # the activity that was reached differs a little from its target
     x = spikes if quantity == "spikes_per_neuron" else np.array(values, float)
     expected = law.fit(x, times)
     return [
@@ -187,6 +188,6 @@ def _print(points: list[Point]) -> None:
     table.add_column("law")
     for p in points:
         off = f"{100 * (p.batch_ms / p.law_ms - 1):+.0f} %"
-        told = (f"{p.value:g}", f"{p.batch_ms:.2f}", f"{p.law_ms:.2f}", off)
-        table.add_row(p.quantity, *told, p.law)
+        numbers = (f"{p.value:g}", f"{p.batch_ms:.2f}", f"{p.law_ms:.2f}", off)
+        table.add_row(p.quantity, *numbers, p.law)
     print_table(table)

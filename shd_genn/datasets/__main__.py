@@ -13,16 +13,16 @@ from shd_genn.support.cli import command, parse
 
 @dataclass(frozen=True)
 class Options:
-    """Fetch a published dataset; files that are there and whole are not fetched again."""
+    """Download a published dataset. Complete files are not downloaded again."""
 
     name: tyro.conf.Positional[Literal["shd", "ssc"]]
     """Spiking Heidelberg Digits or Spiking Speech Commands."""
     data_dir: str | None = None
-    """The folder to put it in; by default $SHD_GENN_DATA, or else the user's cache."""
+    """Folder for the files; by default $SHD_GENN_DATA, or the user's cache if that is not set."""
 
 
 def main() -> None:
-    """Fetch as the command line says."""
+    """Run the command."""
     options = parse(Options, prog="python -m shd_genn.datasets")
     folder = official.fetch(options.name, options.data_dir)
     print(f"{folder}; train on it with python -m shd_genn.run --dataset {options.name}")

@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from shd_genn.support.errors import BuildError, refuse_unless
 from shd_genn.support.files import cache_dir
 
-SYNCHRONOUS = 2  # the other way, RETRIEVAL, polls its own threads: sixteen times slower
+SYNCHRONOUS = 2  # the alternative, RETRIEVAL, polls threads and is sixteen times slower
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
 UTF8 = 1
 DONT_EXIT = 0x8000  # without its voices the library would end the whole program
 LONGEST_PATH = 150
-"""Bytes of the path of its voices that espeak-ng has room for."""
+"""Largest length in bytes of the path of the voices that espeak-ng accepts."""
 REINSTALL = (
     "pip install --force-reinstall espeakng-loader, or train on a dataset of your own "
     "with --dataset"
 )
 BUFFER_MS = 500
 SILENCE = 200
-"""Samples up to this (of 32767) at both ends are not part of the word."""
+"""Samples of at most this size (of 32767) at both ends are silence and are cut off."""
 
 
 class Espeak:
@@ -63,7 +63,7 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
 
     def _folder_of(self, data: Path) -> Path:
-        """The folder around the voices, by a path that the library has room for."""
+        """The folder that contains the voices, by a path that is short enough for the library."""
         if len(os.fsencode(data)) <= LONGEST_PATH:
             return data.parent
         folder = tempfile.mkdtemp()
@@ -100,7 +100,7 @@ class Espeak:
             int16, (n_samples,), at ``rate`` Hz, without the silence before and after.
 
         Raises:
-            BuildError: if there is no such voice, or nothing is heard.
+            BuildError: if there is no such voice, or the sound is silent.
         """
         refuse_unless(
             self._library.espeak_SetVoiceByName(voice.encode()) == 0,
@@ -128,10 +128,12 @@ class Espeak:
 
 
 def _private_copy(path: Path) -> ctypes.CDLL:
-    """A library with a state of its own: the loader shares a file that it has loaded before.
+    """Load a copy of a library, so that it has a state of its own.
+
+    The system's loader would return the same library for the same file.
 
     Raises:
-        OSError: if it can be loaded from no folder: some file systems forbid it (noexec).
+        OSError: if the copy cannot be loaded; some file systems forbid it (noexec).
     """
     problem = OSError(f"{path} cannot be copied")
     for parent in (cache_dir(), None):  # None: the system's folder of temporary files

@@ -1,4 +1,4 @@
-"""From the name of a dataset to what a run trains on, chooses by and is judged by."""
+"""From the name of a dataset to its training, validation and test samples."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from shd_genn.support.paths import readable_name, user_path
 
 
 def load_dataset(config: DataConfig, seed: int) -> Splits:
-    """Load a dataset and take validation samples from its training set.
+    """Load a dataset, and take validation samples from its training set if it has no others.
 
     Args:
-        config: Which dataset, and how validation samples are found.
-        seed: Decides which samples a random split takes.
+        config: The dataset, and where validation samples come from.
+        seed: Seed of a random split.
 
     Raises:
-        DataError: if the dataset is not there, or its files do not fit together.
-        ConfigError: if validation samples cannot be found that way.
+        DataError: if the dataset does not exist, or its files do not fit together.
+        ConfigError: if validation samples cannot be taken in this way.
     """
     name, files = find_files(config.dataset, config.data_dir)
     if config.test and "test" not in files:
         print(
-            f"note: {config.dataset} has no test.h5, so that nothing is tested at the end",
+            f"note: {config.dataset} has no test.h5, so nothing is tested at the end",
             file=sys.stderr,
         )
     if "train" not in files:
@@ -44,7 +44,7 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
             f"dataset {config.dataset} must hold train.h5 to train on, but has only "
             f"{', '.join(files)}; encode recordings into it"
         )
-    # divided before the rest is read: the test set cannot matter, and memory suffices for two
+    # divided before the other files are read, so that the test set cannot have an influence
     parts = _divide(read_spikes(files.pop("train"), name), config, seed, "valid" in files)
     if "valid" in parts or isinstance(config.validation, NoValidation):
         files.pop("valid", None)
@@ -57,7 +57,7 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
 def _divide(
     train: SpikeDataset, config: DataConfig, seed: int, has_file: bool
 ) -> dict[str, SpikeDataset]:
-    """The training set, and what is taken of it for validation if that has no file."""
+    """The training set, and the validation samples that are taken from it."""
     validation = config.validation
     if isinstance(validation, NoValidation) or (
         isinstance(validation, AutoValidation) and has_file
@@ -98,7 +98,7 @@ def load_split(dataset: str, split: str, data_dir: str | None = None) -> SpikeDa
     """Load one file of a dataset.
 
     Raises:
-        DataError: if it is not there.
+        DataError: if the dataset has no such file.
     """
     name, files = find_files(dataset, data_dir)
     if split not in files:
@@ -109,13 +109,13 @@ def load_split(dataset: str, split: str, data_dir: str | None = None) -> SpikeDa
 
 
 def find_files(dataset: str, data_dir: str | None = None) -> tuple[str, dict[str, Path]]:
-    """The name that results give a dataset, and its files by split.
+    """The name of a dataset as results show it, and its files by split.
 
     Raises:
-        DataError: if there is no such dataset, or its files are not there.
+        DataError: if there is no such dataset, or files are missing.
     """
     if dataset == SPOKEN_DIGITS:
-        # only here: what synthesises and encodes takes a while to import
+        # imported only here, because it takes a while
         from shd_genn.datasets import spoken_digits
 
         return dataset, folder_files(spoken_digits.prepare())
@@ -123,7 +123,7 @@ def find_files(dataset: str, data_dir: str | None = None) -> tuple[str, dict[str
         return dataset, official.find(dataset, data_dir)
     refuse_unless(
         _is_utf8(dataset),
-        f"the path of dataset {dataset!r} is not UTF-8, and a run cannot note it",
+        f"the path of dataset {dataset!r} is not UTF-8, so a run cannot record it",
         "rename the folder",
         DataError,
     )
@@ -136,7 +136,7 @@ def find_files(dataset: str, data_dir: str | None = None) -> tuple[str, dict[str
         )
     name = readable_name(folder.resolve().name)
     if name in (SPOKEN_DIGITS, *official.DATASETS):
-        name = f"{name}-folder"  # only the real ones bear their names in results
+        name = f"{name}-folder"  # in results, only the official datasets have these names
     return name, folder_files(folder)
 
 
@@ -153,7 +153,7 @@ def folder_files(folder: Path) -> dict[str, Path]:
     """The files of a folder by split: ``train.h5`` or a single ``*_train.h5``, and so on.
 
     Raises:
-        DataError: if there are none, or more than one for a split.
+        DataError: if there are no files, or a split has more than one.
     """
     files = {}
     for split in ("train", "valid", "test"):

@@ -16,10 +16,10 @@ Parts = dict[str, SpikeDataset]
 
 
 def match_parts(parts: Parts) -> Parts:
-    """Number classes and speakers as the training set does.
+    """Number classes and speakers as in the training set.
 
     The words and their order come from the training set alone, so that a test set cannot change
-    what is learned. Samples of other words are left out, which a note says.
+    what is learned. Samples of other words are left out, and a note is printed.
 
     Args:
         parts: ``train``, and perhaps ``valid`` and ``test``.
@@ -41,7 +41,7 @@ def match_parts(parts: Parts) -> Parts:
         )
         refuse_unless(
             part.code == train.code,
-            f"{split} must be encoded like train, by {train.code}, but is by {part.code}",
+            f"{split} must be encoded by {train.code} like train, but is encoded by {part.code}",
             "encode both with the same --code",
             DataError,
         )
@@ -56,15 +56,15 @@ def match_parts(parts: Parts) -> Parts:
 
 
 def with_words(words: tuple[str, ...], dataset: SpikeDataset, split: str) -> SpikeDataset:
-    """The samples whose words a network knows, with the network's numbers of them.
+    """The samples of the words that a network was trained on, numbered as in the network.
 
     Args:
-        words: The words that a network was trained on, in the order of its outputs.
-        dataset: Any samples.
-        split: How messages call them.
+        words: The words that the network was trained on, in the order of its outputs.
+        dataset: The samples.
+        split: The name of the samples in messages.
 
     Returns:
-        The samples of these words; a note says how many others were left out.
+        The samples of these words; a note tells how many others were left out.
 
     Raises:
         ConfigError: if no sample is left.
@@ -93,26 +93,26 @@ def with_words(words: tuple[str, ...], dataset: SpikeDataset, split: str) -> Spi
 
 
 def check_code(expected: str, dataset: SpikeDataset) -> None:
-    """Refuse a dataset that was encoded in another way than what a network was trained on.
+    """Refuse a dataset that was encoded by another code than a network's training set.
 
     Args:
-        expected: How the training set was encoded.
-        dataset: Any samples.
+        expected: The code of the training set.
+        dataset: The samples.
 
     Raises:
-        ConfigError: if they differ.
+        ConfigError: if the codes differ.
     """
     refuse_unless(
         dataset.code == expected,
-        f"dataset {dataset.name} must be encoded by {expected}, as what the network was trained "
-        f"on, but is by {dataset.code}",
+        f"dataset {dataset.name} must be encoded by {expected} like the training set, but is "
+        f"encoded by {dataset.code}",
         f"encode the recordings with --code {expected}",
         ConfigError,
     )
 
 
 def _check_labels(train: SpikeDataset) -> None:
-    """Refuse classes that have neither a name nor a sample: their outputs would learn nothing."""
+    """Refuse classes without name and samples, because their outputs would learn nothing."""
     unnamed = train.class_names == tuple(map(str, range(train.n_classes)))
     missing = np.setdiff1d(np.arange(train.n_classes), train.labels)
     refuse_unless(
@@ -125,7 +125,7 @@ def _check_labels(train: SpikeDataset) -> None:
 
 
 def _check_speakers(parts: Parts) -> None:
-    """Refuse speakers by name in one file and by number in another: they cannot be matched."""
+    """Refuse files of which some name speakers and others number them: they cannot be matched."""
     with_names = [split for split, part in parts.items() if part.speaker_names]
     with_numbers = [
         split
@@ -142,7 +142,7 @@ def _check_speakers(parts: Parts) -> None:
 
 
 def _renumber_speakers(parts: Parts, names: tuple[str, ...]) -> Parts:
-    """Numbers that mean the same speaker in all parts; unknown speakers stay -1."""
+    """Number speakers in the same way in all parts; unknown speakers stay -1."""
     index = {name: i for i, name in enumerate(names)}
 
     def renumbered(part: SpikeDataset) -> NDArray[np.int32]:
@@ -155,6 +155,6 @@ def _renumber_speakers(parts: Parts, names: tuple[str, ...]) -> Parts:
 
 
 def _listed(words: tuple[str, ...], most: int = 10) -> str:
-    """Words in a row; of many, the first ones and how many more there are."""
+    """The first ``most`` words, separated by commas, and the number of further words."""
     more = f" and {len(words) - most} more" if len(words) > most else ""
     return ", ".join(words[:most]) + more

@@ -1,4 +1,4 @@
-"""SHD and SSC: the published files, which a command fetches through tonic."""
+"""SHD and SSC: the published files, and their download through tonic."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Official:
     """A published dataset.
 
     Attributes:
-        tonic_class: Its name in tonic.datasets, and that of the folder tonic puts it in.
-        files: The file of each split.
-        samples: How many samples each file has (Cramer et al. 2020).
+        tonic_class: Name of its class in tonic.datasets, and of tonic's folder for it.
+        files: Split → file name.
+        samples: Split → number of samples (Cramer et al. 2020).
     """
 
     tonic_class: str
@@ -47,9 +47,9 @@ DATASETS = {
 
 
 def data_folder(name: str, data_dir: str | None) -> Path:
-    """Where a dataset's files are: the given folder, else $SHD_GENN_DATA, else the cache.
+    """The folder of a dataset's files: the given folder, else $SHD_GENN_DATA, else the cache.
 
-    In it, a folder SHD or SSC (as tonic makes it) is preferred to the folder itself.
+    If it contains a folder SHD or SSC (as tonic makes it), that folder is used instead.
     """
     root = data_dir or os.environ.get("SHD_GENN_DATA")
     folder = Path(root).expanduser() if root else cache_dir("official")
@@ -61,24 +61,24 @@ def find(name: str, data_dir: str | None) -> dict[str, Path]:
     """The files of SHD or SSC by split.
 
     Raises:
-        DataError: if one is missing (it is never fetched unasked), or is not what its name says.
+        DataError: if a file is missing, or is not the published one. Nothing is downloaded here.
     """
     folder = data_folder(name, data_dir)
     files = {split: folder / file for split, file in DATASETS[name].files.items()}
     missing = [path.name for path in files.values() if not path.is_file()]
     if missing:
         raise DataError(
-            f"dataset {name} must lie in {folder}, but {', '.join(missing)} is not there; fetch it "
-            f"with python -m shd_genn.datasets {name}, or name the folder that has it with "
-            "--data-dir or the environment variable SHD_GENN_DATA"
+            f"dataset {name} must lie in {folder}, but {', '.join(missing)} is missing; download "
+            f"it with python -m shd_genn.datasets {name}, or give its folder by --data-dir or the "
+            "environment variable SHD_GENN_DATA"
         )
     for split, path in files.items():
         has, published = _n_samples(path), DATASETS[name].samples[split]
         if has != published:
             raise DataError(
                 f"{path} must be the published file of {published} samples to count as {name}, but "
-                f"has {'no labels' if has is None else has}; fetch it again, or name the folder "
-                "as --dataset to train on what is in it"
+                f"has {'no labels' if has is None else has}; download it again, or give the folder "
+                "as --dataset to train on its content"
             )
     return files
 
@@ -86,25 +86,25 @@ def find(name: str, data_dir: str | None) -> dict[str, Path]:
 def fetch(name: str, data_dir: str | None) -> Path:
     """Download a dataset through tonic, which compares checksums.
 
-    What is there and whole is not fetched again; an archive that is there but not unpacked is
-    not, either. Nothing is replaced before its successor is complete.
+    Complete files are not downloaded again, and neither is a complete archive that is not unpacked
+    yet. A file is replaced only when the new one is complete.
 
     Args:
         name: ``shd`` or ``ssc``.
-        data_dir: Folder to put it in; None: see `data_folder`.
+        data_dir: Folder for the files; None: see `data_folder`.
 
     Returns:
         The folder that holds the files.
 
     Raises:
-        DataError: if tonic is not installed, or the published files cannot be had.
+        DataError: if tonic is not installed, or the download fails.
     """
     official = DATASETS[name]
     folder = data_folder(name, data_dir)
     for split, file in official.files.items():
         path = folder / file
         if path.is_file() and _whole(path, official.samples[split]):
-            print(f"{path}: is there and whole")
+            print(f"{path}: complete")
         else:
             _fetch_file(name, split, path)
     return folder
@@ -115,14 +115,14 @@ def _fetch_file(name: str, split: str, path: Path) -> None:
         import tonic.datasets
     except ImportError as error:
         raise DataError(
-            f"fetching {name} needs tonic, which cannot be imported ({error}); "
-            "pip install 'shd_genn[shd]'"
+            f"the download of {name} needs tonic, which cannot be imported ({error}); "
+            "install it with pip install 'shd_genn[shd]'"
         ) from error
     tonic_class = DATASETS[name].tonic_class
-    # A folder for each file: beside an unpacked file tonic takes half an archive for a whole one
+    # each file has a folder of its own: beside an unpacked file, tonic does not check an archive
     staging = path.parent / f".fetching-{path.stem}"
     unpacked = staging / tonic_class / path.name
-    unpacked.unlink(missing_ok=True)  # an interrupted unpacking; the archive is checked by tonic
+    unpacked.unlink(missing_ok=True)  # left by an interrupted unpacking
     arguments = {"train": split == "train"} if name == "shd" else {"split": split}
     try:
         staging.mkdir(parents=True, exist_ok=True)
@@ -130,8 +130,9 @@ def _fetch_file(name: str, split: str, path: Path) -> None:
         digest = checksum(unpacked)
     except Exception as error:
         raise DataError(
-            f"{name} cannot be fetched ({type(error).__name__}: {error}); try again, or download "
-            f"{path.name} from zenkelab.org/datasets by hand and name its folder with --data-dir"
+            f"the download of {name} failed ({type(error).__name__}: {error}); try again, or "
+            f"download {path.name} from zenkelab.org/datasets by hand and give its folder by "
+            "--data-dir"
         ) from error
     unpacked.replace(path)
     _mark(path, digest)
@@ -139,7 +140,7 @@ def _fetch_file(name: str, split: str, path: Path) -> None:
 
 
 def _whole(path: Path, n_samples: int) -> bool:
-    """Whether a file is as it was when it was fetched, or looks whole where that is not known."""
+    """Whether a file has the checksum that was recorded, or else the right number of samples."""
     mark = _mark_of(path)
     if mark.is_file():
         return mark.read_text(encoding="utf-8") == checksum(path)

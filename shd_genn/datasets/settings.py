@@ -72,7 +72,7 @@ ValidationChoice = AutoValidation | RandomValidation | SpeakerValidation | NoVal
 
 
 def dataset_key(dataset: str) -> str:
-    """What a dataset is known by: its name, or its folder's name wherever the folder lies."""
+    """The name by which datasets are compared: for a folder its name, wherever it lies."""
     if dataset in EMBEDDED_AND_OFFICIAL:
         return dataset
     return f"folder {Path(dataset).resolve().name}"

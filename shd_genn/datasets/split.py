@@ -1,4 +1,4 @@
-"""Validation samples, taken from the training set; the test set is never touched."""
+"""Takes validation samples from the training set, never from the test set."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from shd_genn.support.errors import ConfigError
 def split_random(
     train: SpikeDataset, fraction: float, seed: int
 ) -> tuple[SpikeDataset, SpikeDataset]:
-    """Take a part of each class apart, at random; a class with a single sample stays whole.
+    """Take a random part of each class; a class with a single sample keeps it for training.
 
     Args:
         train: The training set.
         fraction: Part that becomes validation samples, 0 to 1.
-        seed: Decides which.
+        seed: Seed of the random choice.
 
     Returns:
-        What is left for training, and the validation samples.
+        The samples that remain for training, and the validation samples.
 
     Raises:
-        ConfigError: if one of the two would be empty.
+        ConfigError: if one of the two parts would be empty.
     """
     rng = np.random.default_rng([seed, *b"validation"])
     chosen = np.zeros(len(train), bool)
     for label in range(train.n_classes):
         mine = rng.permutation(np.flatnonzero(train.labels == label))
-        if len(mine) > 1:  # of few recordings of a word, one at least is on either side
+        if len(mine) > 1:  # at least one sample of each word goes to either part
             chosen[mine[: min(max(1, round(fraction * len(mine))), len(mine) - 1)]] = True
     return _divide(train, chosen, f"validation_fraction {fraction}")
 
@@ -50,14 +50,14 @@ def training_speakers(train: SpikeDataset) -> list[str]:
 
 
 def split_speaker(train: SpikeDataset, speaker: str) -> tuple[SpikeDataset, SpikeDataset]:
-    """Take all samples of one speaker apart.
+    """Take all samples of one speaker.
 
     Args:
         train: The training set.
         speaker: Name or index.
 
     Returns:
-        What is left for training, and the validation samples.
+        The samples that remain for training, and the validation samples.
 
     Raises:
         ConfigError: if speakers are not known, or this one is not among them.

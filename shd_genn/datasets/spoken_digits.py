@@ -1,7 +1,7 @@
 """The embedded dataset: spoken digits, English and German, synthesised by espeak-ng.
 
-It lets the first run start on any machine without a download. It is much easier than SHD. Every
-result names it, so that nobody mistakes it for SHD.
+With it the first run starts on any machine without a download. It is much easier than SHD. Every
+result shows its name, so that nobody mistakes it for SHD.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Voice:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the dataset is made of; each recipe has a folder of its own in the cache.
+    """How the dataset is made; each recipe has a folder of its own in the cache.
 
     Attributes:
-        seen: Voices of the training set, and with new takes of the test set.
-        unseen: Voices of the test set only.
+        seen: Voices of the training set; the test set has new takes of them.
+        unseen: Voices that only the test set has.
         train_takes: Takes of each word by each seen voice.
         test_takes: The same in the test set.
         unseen_takes: Takes of each word by each unseen voice.
@@ -62,7 +62,7 @@ class Recipe:
         level: Range of the peak level.
         noise: Standard deviation of the recording noise; full scale is 1.
         margin_ms: Silence kept at both ends, for the cochlea's ramps.
-        seed: Of everything random in it.
+        seed: Seed of all random numbers.
     """
 
     seen: tuple[Voice, ...] = (
@@ -111,13 +111,13 @@ class Spoken:
 
 
 def prepare(recipe: Recipe | None = None) -> Path:
-    """The folder of the dataset's files, which are made if the cache does not have them.
+    """Make the dataset's files, unless the cache has them, and return their folder.
 
-    Files that have changed since they were made are made again. What an interrupted program has
-    completed is used. Two programs do not make them at the same time: one waits for the other.
+    Files that have changed since they were made are made again. Parts that an interrupted program
+    completed are used. If two programs need the files, one waits for the other.
 
     Args:
-        recipe: What the dataset is made of.
+        recipe: How the dataset is made.
 
     Returns:
         A folder that holds train.h5 and test.h5.
@@ -141,12 +141,12 @@ def prepare(recipe: Recipe | None = None) -> Path:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether both files are there and are what was written."""
+    """Whether both files exist and are intact."""
     return all(is_intact(folder / f"{split}.h5") for split in SPLITS)
 
 
 def takes(recipe: Recipe, split: str) -> Iterator[Take]:
-    """All takes of a split, voice by voice; each has random numbers of its own."""
+    """All takes of a split, voice by voice; each has a random generator of its own."""
     voices = (*recipe.seen, *recipe.unseen)
     for number, voice in enumerate(voices):
         if voice in recipe.unseen:
@@ -160,7 +160,10 @@ def takes(recipe: Recipe, split: str) -> Iterator[Take]:
 
 
 def speak(recipe: Recipe) -> dict[str, list[Spoken]]:
-    """Say everything, by split: always all and in one order, see `Espeak`; takes a second."""
+    """Speak all takes of both splits, which takes a second.
+
+    The order is always the same, because espeak-ng's sound depends on earlier calls; see `Espeak`.
+    """
     espeak = Espeak()
 
     def say(take: Take) -> Spoken:
@@ -179,7 +182,7 @@ def speak(recipe: Recipe) -> dict[str, list[Spoken]]:
 
 
 def _make(recipe: Recipe, folder: Path, key: str) -> None:
-    """Write the files; the words of each voice are kept until all are complete."""
+    """Write the files; finished voices are kept in files of their own until all are complete."""
     spoken = speak(recipe)
     parts = folder / "parts"
     _make_matrices(recipe, spoken)
@@ -200,7 +203,7 @@ def _make(recipe: Recipe, folder: Path, key: str) -> None:
 
 
 def _make_matrices(recipe: Recipe, spoken: dict[str, list[Spoken]]) -> None:
-    """Make the cochlea's matrices before the first word, so that progress is estimated well."""
+    """Make the cochlea's matrices first, so that the remaining time is estimated well."""
     lengths = {_n_samples(recipe, word) for words in spoken.values() for word in words}
     sizes = {transform_length(n): n for n in lengths}
     for n in sizes.values():
@@ -230,14 +233,14 @@ def _encode(recipe: Recipe, words: list[Spoken], advance: Advance) -> SpikeDatas
 
 
 def _n_samples(recipe: Recipe, word: Spoken) -> int:
-    """The length of its recording, without making it."""
+    """The number of samples that the recording of a word will have."""
     n = len(word.speech) + 2 * round(recipe.margin_ms / 1000 * word.rate)
     return math.ceil(n * RATE / word.rate)
 
 
 def _record(recipe: Recipe, word: Spoken, seed: int) -> NDArray[np.float64]:
     """The recording of a word by a microphone: margins, level, noise, 48 kHz."""
-    from scipy.signal import resample_poly  # takes a second, and most runs find the dataset made
+    from scipy.signal import resample_poly  # imported here because it takes a second
 
     rng = np.random.default_rng(seed)
     sound = word.speech / np.abs(word.speech).max() * rng.uniform(*recipe.level)

@@ -38,32 +38,33 @@ class Options:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The HDF5 file to write, in SHD's layout."""
     code: Literal["cochlea", "rate", "latency"] = "cochlea"
-    """cochlea, with 700 channels; rate: Poisson spikes, the more the stronger a mel band; latency:
-    one spike a band and frame, the earlier the stronger."""
+    """cochlea: the model that made SHD, with 700 channels; rate: Poisson spikes, whose rate grows
+    with the power of a mel band; latency: one spike in each band and frame, which comes earlier if
+    the band is stronger."""
     seed: int = 0
-    """Seed of the nerve fibres' randomness, or of the rate code's."""
+    """Seed of all random numbers: those of the nerve fibres, or of the rate code."""
     workers: int = 0
-    """Number of recordings that are encoded at a time; 0: as many as there are cores. The spikes
-    do not depend on it."""
+    """Number of recordings that are encoded at the same time; 0: the number of cores. It does not
+    change the spikes."""
     skip_bad: bool = False
     """Leave out recordings that cannot be used, instead of refusing them all."""
     cut_s: float | None = None
-    """Encode only so many seconds of a longer recording, from its beginning; by default recordings
-    longer than 10 s (600 s for rate and latency) are refused."""
+    """Encode only this many seconds from the beginning of a longer recording. By default,
+    recordings longer than 10 s (600 s for rate and latency) are refused."""
     rms: float = field(default=Cochlea.rms)
-    """Cochlea: level that every recording is brought to (full scale is 1)."""
+    """Cochlea: level to which every recording is scaled (full scale is 1)."""
     ramp_ms: float = field(default=Cochlea.ramp_ms)
-    """Cochlea: Hann ramps at both ends, in ms."""
+    """Cochlea: length of the Hann ramps at both ends, in ms."""
     channels: int = field(default=MelSpectrogram.n_channels)
     """Mel bands of the rate and latency codes."""
     highest_rate_hz: float = field(default=RateCode.highest_rate_hz)
-    """Rate code: rate of the strongest band."""
+    """Rate code: rate of the strongest band in Hz."""
     frame_ms: float = field(default=LatencyCode.frame_ms)
-    """Latency code: time, in ms, in which each band spikes once."""
+    """Latency code: length of a frame in ms; each band spikes once in it."""
 
 
 def encoder_of(options: Options) -> Encoder:
-    """The encoder that the options name."""
+    """The encoder that the options select."""
     if options.code == "cochlea":
         return Cochlea(rms=options.rms, ramp_ms=options.ramp_ms)
     spectrogram = MelSpectrogram(n_channels=options.channels)
@@ -73,12 +74,10 @@ def encoder_of(options: Options) -> Encoder:
 
 
 def main() -> None:
-    """Encode as the command line says."""
+    """Run the command."""
     options = parse(Options, prog="python -m shd_genn.encode")
-    require(options.seed >= 0, "0 <= seed", options.seed, "give another one")
-    require(
-        options.workers >= 0, "0 <= workers", options.workers, "0 means as many as there are cores"
-    )
+    require(options.seed >= 0, "0 <= seed", options.seed, "use another seed")
+    require(options.workers >= 0, "0 <= workers", options.workers, "0 means the number of cores")
     cut_s = options.cut_s
     require(cut_s is None or 0 < cut_s < math.inf, "0 < cut_s < inf", cut_s, "1 s is usual")
     encoder = encoder_of(options)
@@ -108,14 +107,15 @@ def check_recordings(found: Found, encoder: Encoder, options: Options) -> list[b
 
     Args:
         found: The recordings, and the files that cannot be read.
-        encoder: What is to encode them.
-        options: Whether bad recordings are left out, or long ones cut.
+        encoder: The encoder.
+        options: They say whether bad recordings are left out and long ones cut.
 
     Returns:
         Whether each recording can be used.
 
     Raises:
-        DataError: if one cannot be used and is not to be skipped; the message names all of them.
+        DataError: if a recording cannot be used and bad ones are not left out; the message names
+            all bad recordings.
     """
     bad = dict(found.bad)
     longest_s = encoder.longest_s if options.cut_s is None else options.cut_s
@@ -174,11 +174,11 @@ def encode_recordings(
 
     Args:
         recordings: The recordings.
-        encoder: What encodes them.
-        seed: Seed of all recordings; each has random numbers of its own.
-        n_workers: Threads; 0: as many as there are cores.
+        encoder: The encoder.
+        seed: Seed from which each recording gets a seed of its own.
+        n_workers: Number of threads; 0: the number of cores.
         name: The dataset's name.
-        cut_s: Only so many seconds of each recording are encoded; None: all of it.
+        cut_s: Seconds of each recording that are encoded; None: all of it.
         good: Whether each recording is encoded; None: all are.
 
     Raises:

@@ -17,7 +17,7 @@ from shd_genn.support.errors import DataError, refuse_unless
 BLOCK = 1 << 20
 """Samples that are read at a time when a file is checked."""
 OFFSET_RATIO = 0.1
-"""A constant offset that is larger than this part of the level is removed: it is no sound."""
+"""A constant offset larger than this fraction of the level is removed, because it is no sound."""
 
 
 def read_audio(path: Path, rate: int, longest_s: float | None = None) -> NDArray[np.float64]:
@@ -26,10 +26,10 @@ def read_audio(path: Path, rate: int, longest_s: float | None = None) -> NDArray
     Args:
         path: WAV, FLAC, or another format that libsndfile reads.
         rate: Hz; the recording is resampled to it.
-        longest_s: Only so many seconds are read, from its beginning; None: all of it.
+        longest_s: Seconds that are read, from the beginning; None: all of it.
 
     Returns:
-        (n_samples,), full scale is 1. A large constant offset is removed.
+        Samples, (n_samples,), without a large constant offset; full scale is 1.
 
     Raises:
         DataError: if the file cannot be read, is silent, or is not finite.
@@ -70,13 +70,13 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
 
 
 def check_audio(path: Path, shortest_s: float, longest_s: float, cut: bool) -> None:
-    """Refuse a recording that could not be encoded, in bounded memory.
+    """Refuse a recording that could not be encoded; reads it piece by piece.
 
     Args:
         path: The sound file.
         shortest_s: The shortest duration that can be encoded.
         longest_s: The longest one.
-        cut: Longer recordings are cut, and so need not be refused.
+        cut: Whether longer recordings are cut later; if so, they are not refused.
 
     Raises:
         DataError: if the file cannot be read, is too short or too long, silent, or not finite.
@@ -108,14 +108,14 @@ def check_audio(path: Path, shortest_s: float, longest_s: float, cut: bool) -> N
 
 
 class _Level:
-    """Mean, level and range of a sound that is read piece by piece."""
+    """Mean, level and range of a sound that is added piece by piece."""
 
     def __init__(self) -> None:
         self._n, self._sum, self._squares = 0, 0.0, 0.0
         self._low, self._high = np.inf, -np.inf
 
     def add(self, mono: NDArray[np.float64]) -> None:
-        """Count a piece."""
+        """Add a piece."""
         if len(mono):
             self._n += len(mono)
             with np.errstate(invalid="ignore", over="ignore"):  # `check` refuses what is infinite
@@ -133,14 +133,14 @@ class _Level:
 
     @property
     def has_offset(self) -> bool:
-        """Whether a constant offset is a considerable part of the level."""
+        """Whether the constant offset is a large part of the level."""
         return abs(self.mean) > OFFSET_RATIO * sqrt(self._squares / self._n)
 
     def check(self, path: Path) -> None:
-        """Refuse a sound with nothing to hear in it.
+        """Refuse an empty or silent sound.
 
         Raises:
-            DataError: if it has no samples, is constant or not finite.
+            DataError: if the sound has no samples, is constant or is not finite.
         """
         refuse_unless(self._n > 0, f"{path} holds no samples", "leave it out", DataError)
         refuse_unless(

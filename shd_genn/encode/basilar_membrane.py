@@ -25,7 +25,7 @@ from shd_genn.support.progress import progress
 
 Complex = NDArray[np.complex128]
 
-_making = threading.Lock()  # threads that need the same matrix wait for the one that makes it
+_making = threading.Lock()  # one thread makes a matrix, while others that need it wait
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class BasilarMembrane:
     """Constants of the membrane; the defaults made SHD.
 
     Attributes:
-        n_places: Places at equal distances, from base to apex.
-        length: cm.
+        n_places: Number of places at equal distances from base to apex.
+        length: Length of the membrane, cm.
         alpha: Decay of stiffness with place, 1/cm.
         a: Offset of the stiffness, g/(cm² s²).
-        stiffness: At the base, g/(cm² s²).
-        mass: g/cm².
-        density: Of the fluid, g/cm³.
-        height: Of the scala, cm.
-        damping: Dimensionless.
+        stiffness: Stiffness at the base, g/(cm² s²).
+        mass: Mass of the membrane, g/cm².
+        density: Density of the fluid, g/cm³.
+        height: Height of the scala, cm.
+        damping: Damping constant without unit.
     """
 
     n_places: int = 700
@@ -123,11 +123,11 @@ class BasilarMembrane:
 
 
 def transfer_matrix(membrane: BasilarMembrane, n: int, rate: int) -> NDArray[np.complex64]:
-    """The transfer function at the frequencies of a transform, from the cache or newly made.
+    """The transfer function at the frequencies of a transform, from the cache if it is there.
 
     Args:
-        membrane: Its constants.
-        n: Bins: from 1 Hz to half the sampling rate, as in lauscher.
+        membrane: The membrane.
+        n: Number of frequencies from 1 Hz to half the sampling rate, as in lauscher.
         rate: Sampling rate in Hz.
 
     Returns:
@@ -144,7 +144,7 @@ def transfer_matrix(membrane: BasilarMembrane, n: int, rate: int) -> NDArray[np.
 
 @functools.lru_cache(maxsize=64)
 def _is_intact(path: Path, time_ns: int, size: int) -> bool:
-    """Whether a matrix is what was written; looked at once for each time and size of its file."""
+    """Whether a matrix is intact; checked once for each modification time and size of its file."""
     return is_intact(path)
 
 

@@ -1,8 +1,9 @@
 """The cochlea that made SHD: sound → basilar membrane → hair cells → nerve → bushy cells.
 
-Cramer, Stradmann, Schemmel & Zenke (IEEE TNNLS 2020, doi 10.1109/TNNLS.2020.3044364) with the
-settings that the published SHD samples show: 48 kHz, RMS 0.3, ramps of 30 ms, Meddis' fibres of
-high spontaneous rate. Channel 0 is the base of the cochlea (high frequencies), 699 the apex.
+The model is that of Cramer, Stradmann, Schemmel & Zenke (IEEE TNNLS 2020, doi
+10.1109/TNNLS.2020.3044364). Its settings were inferred from the published SHD samples: 48 kHz, RMS
+0.3, ramps of 30 ms, Meddis' fibres of high spontaneous rate. Channel 0 is the base of the cochlea
+(high frequencies), channel 699 its apex.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ SOURCE = Path(__file__).parent / "kernels" / "cochlea.cpp"
 RATE = 48_000
 """Sampling rate in Hz of the model's input; the hair cells run at half of it."""
 LENGTHS = (12_000, 18_000, 24_300, 36_000, 48_000)
-"""Steps of 1/24000 s that a transform may have: each needs a transfer matrix of its own, and
-products of 2, 3 and 5 are transformed fast. A recording is padded with silence to the next one."""
+"""Lengths of a transform in steps of 1/24000 s. A recording is padded with silence to the next one.
+There are few lengths, because each needs a transfer matrix of its own. They are products of 2, 3
+and 5, for which the transform is fast."""
 BLOCK = 64
-"""Places that are worked on at a time: their transforms fit the cache."""
+"""Number of places that are computed together, so that their transforms fit the cache."""
 
 CONSTANTS = Structure(
     "Constants",
@@ -50,7 +52,7 @@ CONSTANTS = Structure(
         *(Field("double", name, "of a bushy cell") for name in ("refractory_steps", "weight")),
     ),
 )
-"""What kernels/cochlea.cpp needs of a `Cochlea`."""
+"""Constants of a `Cochlea` that kernels/cochlea.cpp needs."""
 
 FIRE_ARGUMENTS = Structure(
     "FireArguments",
@@ -69,7 +71,7 @@ FIRE_ARGUMENTS = Structure(
         Field("double*", "probability", "[place][stride], of a fibre's spike; null for spikes"),
     ),
 )
-"""What it is called with."""
+"""Arguments of the kernel."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class HairCell:
 
 @dataclass(frozen=True)
 class BushyCell:
-    """Nerve fibres and the leaky integrate-and-fire bushy cell that each place's converge on."""
+    """The nerve fibres of a place, and the leaky integrate-and-fire cell that they connect to."""
 
     n_fibres: int = 40
     dead_time_ms: float = 1.0
@@ -118,8 +120,8 @@ class Cochlea:
     """The whole model; the defaults are those that made SHD.
 
     Attributes:
-        rms: Level that recordings are brought to (of a full scale of 1).
-        ramp_ms: Hann ramps at both ends, in ms.
+        rms: Level to which recordings are scaled (full scale is 1).
+        ramp_ms: Length of the Hann ramps at both ends, in ms.
         membrane: The basilar membrane.
         hair_cell: The inner hair cells.
         bushy_cell: Fibres and bushy cells.
@@ -144,18 +146,18 @@ class Cochlea:
 
     @property
     def shortest_s(self) -> float:
-        """Duration of the shortest recording that can be encoded, in s: that of both ramps."""
+        """Duration in s of the shortest recording that can be encoded: that of both ramps."""
         return 2 * self.ramp_ms / 1000
 
     def prepare(self, n_samples: int) -> NDArray[np.complex64]:
-        """The transfer matrix for recordings of so many samples; made once, then in the cache."""
+        """The transfer matrix for recordings of ``n_samples``; made once and kept in the cache."""
         return transfer_matrix(self.membrane, transform_length(n_samples), RATE)
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Bring a recording to the model's level and ramp its ends.
+        """Scale a recording to the model's level and ramp its ends.
 
         Raises:
-            DataError: if it is silent, not finite, or too short for the ramps.
+            DataError: if the recording is silent, not finite, too long, or too short for the ramps.
         """
         ramp = round(self.ramp_ms / 1000 * RATE)
         if len(audio) < max(2 * ramp, 2):
@@ -191,11 +193,11 @@ class Cochlea:
         return sound
 
     def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
-        """Spikes of one recording.
+        """Encode one recording.
 
         Args:
-            audio: (n_samples,): mono at 48 kHz.
-            seed: Of the nerve fibres' randomness; the same seed gives the same spikes.
+            audio: Mono at 48 kHz, (n_samples,).
+            seed: Seed of the nerve fibres' random numbers; the same seed gives the same spikes.
 
         Returns:
             Times in ms after the first spike, ascending (float32), and channels (uint16).
@@ -229,10 +231,10 @@ class Cochlea:
         """Spikes of places whose membrane moves with given velocities.
 
         Args:
-            velocity: (n_places, n) at 24 kHz.
-            n_steps: Steps to compute, n at most.
+            velocity: Membrane velocity at 24 kHz, (n_places, n).
+            n_steps: Number of steps to compute, at most n.
             first_place: Number of the first place.
-            seed: Of the nerve fibres.
+            seed: Seed of the nerve fibres' random numbers.
 
         Returns:
             Steps and places of the spikes.
@@ -248,7 +250,7 @@ class Cochlea:
         probability: NDArray[np.float64] | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         n_places, stride = velocity.shape
-        capacity = n_places * n_steps  # a spike in every step, which no place can
+        capacity = n_places * n_steps  # more than there can be: a spike in every step
         steps, places = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
         velocity = np.ascontiguousarray(velocity, np.float32)
         constants = self._constants
@@ -312,7 +314,7 @@ class Cochlea:
 
 
 def transform_length(n_samples: int) -> int:
-    """Steps of the transform for a recording of so many samples; see `LENGTHS`."""
+    """Length of the transform for a recording of ``n_samples``; see `LENGTHS`."""
     needed = n_samples // 2 + 1
     for length in LENGTHS:
         if needed <= length:
@@ -332,9 +334,9 @@ def velocity(
 ) -> NDArray[np.floating]:
     """Membrane velocity of each place over time, at half the sampling rate.
 
-    The real part of the inverse transform of the one-sided product, as in lauscher: so the
-    analytic signal, decimated by two. A real part needs only the product's Hermitian part, which
-    is half the work.
+    As in lauscher, this is the real part of the inverse transform of the one-sided product: the
+    analytic signal, decimated by two. The real part depends only on the Hermitian part of the
+    product, so half the work is enough.
 
     Args:
         matrix: (n_places, n).

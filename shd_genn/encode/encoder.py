@@ -1,4 +1,4 @@
-"""What turns sound into spikes, and doing so for many recordings."""
+"""The protocol of encoders from sound to spikes, and the encoding of many recordings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Spikes = tuple[NDArray[np.float32], NDArray[np.uint16]]
 
 
 class Encoder(Protocol):
-    """From one recording to spikes."""
+    """Turns a recording into spikes."""
 
     @property
     def code(self) -> str:
@@ -39,19 +39,19 @@ class Encoder(Protocol):
         ...
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Bring a recording to the form that is encoded.
+        """Prepare a recording for encoding, for example scale it to the encoder's level.
 
         Raises:
-            DataError: if it cannot be.
+            DataError: if the recording cannot be used.
         """
         ...
 
     def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
-        """Spikes of one recording.
+        """Encode one recording.
 
         Args:
-            audio: (n_samples,): mono at 48 kHz.
-            seed: The same seed gives the same spikes.
+            audio: Mono at 48 kHz, (n_samples,).
+            seed: Seed of random numbers; the same seed gives the same spikes.
 
         Returns:
             Times in ms after the first spike, ascending (float32), and channels (uint16); channel
@@ -69,13 +69,13 @@ def encode_many(
     seeds: Sequence[int],
     n_workers: int = 0,
 ) -> Iterator[Spikes]:
-    """Spikes of many recordings, in their order, worked on by several threads.
+    """Encode many recordings with several threads; yields their spikes in order.
 
     Args:
-        encoder: Encodes each.
-        recordings: Functions that return a recording each, so that not all are in memory.
-        seeds: One for each; so results do not depend on the number of workers.
-        n_workers: 0: as many as there are cores.
+        encoder: The encoder.
+        recordings: Functions that each return a recording, so that not all are in memory at once.
+        seeds: A seed for each recording, so that spikes do not depend on the number of threads.
+        n_workers: Number of threads; 0: the number of cores.
     """
     pool = ThreadPoolExecutor(n_workers or available_cores())
     try:

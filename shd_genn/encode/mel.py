@@ -1,7 +1,7 @@
-"""Rate and latency codes of a mel spectrogram: the usual codings, to compare with the cochlea.
+"""Rate and latency codes of a mel spectrogram, to compare with the cochlea.
 
-Both take the intensity x = 0 … 1 of each channel over time: the power in its mel band in dB, from
-`range_db` below the recording's strongest value (0) to that value (1).
+Both codes use the intensity of each channel over time, a number from 0 to 1. It is the power of the
+channel's mel band in dB: 1 is the recording's strongest value, and 0 is `range_db` below it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from shd_genn.support.errors import DataError, refuse_unless, require
 class MelSpectrogram:
     """Intensity in mel bands over time.
 
-    Triangular bands, evenly spaced on the mel scale 2595 log10(1 + f/700 Hz) (O'Shaughnessy 1987),
-    each reaching to the centres of its neighbours. The defaults have as many channels as SHD, so
-    that the same networks take both.
+    Bands are triangles, evenly spaced on the mel scale 2595 log10(1 + f/700 Hz) (O'Shaughnessy
+    1987). Each reaches to the centres of its neighbours. The defaults have as many channels as SHD,
+    so that the same networks can be used.
 
     Attributes:
-        n_channels: Bands; 0 is the highest, as in the cochlea.
+        n_channels: Number of bands; channel 0 is the highest, as in the cochlea.
         low_hz: Lower edge of the lowest band.
         high_hz: Upper edge of the highest band.
         window_ms: Length of the Hann window.
         hop_ms: Time from one window to the next.
-        range_db: Power this far below the strongest counts as none.
+        range_db: Power at this distance below the strongest, or further, has intensity 0.
     """
 
     n_channels: int = 700
@@ -60,7 +60,7 @@ class MelSpectrogram:
         )
         for name in ("window_ms", "hop_ms", "range_db"):
             value = getattr(self, name)
-            require(0 < value < math.inf, f"0 < {name} < inf", value, "give a positive number")
+            require(0 < value < math.inf, f"0 < {name} < inf", value, "use a positive number")
         require(
             self.window_ms * RATE >= 2000,
             "2 samples <= window_ms",
@@ -89,7 +89,7 @@ class MelSpectrogram:
         rising = (frequencies - low[:, np.newaxis]) / (centre - low)[:, np.newaxis]
         falling = (high[:, np.newaxis] - frequencies) / (high - centre)[:, np.newaxis]
         weights = np.maximum(np.minimum(rising, falling), 0)
-        # to the same total, so that white noise is as strong in narrow bands as in wide ones
+        # each band has the same total weight, so that white noise has the same power in all bands
         weights /= weights.sum(axis=1, keepdims=True)
         return n, scipy.sparse.csr_array(weights[::-1].T)
 
@@ -103,13 +103,13 @@ class MelSpectrogram:
         n, bands = self.bands
         power = np.empty((n_frames, self.n_channels))
         shape = scipy.signal.get_window("hann", window)
-        for first in range(0, n_frames, 16):  # long transforms: a few at a time stay in the cache
+        for first in range(0, n_frames, 16):  # a few transforms at a time fit the cache
             spectra = np.abs(scipy.fft.rfft(frames[first : first + 16] * shape, n)) ** 2
             power[first : first + 16] = spectra @ bands
         return power
 
     def intensity(self, power: NDArray[np.float64]) -> NDArray[np.float64]:
-        """0 … 1, of the shape of ``power``; see the module."""
+        """Intensity from 0 to 1, of the shape of ``power``; see the module's docstring."""
         strongest = power.max()
         tiny = np.finfo(np.float64).tiny
         below_db = 10 * np.log10(np.maximum(power, tiny) / max(strongest, tiny))
@@ -118,7 +118,7 @@ class MelSpectrogram:
 
 @dataclass(frozen=True)
 class _SpectrogramCode:
-    """What codes of a mel spectrogram share; they take the recording as it is."""
+    """Base of the codes of a mel spectrogram; they do not change the recording's level."""
 
     spectrogram: MelSpectrogram = field(default_factory=MelSpectrogram)
     shortest_s = 0.0
@@ -130,7 +130,7 @@ class _SpectrogramCode:
         return self.spectrogram.n_channels
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The recording itself; see `Encoder`."""
+        """Check a recording and return it unchanged; see `Encoder`."""
         refuse_unless(
             len(audio) > 0 and bool(np.isfinite(audio).all()),
             f"a recording must be finite and not empty, but has {len(audio)} samples of which "
@@ -152,8 +152,8 @@ class RateCode(_SpectrogramCode):
     """Poisson spikes whose rate grows with the intensity (rate code).
 
     Attributes:
-        spectrogram: Whose intensities are coded.
-        highest_rate_hz: Rate of a channel at intensity 1.
+        spectrogram: The mel spectrogram.
+        highest_rate_hz: Rate of a channel with intensity 1, in Hz.
     """
 
     highest_rate_hz: float = 200.0
@@ -179,14 +179,15 @@ class RateCode(_SpectrogramCode):
 
 @dataclass(frozen=True)
 class LatencyCode(_SpectrogramCode):
-    """One spike a channel and frame, the earlier the stronger (time-to-first-spike code).
+    """One spike for each channel and frame; stronger channels spike earlier.
 
-    A channel of intensity x spikes (1 - x)·frame_ms after the frame's begin, and not at all for
-    x = 0. A frame longer than the recording makes it a single spike a channel.
+    This is a time-to-first-spike code. A channel with intensity x spikes (1 - x)·frame_ms after the
+    beginning of the frame. It does not spike if x = 0. If the frame is longer than the recording,
+    each channel spikes at most once.
 
     Attributes:
-        spectrogram: Whose intensities are coded; its power is averaged over each frame.
-        frame_ms: Length of a frame.
+        spectrogram: The mel spectrogram; its power is averaged over each frame.
+        frame_ms: Length of a frame in ms.
     """
 
     frame_ms: float = 20.0
@@ -201,7 +202,7 @@ class LatencyCode(_SpectrogramCode):
         )
 
     def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
-        """Spikes of one recording; nothing is random in it. See `Encoder`."""
+        """Spikes of one recording; the seed has no effect. See `Encoder`."""
         power = self.spectrogram.power(self.condition(audio))
         starts_ms = np.arange(len(power)) * self.spectrogram.hop_ms
         frame_of = np.floor(starts_ms / self.frame_ms).astype(np.int64)
@@ -215,7 +216,7 @@ class LatencyCode(_SpectrogramCode):
 
 
 def _sorted(times_ms: NDArray[np.float64], channels: NDArray[np.int64]) -> Spikes:
-    """By time, then channel; the first spike is at 0, as in SHD."""
+    """Sort spikes by time, then channel, and shift the first spike to 0, as in SHD."""
     times_ms = times_ms - times_ms.min(initial=times_ms[0] if len(times_ms) else 0)
     order = np.lexsort((channels, times_ms))
     return times_ms[order].astype(np.float32), channels[order].astype(np.uint16)

@@ -27,9 +27,9 @@ OTHER_SOUNDS = frozenset(
 NO_WORDS = frozenset(
     ["__MACOSX", "_background_noise_", "System Volume Information", "$RECYCLE.BIN", "lost+found"]
 )
-"""Folders that systems and datasets leave beside those of the words; so do names with a dot."""
+"""Folders of systems and datasets that hold no words. Hidden folders hold none either."""
 MOST_NAMED = 20
-"""Files that a message names, at most."""
+"""Largest number of files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Recording:
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder or a manifest holds.
+    """The recordings of a folder or a manifest.
 
     Attributes:
-        recordings: In the order in which they are encoded.
-        notes: What was left out, a sentence each.
-        bad: Files that should be recordings and cannot be used, and why.
+        recordings: The recordings in the order in which they are encoded.
+        notes: Sentences about files that were left out.
+        bad: File that should be a recording but cannot be used → the reason.
     """
 
     recordings: list[Recording]
@@ -59,13 +59,14 @@ class Found:
 def find_recordings(source: Path) -> Found:
     """The recordings of a folder with a folder for each word, or of a CSV manifest.
 
-    A manifest has columns ``file`` (relative to the manifest), ``word`` and, if known, ``speaker``.
+    A manifest has the columns ``file`` (relative to the manifest), ``word`` and optionally
+    ``speaker``.
 
     Args:
         source: The folder or the CSV file.
 
     Raises:
-        DataError: if there are none, or the manifest is wrong.
+        DataError: if there are no recordings, or the manifest has errors.
     """
     if source.is_dir():
         return _search(source)
@@ -123,7 +124,7 @@ def _search(source: Path) -> Found:
 
 
 def _visible(folder: Path, skipped: list[Path]) -> list[Path]:
-    """A folder's files and folders, sorted, without what systems leave there."""
+    """A folder's files and folders, sorted, without hidden ones and `NO_WORDS`."""
     paths = sorted(folder.iterdir())
     skipped += [p for p in paths if p.name.startswith(".") or p.name in NO_WORDS]
     return [p for p in paths if not (p.name.startswith(".") or p.name in NO_WORDS)]
@@ -178,10 +179,11 @@ def _read_manifest(manifest: Path) -> Found:
 
 def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Number and cells of each line of a manifest that is not blank."""
-    with manifest.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark first
+    # spreadsheets write a byte order mark first
+    with manifest.open(newline="", encoding="utf-8-sig") as file:
         first = file.readline()
         file.seek(0)
-        # spreadsheets of languages that write 0,5 separate by semicolons
+        # where people write 0,5 for a half, spreadsheets separate columns by semicolons
         delimiter = max(",;\t", key=first.count)
         reader = csv.reader(file, delimiter=delimiter)
         columns = [name.strip().lower() for name in next(reader, [])]
@@ -200,7 +202,7 @@ def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _find_file(manifest: Path, name: str) -> Path:
-    """The file that a manifest names, also as Windows writes it."""
+    """The file that a manifest names; backslashes of Windows are understood."""
     path = manifest.parent / user_path(name)
     if not path.is_file() and "\\" in name:
         return manifest.parent / name.replace("\\", "/")

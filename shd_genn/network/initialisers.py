@@ -1,7 +1,7 @@
-"""Where the numbers of a network start, in mlGeNN's words, and which of them are learned.
+"""Initial values of a network's parameters, named as in mlGeNN, and which of them are learned.
 
-A time constant, threshold or delay is given as one number for all, as an initialiser that draws one
-for each neuron or synapse, or as `Trainable`, which is learned from there on:
+A time constant, threshold or delay is one number for all neurons or synapses, or an initialiser
+that draws a number for each, or a `Trainable`, which is learned:
 
     LeakyIntegrateFire(tau_mem=20.0)
     LeakyIntegrateFire(tau_mem=Clipped(Gamma(3, 20 / 3), low=3.0, high=60.0))
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from shd_genn.support.errors import refuse_unless, require
 
 AT_A_TIME = 1 << 14
-"""Numbers drawn at a time; which they are does not depend on it."""
+"""How many numbers are drawn at a time; the numbers do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Normal:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between which all numbers lie."""
+        """The smallest and the largest number that can be drawn."""
         return (-math.inf, math.inf) if self.sd else (self.mean, self.mean)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-        """A float32 array of the given shape."""
+        """Draw a float32 array of the given shape."""
         return _filled(shape, lambda n: rng.normal(self.mean, self.sd, n))
 
 
@@ -75,11 +75,11 @@ class Uniform:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between which all numbers lie."""
+        """The smallest and the largest number that can be drawn."""
         return self.low, self.high
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-        """A float32 array of the given shape."""
+        """Draw a float32 array of the given shape."""
         return _filled(shape, lambda n: rng.uniform(self.low, self.high, n))
 
 
@@ -110,17 +110,17 @@ class Gamma:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between which all numbers lie."""
+        """The smallest and the largest number that can be drawn."""
         return 0.0, math.inf
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-        """A float32 array of the given shape."""
+        """Draw a float32 array of the given shape."""
         return _filled(shape, lambda n: rng.gamma(self.shape, self.scale, n))
 
 
 @dataclass(frozen=True)
 class Clipped:
-    """Numbers of another initialiser, those beyond the bounds moved to them."""
+    """Numbers of another initialiser, clipped to bounds."""
 
     initialiser: Normal | Uniform | Gamma
     low: float = -math.inf
@@ -136,12 +136,12 @@ class Clipped:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between which all numbers lie."""
+        """The smallest and the largest number that can be drawn."""
         low, high = self.initialiser.bounds
         return min(max(low, self.low), self.high), max(min(high, self.high), self.low)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-        """A float32 array of the given shape."""
+        """Draw a float32 array of the given shape."""
         drawn = self.initialiser.draw(shape, rng)
         return np.clip(drawn, np.float32(self.low), np.float32(self.high))
 
@@ -151,13 +151,13 @@ Initialiser = Normal | Uniform | Gamma | Clipped
 
 @dataclass(frozen=True)
 class Trainable:
-    """A number for each neuron that is learned.
+    """A parameter that is learned.
 
     Attributes:
-        initial: Where it starts: one number for all, or drawn. What is drawn beyond the bounds is
-            moved to them.
-        low: Where an update would lead below it, it is set to this.
-        high: Likewise, above.
+        initial: The initial value: one number for all, or an initialiser whose numbers are clipped
+            to the bounds.
+        low: Lower bound; an update that leads below it sets the parameter to it.
+        high: Upper bound; an update that leads above it sets the parameter to it.
     """
 
     initial: float | Initialiser
@@ -176,25 +176,25 @@ class Trainable:
 
 
 Value = float | Initialiser | Trainable
-"""One number for all; drawn for each; or learned."""
+"""One number for all, an initialiser that draws a number for each, or a learned parameter."""
 
 
 def bounds_of(value: Value) -> tuple[float, float]:
-    """The least and the largest number that a value can be, training included."""
+    """The smallest and the largest number that a value can take, before and during training."""
     if isinstance(value, Trainable):
         return value.low, value.high
     return (value, value) if isinstance(value, float | int) else value.bounds
 
 
 def typical(value: Value) -> float:
-    """The one number that stands for a value where one is needed: its mean at the start."""
+    """One number that represents a value: its mean before training."""
     if isinstance(value, Trainable):
         return min(max(typical(value.initial), value.low), value.high)
     return value if isinstance(value, float | int) else value.mean
 
 
 def draw(value: Value, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A float32 array of numbers to start with."""
+    """Draw initial numbers: a float32 array of the given shape."""
     if isinstance(value, Trainable):
         drawn = draw(value.initial, shape, rng)
         return np.clip(drawn, np.float32(value.low), np.float32(value.high))
@@ -204,20 +204,20 @@ def draw(value: Value, shape: tuple[int, ...], rng: np.random.Generator) -> NDAr
 
 
 Kind = str
-"""A kind of parameter: ``weight`` and ``delay`` of a synapse, and what neurons are described with,
-for example ``tau_mem``; see `shd_genn.network.neurons.NEURON_KINDS`."""
+"""A kind of parameter: ``weight`` and ``delay`` of a synapse, or a parameter of neurons such as
+``tau_mem``; see `shd_genn.network.neurons.NEURON_KINDS`."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """An array of numbers of a network: weights, and what differs from neuron to neuron.
+    """A parameter array of a network: weights, delays, or a number for each neuron.
 
     Attributes:
         key: ``CONNECTION`` for weights, ``CONNECTION.delay``, ``POPULATION.tau_mem`` …
-        shape: (source neurons, target neurons) of synapses, (neurons,) of neurons.
-        initial: What it starts from.
+        shape: (source neurons, target neurons) for synapses, (neurons,) for neurons.
+        initial: The initial value.
         trained: Whether it is learned.
-        low, high: What updates keep it within.
+        low, high: Bounds that updates keep.
     """
 
     key: str
@@ -229,7 +229,7 @@ class Parameter:
 
     @property
     def kind(self) -> Kind:
-        """What kind of number it is."""
+        """The kind of parameter."""
         return kind_of(self.key)
 
 
@@ -242,7 +242,7 @@ def kind_of(key: str) -> Kind:
 def _filled(
     shape: tuple[int, ...], draw_some: Callable[[int], NDArray[np.float64]]
 ) -> NDArray[np.float32]:
-    """An array of numbers that are drawn some at a time, so that no second array is needed."""
+    """Draw an array piece by piece, so that memory for a second array is not needed."""
     numbers = np.empty(shape, np.float32)
     flat = numbers.reshape(-1)
     for start in range(0, flat.size, AT_A_TIME):

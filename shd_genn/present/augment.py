@@ -1,8 +1,8 @@
-"""Changes to training samples: pure functions of (events, …, rng).
+"""Augmentation: functions that make changed copies of training samples.
 
-What is given stays as it is; what comes back is sorted by time within each sample, its channels
-are in range and its times not negative. Sources: `genn_eventprop` (the code of Nowotny, Turner &
-Knight 2025) and Cramer et al. (2020).
+They do not change their arguments. Their results are sorted by time within each sample, have
+channels within the range, and no negative times. Sources: `genn_eventprop` (the code of Nowotny,
+Turner & Knight 2025) and Cramer et al. (2020).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Sample = tuple[NDArray[np.float32], NDArray[np.uint16]]
 def blend_pairs(
     labels: NDArray[np.integer], n_blends: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Choose which samples are blended: the class of a random sample, then two samples of it.
+    """Draw pairs of samples to blend: the class of a random sample, then two samples of the class.
 
     Args:
-        labels: (n_samples,): classes.
+        labels: Classes, (n_samples,).
         n_blends: Number of pairs.
-        rng: Draws them, with replacement.
+        rng: Random generator; samples are drawn with replacement.
 
     Returns:
         int64, (n_blends, 2): indices of samples of one class.
@@ -46,19 +46,20 @@ def blend(
 ) -> Events:
     """Blend samples in pairs: align their means, and keep each spike of both with a probability.
 
-    Both are moved by whole channels and whole ms (towards 0, as in `genn_eventprop`) to the mean
-    of their mean channels and mean times; what leaves the range is dropped. What no trial would
-    show should be cropped before, lest it counts in the means or moves into the trial.
+    Both samples of a pair are moved to the average of their mean channels and mean times, by whole
+    channels and whole ms (rounded towards 0, as in `genn_eventprop`). Spikes that leave the range
+    are dropped. Crop spikes after the trial before: otherwise they count in the means, or move into
+    the trial.
 
     Args:
-        one: Samples.
-        other: As many.
+        one: First samples of the pairs.
+        other: Second samples of the pairs.
         keep: Probability that a spike is kept.
-        n_channels: Channels there are.
-        rng: Draws one number a spike.
+        n_channels: Number of channels.
+        rng: Random generator.
 
     Returns:
-        As many new samples.
+        A new sample for each pair.
     """
     means = [(_means(e, e.channels), _means(e, e.times_ms), e.counts > 0) for e in (one, other)]
     both = means[0][2] & means[1][2]  # an empty sample has no mean to align to
@@ -78,7 +79,7 @@ def blend(
 
 
 def crop(events: Events, end_ms: float) -> Events:
-    """Leave out what comes at a time or later.
+    """Drop spikes at or after a time.
 
     Args:
         events: The samples.
@@ -92,8 +93,8 @@ def dilate(events: Events, largest: float, rng: np.random.Generator) -> Events:
 
     Args:
         events: The samples.
-        largest: 1 or more.
-        rng: Draws one number a sample.
+        largest: Largest factor, at least 1.
+        rng: Random generator.
     """
     bound = math.log(largest)
     factors = np.exp(rng.uniform(-bound, bound, len(events))).astype(np.float32)
@@ -105,15 +106,15 @@ def dilate(events: Events, largest: float, rng: np.random.Generator) -> Events:
 def shift_channels(
     events: Events, max_shift: float, n_channels: int, rng: np.random.Generator
 ) -> Events:
-    """Shift each sample by a random number of channels; what leaves the range is dropped.
+    """Shift each sample by a random number of channels; spikes that leave the range are dropped.
 
-    Nowotny, Turner & Knight (2025): the whole number, towards 0, of U(-max_shift, max_shift).
+    The shift is U(-max_shift, max_shift), rounded towards 0 (Nowotny, Turner & Knight 2025).
 
     Args:
         events: The samples.
-        max_shift: Channels.
-        n_channels: Channels there are.
-        rng: Draws one number a sample.
+        max_shift: Largest shift in channels.
+        n_channels: Number of channels.
+        rng: Random generator.
     """
     shifts = np.trunc(rng.uniform(-max_shift, max_shift, len(events))).astype(np.int32)
     return _moved(events, np.repeat(shifts, events.counts), n_channels)
@@ -122,39 +123,40 @@ def shift_channels(
 def jitter_channels(events: Events, sd: float, n_channels: int, rng: np.random.Generator) -> Events:
     """Shift each spike by a normally distributed number of channels, rounded.
 
-    Cramer et al. (2020); ``ID_jitter`` of `genn_eventprop`. What leaves the range is dropped.
+    Spikes that leave the range are dropped. Source: Cramer et al. (2020); ``ID_jitter`` of
+    `genn_eventprop`.
 
     Args:
         events: The samples.
         sd: Standard deviation in channels.
-        n_channels: Channels there are.
-        rng: Draws one number a spike.
+        n_channels: Number of channels.
+        rng: Random generator.
     """
     shifts = np.rint(rng.normal(0, sd, len(events.channels))).astype(np.int32)
     return _moved(events, shifts, n_channels)
 
 
 def drop_spikes(events: Events, probability: float, rng: np.random.Generator) -> Events:
-    """Leave out each spike with a probability.
+    """Drop each spike with a probability.
 
     Args:
         events: The samples.
-        probability: 0 to 1.
-        rng: Draws one number a spike.
+        probability: Probability that a spike is dropped, 0 to 1.
+        rng: Random generator.
     """
     return _only(events, rng.random(len(events.times_ms)) >= probability)
 
 
 def thin(events: Events, n_spikes: int, rng: np.random.Generator) -> Events:
-    """Thin each sample at random to so many spikes on average; one with fewer stays whole.
+    """Drop random spikes of each sample, so that ``n_spikes`` remain on average.
 
-    ``NORMALISE_SPIKE_NUMBER`` of `genn_eventprop`: each spike of a sample of n is kept with
-    probability n_spikes / n.
+    Each spike of a sample with n spikes is kept with probability n_spikes / n; a sample with fewer
+    spikes does not change. Source: ``NORMALISE_SPIKE_NUMBER`` of `genn_eventprop`.
 
     Args:
         events: The samples.
-        n_spikes: Spikes that are to remain of each.
-        rng: Draws one number a spike.
+        n_spikes: Mean number of spikes that remain.
+        rng: Random generator.
     """
     keep = np.repeat(n_spikes / np.maximum(events.counts, 1), events.counts)
     return _only(events, rng.random(len(keep)) < keep)
@@ -177,22 +179,22 @@ def _samples(events: Events) -> NDArray[np.int64]:
 
 
 def _means(events: Events, values: NDArray[np.generic]) -> NDArray[np.float64]:
-    """The mean of a value of events over each sample; 0 for an empty one."""
+    """Mean of a value over the spikes of each sample; 0 for an empty sample."""
     sums = np.bincount(_samples(events), weights=values, minlength=len(events))
     means: NDArray[np.float64] = sums / np.maximum(events.counts, 1)
     return means
 
 
 def _moved(events: Events, shifts: NDArray[np.int32], n_channels: int) -> Events:
-    """Add a number of channels to each event; drop what leaves the range."""
+    """Shift each spike by a number of channels; drop spikes that leave the range."""
     channels = events.channels + shifts
     kept = (channels >= 0) & (channels < n_channels)
-    # those that are not kept may wrap round
+    # channels of dropped spikes may overflow, which does no harm
     return _only(Events(events.times_ms, channels.astype(np.uint16), events.offsets), kept)
 
 
 def _only(events: Events, kept: NDArray[np.bool_]) -> Events:
-    """The events that are kept, of the same samples."""
+    """The spikes that are kept, in the same samples."""
     kept_before = np.zeros(len(kept) + 1, np.int64)
     np.cumsum(kept, out=kept_before[1:])
     return Events(events.times_ms[kept], events.channels[kept], kept_before[events.offsets])

@@ -1,4 +1,4 @@
-"""The training batches of an epoch: shuffled, augmented, and made while the engine trains."""
+"""The training batches of an epoch: shuffled and augmented while the engine trains."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Batching:
     """How training batches are made.
 
     Attributes:
-        augment: What is done to the samples.
-        batch_size: Samples of a batch; what is left over at an epoch's end makes a smaller one.
-        trial_ms: Length of a trial in ms; blends are made of what comes before its end.
+        augment: Settings of the augmentation.
+        batch_size: Samples in a batch; the last batch of an epoch may have fewer.
+        trial_ms: Length of a trial in ms; blends are made of spikes before its end.
         seed: The run's seed.
     """
 
@@ -37,15 +37,15 @@ class Batching:
 
 
 def count_batches(batching: Batching, dataset: SpikeDataset) -> int:
-    """Batches of an epoch."""
+    """Number of batches in an epoch."""
     n_samples = len(dataset) + _count_blends(batching, dataset)
     return -(-n_samples // batching.batch_size)
 
 
 def batches(batching: Batching, dataset: SpikeDataset, epoch: int) -> Iterator[Batch]:
-    """The training batches of an epoch, shuffled, augmented, as they are presented.
+    """The training batches of an epoch: shuffled, augmented, and turned into the network's input.
 
-    They depend on the seed and the epoch alone, so that a resumed run sees the same ones.
+    They depend only on the seed and the epoch, so that a resumed run has the same batches.
     """
     rng = np.random.default_rng([batching.seed, epoch, *b"batches"])
     pairs = augment.blend_pairs(dataset.labels, _count_blends(batching, dataset), rng)
@@ -77,14 +77,14 @@ def augmented(
     fewest_spikes: int,
     rng: np.random.Generator,
 ) -> Events:
-    """Apply what the settings name, in their order; blends are made before.
+    """Apply all augmentations except blends, in the order of the settings.
 
     Args:
         events: The samples.
-        config: What is applied, and how strongly.
-        n_channels: Channels there are.
-        fewest_spikes: What ``normalise_spikes`` thins to.
-        rng: Draws everything.
+        config: Settings of the augmentation.
+        n_channels: Number of channels.
+        fewest_spikes: Number of spikes to which ``normalise_spikes`` thins samples.
+        rng: Random generator.
     """
     if config.dilation > 1:
         events = augment.dilate(events, config.dilation, rng)
@@ -104,7 +104,7 @@ def _count_blends(batching: Batching, dataset: SpikeDataset) -> int:
 
 
 def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each made in another thread while the one before is used."""
+    """The same items; a second thread makes the next item while the caller uses the last one."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:

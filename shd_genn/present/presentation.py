@@ -1,4 +1,4 @@
-"""How a dataset's spikes are presented to a network, in training as in validation and test."""
+"""How recorded spikes become the network's input, in training, validation and test."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from shd_genn.spikes.events import Events
 
 @dataclass(frozen=True)
 class Presentation:
-    """From recorded spikes to those that the input neurons emit.
+    """Turns recorded spikes into the spikes that the input neurons emit.
 
     Attributes:
-        n_channels: Channels of the recording.
-        trial_ms: What comes later is left out; infinity: nothing is.
-        dt_ms: Spikes of a channel within such a step are merged, and enter at its begin; None: all
-            stay as they are.
-        delay_copies: Delayed copies beside the input, each with channels of its own.
-        delay_step_ms: Delay of each copy against the one before.
+        n_channels: Number of channels of the recording.
+        trial_ms: Length of a trial in ms; later spikes of the delay line are dropped.
+        dt_ms: Step in ms within which spikes of a channel are merged into one at the beginning of
+            the step; None: spikes are not merged.
+        delay_copies: Number of delayed copies of the input, each with channels of its own.
+        delay_step_ms: Delay of each copy after the copy before, in ms.
     """
 
     n_channels: int
@@ -31,7 +31,7 @@ class Presentation:
 
     @staticmethod
     def of(settings: PresentConfig, trial_ms: float, dt_ms: float, n_channels: int) -> Presentation:
-        """As the settings say, for recordings of so many channels."""
+        """Make a presentation from settings, for recordings of ``n_channels``."""
         return Presentation(
             n_channels=n_channels,
             trial_ms=trial_ms,
@@ -42,11 +42,11 @@ class Presentation:
 
     @property
     def n_inputs(self) -> int:
-        """Input neurons that it takes."""
+        """Number of input neurons."""
         return self.n_channels * (1 + self.delay_copies)
 
     def __call__(self, events: Events) -> Events:
-        """The spikes that the input neurons emit; what is given stays as it is."""
+        """The spikes that the input neurons emit; ``events`` is not changed."""
         if self.dt_ms is not None:
             events = binarise(events, self.dt_ms, self.n_channels)
         if self.delay_copies:
@@ -57,14 +57,14 @@ class Presentation:
 
 
 def binarise(events: Events, dt_ms: float, n_channels: int) -> Events:
-    """At most one spike a channel and time step, at the step's begin.
+    """Merge the spikes of a channel within a time step into one at the beginning of the step.
 
-    ``rescale`` of `genn_eventprop`, the code of Nowotny, Turner & Knight (2025).
+    Source: ``rescale`` of `genn_eventprop`, the code of Nowotny, Turner & Knight (2025).
 
     Args:
         events: The samples.
         dt_ms: Length of a step in ms.
-        n_channels: Channels there are.
+        n_channels: Number of channels.
 
     Returns:
         New samples, sorted by time, then channel.
@@ -83,19 +83,20 @@ def binarise(events: Events, dt_ms: float, n_channels: int) -> Events:
 def delay_line(
     events: Events, n_copies: int, step_ms: float, n_channels: int, trial_ms: float
 ) -> Events:
-    """The input, and copies of it that come later, each on channels of its own.
+    """Add delayed copies of the input, each on channels of its own.
 
-    Nowotny, Turner & Knight (2025): 10 copies, 30 ms apart, beside the input itself.
+    Nowotny, Turner & Knight (2025) add 10 copies, 30 ms apart.
 
     Args:
         events: The samples.
-        n_copies: Copies; copy i = 1, 2, … is i·step_ms late, on channels from i·n_channels.
-        step_ms: In ms.
-        n_channels: Channels of the input.
-        trial_ms: Spikes from then on are left out.
+        n_copies: Number of copies. Copy i = 1, 2, … is delayed by i·step_ms; its channels begin at
+            i·n_channels.
+        step_ms: Delay between copies in ms.
+        n_channels: Number of channels of the input.
+        trial_ms: Spikes at or after this time are dropped.
 
     Returns:
-        New samples, each sorted by time; (1 + n_copies)·n_channels channels.
+        New samples with (1 + n_copies)·n_channels channels, each sorted by time.
     """
     copies = np.arange(1 + n_copies)
     parts = []

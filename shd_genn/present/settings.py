@@ -1,4 +1,4 @@
-"""Settings of what the network is shown: the delay line, and augmentation."""
+"""Settings of the network's input: the delay line, and augmentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHANNELS_MAX = 65535
 
 @dataclass(frozen=True)
 class PresentConfig(Settings):
-    """How recordings are shown to the network, in training and test alike."""
+    """How recordings become the network's input, in training, validation and test."""
 
     binarise: bool = False
     """Merge spikes of a channel that fall into one time step, as the papers' own code does. If
@@ -23,8 +23,8 @@ class PresentConfig(Settings):
     delay_copies: Annotated[
         int, Ge(0), Le(CHANNELS_MAX), Cure("0 means no delay line; the papers use 10")
     ] = 0
-    """Delay line: number of delayed copies of the input that are shown beside it, each on channels
-    of its own. The papers use 10."""
+    """Delay line: number of delayed copies that are added to the input, each on channels of its
+    own. The papers use 10."""
     delay_step_ms: Annotated[float, Gt(0), Cure("the papers use 30 ms")] = 30.0
     """Delay in ms of each copy of the delay line against the copy before."""
 

@@ -29,9 +29,10 @@ OTHER = 'extern "C" int answer() { return 43; }'
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
-    """An empty cache."""
+    """An empty cache, and the compiler as it is found."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("SHD_GENN_CACHE", str(folder))
+    monkeypatch.delenv("CXX", raising=False)
     return folder
 
 

@@ -198,7 +198,9 @@ def test_the_command_writes_goes_on_and_says_what_it_is_given(tmp_path):
     both = tmp_path / "both.csv"
     table.write(both, [replace(before[0], peer="genn"), replace(before[0], n_steps=100)])
     refused = compare(*SMALL, "--hidden-sizes", 16, "-o", both, "--resume")
-    assert "but genn would be lost; name them, too" in " ".join(refused.communicate()[1].split())
+    assert "without genn would delete their rows; add them to --peers" in " ".join(
+        refused.communicate()[1].split()
+    )
     assert refused.returncode == 2 and len(table.read(both)) == 2
     process = compare(*common, "--hidden-sizes", 16, 32, "--resume", "--markdown")
     out, err = process.communicate(timeout=60)

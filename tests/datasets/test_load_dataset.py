@@ -124,7 +124,7 @@ def test_the_test_set_never_changes_training(tmp_path, train, capsys):
     assert "no sample of their words: aber, doch" in note
     (tmp_path / "test.h5").unlink()
     without = load(tmp_path, seed=1)
-    assert "has no test.h5, so that nothing is tested" in capsys.readouterr().err
+    assert "has no test.h5, so nothing is tested" in capsys.readouterr().err
     for split in ("train", "valid"):
         one, two = getattr(with_test, split), getattr(without, split)
         assert one.class_names == two.class_names == ("ja", "nein")
@@ -252,7 +252,7 @@ def test_damaged_shd(tmp_path, train, little_shd):
     small.write(tmp_path, shd_train=train)
     (tmp_path / "shd_test.h5").write_bytes(b"half")
     with pytest.raises(
-        DataError, match=r"shd_test.h5 must be .* but has no labels; fetch it again"
+        DataError, match=r"shd_test.h5 must be .* but has no labels; download it again"
     ):
         load("shd", data_dir=str(tmp_path))
 
@@ -270,5 +270,5 @@ def test_missing_files_are_not_fetched_unasked(tmp_path, train):
 def test_a_folder_whose_name_is_not_utf8(tmp_path, train):
     folder = tmp_path / os.fsdecode(b"\xfc")
     small.write(folder, train=train)
-    with pytest.raises(DataError, match="is not UTF-8, and a run cannot note it; rename"):
+    with pytest.raises(DataError, match="is not UTF-8, so a run cannot record it; rename"):
         load(folder)

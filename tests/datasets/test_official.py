@@ -70,7 +70,7 @@ def test_fetched_once(tmp_path, tonic, capsys):
     assert names(tmp_path / "new") == WHOLE
     official.fetch("shd", str(tmp_path / "new"))
     assert len(tonic.fetched) == 2
-    assert "shd_test.h5: is there and whole" in capsys.readouterr().out
+    assert "shd_test.h5: complete" in capsys.readouterr().out
     files = official.find("shd", str(tmp_path / "new"))
     assert len(read_spikes(files["test"], "shd")) == 3
 
@@ -104,7 +104,7 @@ def test_what_goes_wrong_is_said_and_replaces_nothing(tmp_path, tonic):
 
     tonic.before = fail
     message = (
-        "cannot be fetched \\(RuntimeError: File not found or corrupted.\\); try again, or down"
+        r"download of shd failed \(RuntimeError: File not found or corrupted.\); try again, or"
     )
     with pytest.raises(DataError, match=message):
         official.fetch("shd", str(tmp_path))
@@ -199,6 +199,8 @@ def test_tonic_finds_what_does_not_match_its_checksum(tmp_path, server, monkeypa
     import tonic.datasets
 
     monkeypatch.setattr(tonic.datasets.SHD, "train_md5", "0" * 32)
-    with pytest.raises(DataError, match="cannot be fetched \\(RuntimeError: File not found or co"):
+    with pytest.raises(
+        DataError, match="the download of shd failed \\(RuntimeError: File not found or co"
+    ):
         official.fetch("shd", str(tmp_path / "data"))
     assert not (tmp_path / "data" / "shd_train.h5").exists()

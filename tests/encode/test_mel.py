@@ -173,7 +173,7 @@ def test_the_code_is_in_the_file_in_the_run_and_where_it_is_used(tmp_path, monke
         if other == "a":
             evaluate.main()
         else:
-            with pytest.raises(ConfigError, match="must be encoded by rate, as what the network"):
+            with pytest.raises(ConfigError, match="must be encoded by rate like the training set"):
                 evaluate.main()
     with pytest.raises(
         ConfigError, match="must have been trained on the cochlea, but was trained on the rate"
@@ -181,5 +181,7 @@ def test_the_code_is_in_the_file_in_the_run_and_where_it_is_used(tmp_path, monke
         listen_to(folder, tmp_path / "sounds/up/0.wav")
     (tmp_path / "a/train.h5").rename(tmp_path / "b/train.h5")
     mixed = replace(config, data=DataConfig(dataset=str(tmp_path / "b")))
-    with pytest.raises(DataError, match="test must be encoded like train, by rate, but is by lat"):
+    with pytest.raises(
+        DataError, match="test must be encoded by rate like train, but is encoded by lat"
+    ):
         loop.start(mixed, tmp_path / "runs")

@@ -3,6 +3,7 @@
 `python -m helpers.emulation`, from the folder tests, records the digests that a GPU must arrive at.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from helpers.precompiled import precompiled
 from shd_genn.backends import cuda
 from shd_genn.backends.capabilities import Status
 from shd_genn.backends.cuda import engine
@@ -26,13 +28,15 @@ from shd_genn.learning.methods import Method
 from shd_genn.network import Network
 from shd_genn.network.readouts import drive_weights, read_weights
 from shd_genn.support.builder import compiler_version, find_compiler
+from shd_genn.support.files import written_aside
+from shd_genn.support.locks import locked
 
 ON_CPU = Path(__file__).parent / "on_cpu"
 FLAGS = (
     *("-std=c++17", "-O2", "-march=native", "-ffp-contract=off", "-fPIC", "-U_FORTIFY_SOURCE"),
     *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-clobbered"),
-    *("-include", str(ON_CPU / "on_cpu.h")),
 )
+INCLUDE = ("-include", str(ON_CPU / "on_cpu.h"))
 SANITIZERS = {
     "address": ("-fsanitize=address", "-DSWAPCONTEXT"),
     "thread": ("-fsanitize=thread", "-DTSAN"),
@@ -40,15 +44,21 @@ SANITIZERS = {
 """Name → the flag for the kernels, and what the scheduler must be told."""
 
 
+@functools.cache
 def toolchain() -> Toolchain:
-    """A C++ compiler that takes CUDA source."""
-    compiler = find_compiler()
-    header = hashlib.sha256((ON_CPU / "on_cpu.h").read_bytes()).hexdigest()[:8]
+    """A C++ compiler that takes CUDA source; the emulation itself is compiled once."""
+    compiler = find_compiler()[:1]
+    header = precompiled((*compiler, *FLAGS), "on_cpu.h", (ON_CPU / "on_cpu.h").read_text("utf-8"))
+    source = ON_CPU / "on_cpu.cpp"
+    scheduler = header.with_name(f"{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}.o")
+    with locked(header.parent):
+        if not scheduler.exists():
+            with written_aside(scheduler) as aside:
+                subprocess.run([*compiler, *FLAGS, "-c", source, "-o", aside], check=True)
     return Toolchain(
-        command=(*compiler, *FLAGS, "-shared"),
-        version=f"{compiler_version(compiler)}, on_cpu.h {header}",
+        command=(*compiler, *FLAGS, "-include", str(header), "-shared", str(scheduler)),
+        version=compiler_version(compiler),
         suffix=".cpp",
-        extra=(ON_CPU / "on_cpu.cpp",),
     )
 
 
@@ -144,9 +154,9 @@ def watched(folder: Path, sanitizer: str, case: cases.Case, change=lambda source
         for array in arrays:
             file.write(np.int64(array.size).tobytes() + array.tobytes())
     flag, scheduler = SANITIZERS[sanitizer]
-    compiler, built = find_compiler(), [folder / f"{n}.o" for n in ("engine", "main", "on_cpu")]
+    compiler, built = find_compiler()[:1], [folder / f"{n}.o" for n in ("engine", "main", "on_cpu")]
     commands = [
-        [*FLAGS, "-g", flag, "-c", folder / "engine.cpp", "-o", built[0]],
+        [*FLAGS, *INCLUDE, "-g", flag, "-c", folder / "engine.cpp", "-o", built[0]],
         ["-std=c++17", "-g", flag, "-c", ON_CPU / "main.cpp", "-o", built[1]],
         ["-std=c++17", "-O2", "-fPIC", scheduler, "-c", ON_CPU / "on_cpu.cpp", "-o", built[2]],
         [flag, *built, "-o", folder / "program"],

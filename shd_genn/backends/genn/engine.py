@@ -1,4 +1,4 @@
-"""Trains and evaluates a network in GeNN; supplies from outside what mlGeNN lacks."""
+"""Trains and evaluates a network in GeNN, and adds the losses and readouts that mlGeNN lacks."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from shd_genn.support.builder import compiler_version, find_compiler
 from shd_genn.support.errors import ConfigError, require
 
 EVALUATION_BATCH = 128
-"""Trials a GPU runs at once when nothing is learned from them."""
+"""Number of trials that a GPU simulates at once in an evaluation."""
 
 Float = NDArray[np.floating]
 
 
 class GennEngine:
-    """A network in code that GeNN generated; see `shd_genn.backends.Differentiable`.
+    """A network that GeNN simulates; see `shd_genn.backends.Differentiable`.
 
-    Code is generated and compiled when it is first needed: that of EventProp for training, that of
-    inference for everything else.
+    GeNN generates and compiles code when it is first needed: EventProp code for training and
+    gradients, inference code for everything else.
     """
 
     def __init__(self, network: Network, config: CompileConfig) -> None:
@@ -55,7 +55,7 @@ class GennEngine:
             {name: np.zeros_like(w) for name, w in self._parameters.items()} for _ in range(2)
         )
         self._step = 0
-        self._device_is_ahead = False  # of the copies above, after a batch of training
+        self._device_is_ahead = False  # whether the device has newer values than the arrays above
 
     def __enter__(self) -> Self:
         """Nothing to do: the device is taken when it is first needed."""
@@ -80,7 +80,7 @@ class GennEngine:
     def train_batch(
         self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
-        """One update of all that is learned; the result is that of the parameters before it."""
+        """Train on one batch; the result is that of the parameters before the update."""
         rates = dict.fromkeys(self._parameters, 0.0)
         rates |= {key: rate_of(learning_rate, key) for key in self._trained}
         training, result = self._backward(events, labels)
@@ -90,14 +90,14 @@ class GennEngine:
         return result
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
-        """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
+        """Gradient of the batch's mean loss with regulariser; the parameters do not change."""
         training, _ = self._backward(events, labels)
         scale = gradient_scale(self.network, self.config.n_steps)
         gradient = training.gradient()
         return {key: np.float32(scale * self._unit(key)) * gradient[key] for key in self._trained}
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
-        """Forward pass only; the parameters stay."""
+        """Run the forward pass; the parameters do not change."""
         inputs = emitted(events, self.network, self.config)
         voltages = labels is not None and needs_voltages(self.network.readout)
         trials = self._infer(inputs, voltages)
@@ -107,7 +107,7 @@ class GennEngine:
         return self._result(inputs, trials, loss)
 
     def record(self, events: Events) -> Recording:
-        """All spikes and output voltages of some samples."""
+        """Record all spikes and output voltages of some samples."""
         inputs = emitted(events, self.network, self.config)
         trials = self._infer(inputs, voltages=True)
         assert trials.voltages is not None
@@ -127,10 +127,10 @@ class GennEngine:
         return {name: array.copy() for name, array in self._parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
-        """Replace the weights, and those other parameters that are given.
+        """Replace the weights; other parameters are replaced if they are given.
 
         Raises:
-            ConfigError: if they are not of this network.
+            ConfigError: if the parameters do not fit this network.
         """
         self.network.check_parameters(parameters)
         self._pull()
@@ -139,7 +139,7 @@ class GennEngine:
         self._push()
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
-        """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
+        """A copy of the optimiser's state: ``m_KEY`` and ``v_KEY`` of each parameter, ``step``."""
         self._pull()
         state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
         for prefix, arrays in (("m", self._m), ("v", self._v)):
@@ -147,7 +147,7 @@ class GennEngine:
         return state
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Replace the optimiser's state; moments that are not given become 0."""
+        """Replace the optimiser's state; missing moments become 0."""
         self._pull()
         self._step = int(state["step"])
         for prefix, arrays in (("m", self._m), ("v", self._v)):
@@ -156,7 +156,7 @@ class GennEngine:
         self._push()
 
     def kernel_times(self) -> dict[str, float]:
-        """Seconds by pass and kernel, as GeNN measured them; empty if it did not."""
+        """``PASS.KERNEL`` → time in s as measured by GeNN; empty if it did not measure."""
         simulations = {"training": self._training, "inference": self._inference}
         return {
             f"{name}.{kernel}": seconds
@@ -167,7 +167,7 @@ class GennEngine:
 
     @property
     def _timed(self) -> bool:
-        """Whether GeNN measures kernels: on a GPU that makes every step wait for the device."""
+        """Whether GeNN measures kernels; on a GPU only on request, because each step then waits."""
         return self._genn_backend == "single_threaded_cpu" or self.config.kernel_times
 
     def _options(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class GennEngine:
         }
 
     def _key(self, batch_size: int) -> str:
-        """What generated code depends on; GeNN checks once more whether it fits."""
+        """Everything that generated code depends on; GeNN also checks that the code fits."""
         compiler = find_compiler()
         nvcc = nvcc_version() if self._genn_backend == "cuda" else None
         parts = (
@@ -193,8 +193,8 @@ class GennEngine:
         size, config = self.config.batch_size, self.config
         if size is None:
             raise ConfigError(
-                "batch_size must be given to train on GeNN, whose code is generated for it, but "
-                "got none; give it with CompileConfig"
+                "batch_size must be given to train on GeNN, which generates code for it, but got "
+                "none; give it with CompileConfig"
             )
         if self._training is None:
             compiled = translate.training_network(self.network, config, size, self._options())
@@ -214,7 +214,7 @@ class GennEngine:
         return 1 if self._genn_backend == "single_threaded_cpu" else EVALUATION_BATCH
 
     def _infer(self, inputs: list[Spikes], voltages: bool) -> Trials:
-        """Simulate any number of trials, nothing being learned."""
+        """Simulate any number of trials with inference code."""
         inference = self._loaded_for_inference()
         self._pull()
         inference.write_parameters(self._parameters)
@@ -230,7 +230,7 @@ class GennEngine:
     def _backward(
         self, events: Events, labels: NDArray[np.integer]
     ) -> tuple[Training, BatchResult]:
-        """Forward and backward pass of a batch; leaves ``Gradient`` in mlGeNN's scale."""
+        """Run both passes on a batch; the device then holds ``Gradient`` in mlGeNN's scale."""
         require_samples(labels)
         training = self._loaded_for_training()
         require(
@@ -255,7 +255,7 @@ class GennEngine:
         return training, result
 
     def _loss(self, trials: Trials, labels: NDArray[np.integer]) -> tuple[Float, Float]:
-        readout = trials.readout.astype(np.float64)  # 1 - p of first spikes can be very small
+        readout = trials.readout.astype(np.float64)  # 1 - p can be very small for first spikes
         return loss_and_drive(self.network, self.config, readout, labels, trials.voltages)
 
     def _result(self, inputs: list[Spikes], trials: Trials, loss: Float) -> BatchResult:
@@ -270,11 +270,11 @@ class GennEngine:
         return BatchResult(trials.readout, loss.astype(np.float32), counts, input_spikes)
 
     def _unit(self, key: str) -> float:
-        """What mlGeNN's gradient is multiplied with: that of delays is by ms, ours by steps."""
+        """Factor of mlGeNN's gradient: it is by ms for delays, and ours is by steps."""
         return self.config.dt_ms if kind_of(key) == "delay" else 1.0
 
     def _push(self) -> None:
-        """Bring parameters and optimiser state to the training network, if there is one."""
+        """Copy parameters and optimiser state to the training network, if there is one."""
         if self._training is not None:
             self._training.write_parameters(self._parameters)
             m = {key: array / np.float32(self._unit(key)) for key, array in self._m.items()}
@@ -283,7 +283,7 @@ class GennEngine:
             self._training.write_moments("V", v)
 
     def _pull(self) -> None:
-        """Bring them back, if training has changed them."""
+        """Copy parameters and optimiser state from the device, if training has changed them."""
         if self._training is not None and self._device_is_ahead:
             self._parameters = self._training.parameters()
             m, v = self._training.moments("M"), self._training.moments("V")
@@ -307,19 +307,19 @@ def _joined(parts: list[Trials], network: Network, n_steps: int, voltages: bool)
 
 
 def _check(network: Network, config: CompileConfig, genn_backend: str) -> None:
-    """Refuse what GeNN cannot do."""
+    """Refuse a network or settings that GeNN cannot simulate."""
     require(
         genn_backend == "cuda" or config.batch_size in (None, 1),
         "batch_size = 1 on GeNN's CPU backend",
         config.batch_size,
-        f"it simulates one sample at a time ({installation.gpu()[1]}); give --batch-size 1, or "
-        "take --backend native, which has batches of any size",
+        f"it simulates one sample at a time ({installation.gpu()[1]}); use --batch-size 1, or "
+        "--backend native, which has batches of any size",
     )
     require(
         network.output.size < NO_LABEL,
         f"classes < {NO_LABEL} on GeNN",
         network.output.size,
-        "mlGeNN keeps labels in eight bits; take --backend native",
+        "mlGeNN stores labels in eight bits; use --backend native",
     )
     for population in network.populations:
         if population != network.input:
@@ -328,7 +328,7 @@ def _check(network: Network, config: CompileConfig, genn_backend: str) -> None:
 
 
 def _check_time_constants(network: Network, population: Population) -> None:
-    """MlGeNN divides by the difference of the two."""
+    """Refuse equal time constants: mlGeNN divides by their difference."""
     values = network.values_of(population)
     taus = np.array([values["tau_mem"], values["tau_syn"]], np.float64)
     tau_mem, tau_syn = taus.tolist()
@@ -336,12 +336,15 @@ def _check_time_constants(network: Network, population: Population) -> None:
         abs(tau_mem - tau_syn) > 1e-3 * tau_mem,
         f"tau_mem != tau_syn of population {population.name} on GeNN",
         f"tau_mem {tau_mem}, tau_syn {tau_syn}",
-        "change one by at least 0.1 %, or take --backend native",
+        "change one by at least 0.1 %, or use --backend native",
     )
 
 
 def _check_times(config: CompileConfig) -> None:
-    """Refuse times in which mlGeNN, which compares float32 ones, would not find all its spikes."""
+    """Refuse steps and trials with which mlGeNN's backward pass would miss spikes.
+
+    It finds the spikes of a step by comparing float32 times.
+    """
     dt, single = np.float32(config.dt_ms), np.float32
     steps = np.arange(config.n_steps)
     spike_times = steps.astype(single) * dt
@@ -350,7 +353,7 @@ def _check_times(config: CompileConfig) -> None:
     missed = np.abs(back_times - spike_times - dt) >= single(1e-3) * dt
     require(
         not missed.any(),
-        "every step found by mlGeNN's backward pass in float32",
-        f"{missed.sum()} of {config.n_steps} steps of {config.dt_ms:g} ms that are not",
-        "make dt_ms larger or trials shorter, or take --backend native",
+        "missed steps of mlGeNN's backward pass = 0 (it compares float32 times)",
+        f"{missed.sum()} of {config.n_steps} steps of {config.dt_ms:g} ms",
+        "use a larger dt_ms, shorter trials, or --backend native",
     )

@@ -1,4 +1,4 @@
-"""A compiled mlGeNN network on its device: loads it, hands it input, steps it, reads it out."""
+"""A compiled mlGeNN network on its device: loading, input, time steps and readout."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from shd_genn.network.readouts import READOUTS
 
 FloatArray = NDArray[np.float32]
 Spikes = tuple[NDArray[np.intp], NDArray[np.intp]]
-"""Spikes of a trial: step and neuron of each; at most one of both."""
+"""Spikes of a trial: the step and the neuron of each; a neuron spikes at most once in a step."""
 
 NEVER_SPIKES = -1e30
-"""A voltage from which no current of a single step reaches the threshold."""
+"""A voltage so low that no current reaches the threshold within a step."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """What a forward pass leaves behind.
+    """Results of a forward pass.
 
     Attributes:
         readout: (n_trials, n_classes).
         spikes: Name of a spiking population → its spikes in each trial.
-        voltages: (n_trials, n_steps, n_classes): output voltage after each step, if asked for.
+        voltages: Output voltage after each step, (n_trials, n_steps, n_classes); None if it was
+            not recorded.
     """
 
     readout: FloatArray
@@ -38,12 +39,12 @@ class Trials:
 
 
 class Simulation:
-    """One of mlGeNN's compiled networks, loaded.
+    """A compiled mlGeNN network that is loaded onto its device.
 
     Attributes:
         compiled: mlGeNN's ``CompiledNetwork``.
-        model: Its ``GeNNModel``.
-        batch_size: Trials that run at once.
+        model: The ``GeNNModel`` of ``compiled``.
+        batch_size: Number of trials that are simulated at once.
     """
 
     def __init__(self, network: Network, compiled: Any, n_steps: int, key: str) -> None:
@@ -64,7 +65,7 @@ class Simulation:
             self._folder.cleanup()
 
     def _load(self, capacity: int) -> None:
-        """Load with room for so many input spikes of a batch; all variables start anew."""
+        """Load with room for ``capacity`` input spikes of a batch; this resets all variables."""
         inputs = self.neurons(self.network.input.name)
         inputs.extra_global_params["SpikeTimes"].set_init_values(np.zeros(capacity, np.float32))
         if self._capacity:
@@ -73,11 +74,11 @@ class Simulation:
         self._capacity = capacity
 
     def fits(self, inputs: Sequence[Spikes]) -> bool:
-        """Whether the input spikes of a batch have room."""
+        """Whether there is room for the input spikes of a batch."""
         return sum(len(steps) for steps, _ in inputs) <= self._capacity
 
     def make_room(self, inputs: Sequence[Spikes]) -> None:
-        """Room for the input spikes of a batch, and half as many more; all variables are lost."""
+        """Load with room for 1.5 times the input spikes of a batch; this resets all variables."""
         self._load(sum(len(steps) for steps, _ in inputs) * 3 // 2 + 1)
 
     def neurons(self, population: str) -> Any:
@@ -100,7 +101,7 @@ class Simulation:
         return values.reshape(-1, values.shape[-1])
 
     def variable(self, key: str, delay: str = "d", weight: str = "g") -> Any:
-        """A variable of the synapses that one of the `Parameters` belongs to."""
+        """The GeNN variable of a parameter: a connection's delays or weights."""
         connection, dot, _ = key.partition(".")
         return self.synapses(connection).vars[delay if dot else weight]
 
@@ -115,8 +116,8 @@ class Simulation:
         """Simulate up to `batch_size` trials from rest.
 
         Args:
-            inputs: The input spikes of each.
-            voltages: Whether to keep the output's.
+            inputs: The input spikes of each trial.
+            voltages: Whether to record output voltages.
         """
         self.model.custom_update("Reset")
         self._set_inputs(inputs)
@@ -134,19 +135,19 @@ class Simulation:
         return Trials(self._readout(spikes)[: len(inputs)], spikes, kept)
 
     def steps(self, count: int) -> None:
-        """Simulate so many time steps."""
+        """Simulate ``count`` time steps."""
         step_time = self.model.step_time
         for _ in range(count):
             step_time()
 
     def silent_step(self) -> None:
-        """A step in which spikes of the step before arrive, but no neuron spikes."""
+        """Simulate a step in which the last spikes arrive, but no neuron spikes."""
         for population in self.network.spiking:
             self.write(self.neurons(population.name).vars["V"], NEVER_SPIKES)
         self.model.step_time()
 
     def kernel_times(self) -> dict[str, float]:
-        """Seconds that GeNN's kernels have taken since the network was loaded."""
+        """Kernel → time in s since the network was loaded, as GeNN measures it."""
         groups = {update.update_group_name for update in self.model.custom_updates.values()}
         return {
             "neuron_update": self.model.neuron_update_time,
@@ -163,8 +164,8 @@ class Simulation:
     def _preprocessed(
         self, steps: NDArray[np.intp], neurons: NDArray[np.intp]
     ) -> PreprocessedSpikes:
-        """As mlGeNN's `preprocess_spikes`, which would sort what is in order by neuron and step."""
-        # half a step early, so that rounding of times cannot move a spike to another step
+        """The same as mlGeNN's `preprocess_spikes`, without sorting: spikes are sorted already."""
+        # half a step early, so that rounding cannot move a spike to another step
         times = (steps - 0.5) * self.model.dt
         return PreprocessedSpikes(
             np.cumsum(np.bincount(neurons, minlength=self.network.input.size)), times
@@ -189,7 +190,7 @@ class Simulation:
         return np.array(readout, np.float32)
 
     def _first_spikes(self, trials: list[Spikes]) -> FloatArray:
-        """Minus the time of each output's first spike in ms, that of the trial's end if none."""
+        """Minus the time in ms of each output's first spike, or of the trial's end without one."""
         first = np.full((len(trials), self.network.output.size), self.n_steps)
         for row, (steps, neurons) in zip(first, trials, strict=True):
             np.minimum.at(row, neurons, steps)
@@ -198,7 +199,7 @@ class Simulation:
 
 
 class Inference(Simulation):
-    """Forward passes, as mlGeNN's InferenceCompiler compiles them."""
+    """Forward passes of a network that mlGeNN's InferenceCompiler compiled."""
 
     def forward(self, inputs: Sequence[Spikes], voltages: bool = False) -> Trials:
         """Simulate up to `batch_size` trials from rest."""

@@ -1,4 +1,4 @@
-"""Our inert description of a network → mlGeNN's, compiled for training or for inference."""
+"""From this project's description of a network to mlGeNN's, compiled for training or inference."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from shd_genn.network.readouts import Readout
 def training_network(
     network: Network, config: CompileConfig, batch_size: int, options: Mapping[str, Any]
 ) -> Any:
-    """An mlGeNN ``CompiledTrainingNetwork``, not yet built."""
+    """Make an mlGeNN ``CompiledTrainingNetwork``; its code is not built yet."""
     translated = _translate(network, config)
     delayed = {c.name for c in network.connections if c.delayed}
     compiler = Compiler(
         config,
         batch_size,
         network.output.name,
-        # delays that are not learned have a learning rate of 0
+        # delays that are not learned get a learning rate of 0
         delay_learn_conns=[c for c in translated.connections if c.name in delayed],
         **options,
     )
@@ -40,7 +40,7 @@ def training_network(
 def inference_network(
     network: Network, config: CompileConfig, batch_size: int, options: Mapping[str, Any]
 ) -> Any:
-    """An mlGeNN ``CompiledInferenceNetwork``, not yet built."""
+    """Make an mlGeNN ``CompiledInferenceNetwork``; its code is not built yet."""
     compiler = InferenceCompiler(
         evaluate_timesteps=config.n_steps,
         dt=config.dt_ms,
@@ -75,13 +75,13 @@ def _translate(network: Network, config: CompileConfig) -> Any:
 
 def _neuron(population: Population, config: CompileConfig) -> Any:
     neuron = population.neuron
-    if isinstance(neuron, LeakyIntegrateFire):  # outputs that spike are read from their spikes
+    if isinstance(neuron, LeakyIntegrateFire):  # spiking outputs are read from their spikes
         return neurons.LeakyIntegrateFire(v_thresh=neuron.v_thresh, tau_mem=neuron.tau_mem)
     if isinstance(neuron, LeakyIntegrate):
         return neurons.LeakyIntegrate(
             tau_mem=neuron.tau_mem, readout=_readout(neuron.readout, config)
         )
-    return neurons.SpikeInput(max_spikes=1)  # made as large as the data needs when it is loaded
+    return neurons.SpikeInput(max_spikes=1)  # Simulation.make_room makes it as large as needed
 
 
 def _readout(readout: Readout, config: CompileConfig) -> Any:

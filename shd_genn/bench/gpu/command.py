@@ -73,9 +73,9 @@ def run(
     Args:
         lab: What is measured with.
         folder: Gets results.json and results.md.
-        seconds: No row is begun later.
+        seconds: Time in s after which no new row is begun.
         stages: Names of `STAGES`.
-        tell: Is told of every row.
+        tell: Called with every row.
 
     Returns:
         Stage → rows.

@@ -1,5 +1,6 @@
-"""The same work through this project's engine and through what a user would otherwise pick.
+"""The same training step in this project's engine and in other libraries, measured side by side.
 
-`case` says what the work is, `peers` holds a file for each library, `worker` measures one of them
-in a process of its own, `harness` lets them take turns, `table` shows what came out.
+A peer is one of the compared libraries. `case` describes the work, `libraries` has a file for each
+peer, `worker` measures one peer in a process of its own, `harness` lets all peers take turns, and
+`table` writes and prints the results.
 """

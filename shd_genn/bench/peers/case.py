@@ -1,4 +1,4 @@
-"""What is measured at a time, and what all peers are given."""
+"""One setting of the comparison, and the batch that all peers receive."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Setting:
-    """The work that all peers do in turn.
+    """The work that all peers do: a network, its time steps and the number of cores.
 
     Attributes:
         topology: Whether hidden neurons feed each other.
         hidden: Number of hidden neurons.
         n_steps: Time steps in the trial's second.
-        threads: Cores to compute with.
-        learning_rate: Adam's; so small that activity stays as it is while time is taken.
-        spikes_per_neuron: What input weights are scaled for, per sample.
+        threads: Number of cores.
+        learning_rate: Adam's learning rate. It is so small that activity does not change while
+            time is measured.
+        spikes_per_neuron: Input weights are scaled until each hidden neuron spikes this often in a
+            sample, on average.
     """
 
     topology: Topology
@@ -70,7 +72,7 @@ class Setting:
 
     @property
     def gain(self) -> float:
-        """What a synaptic current adds to the voltage in a step, as mlGeNN integrates it."""
+        """Factor from synaptic current to the voltage that it adds in a step, as in mlGeNN."""
         scale = self.model.tau_syn_ms / self.dt_ms * (1 - self.decay_syn)
         return (1 - self.decay_mem) * scale
 
@@ -97,10 +99,10 @@ class Batch:
         return len(self.events)
 
     def dense(self, n_steps: int) -> NDArray[np.float32]:
-        """Which input spikes arrive in which step, (n_steps, n_samples, channels): 0 or 1.
+        """The input as an array (n_steps, n_samples, channels): 1 where a spike arrives, else 0.
 
-        As in this project's engines, a channel emits at most one spike a step, further ones wait,
-        and a spike arrives in the step after that in which it was emitted.
+        As in this project's engines, a channel emits at most one spike a step; further spikes wait
+        for the next steps. A spike arrives one step after it was emitted.
         """
         config = CompileConfig(n_steps=n_steps, dt_ms=TRIAL_MS / n_steps)
         arrives = np.zeros((n_steps, len(self), N_CHANNELS), np.float32)

@@ -1,14 +1,14 @@
-"""`python -m shd_genn.bench peers`: the same work through this engine and through other libraries.
+"""`python -m shd_genn.bench peers`: the same training step in this engine and other libraries.
 
-700 input channels, 8000 input spikes a sample, one second in steps of 1, 4 or 10 ms, 20 classes,
-batches of 32: forward, backward and a step of Adam. Each library runs as its own documentation
-recommends for speed, in a process of its own; all of a setting take turns, batch by batch.
+A sample has 700 input channels, 8000 input spikes and one second in steps of 1, 4 or 10 ms. There
+are 20 classes. A step trains on a batch of 32 samples: forward pass, backward pass and an update by
+Adam. Each library runs in a process of its own and is used as its documentation recommends for
+speed. All libraries of a setting take turns, batch by batch.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,48 +25,53 @@ from shd_genn.bench.peers.libraries import LIBRARIES, PeerName
 from shd_genn.datasets.noise import TRIAL_MS
 from shd_genn.record import environment
 from shd_genn.support.cli import parse
-from shd_genn.support.errors import ConfigError, refuse_unless, require
+from shd_genn.support.errors import ConfigError, refuse_unless, require, require_positive
 from shd_genn.support.machine import available_cores
 from shd_genn.support.progress import progress
 
 
 @dataclass(frozen=True)
 class Options:
-    """Compare speed and memory on this machine; leave it alone meanwhile."""
+    """Compare speed and memory on this machine. Let nothing else run on it meanwhile."""
 
     peers: tuple[PeerName, ...] = ()
-    """What is compared; all that is installed if not given."""
+    """Libraries to compare; by default all that are installed."""
     n_steps: tuple[int, ...] = (1000, 250, 100)
-    """Time steps in the trial's second."""
+    """Numbers of time steps in the trial of one second."""
     hidden_sizes: tuple[int, ...] = (64, 256, 1024)
-    """Hidden neurons."""
+    """Numbers of hidden neurons."""
     topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
     """Whether hidden neurons feed each other."""
     threads: tuple[int, ...] = (available_cores(),)
     """Numbers of cores; genn on a CPU uses one in any case."""
     spikes_per_neuron: float = SPIKES_PER_NEURON
-    """Hidden spikes per neuron and sample that input weights are scaled for."""
+    """Input weights are scaled until each hidden neuron spikes this often in a sample."""
     repetitions: int = 5
-    """Turns that are timed, each a quarter of a second or a batch, after one batch to warm up."""
+    """Number of turns that are timed, after one batch to warm up. A turn lasts a quarter of a
+    second or one batch, whichever is longer."""
     limit_s: float = 120.0
-    """Seconds that a peer may take in a setting, compiling included."""
+    """Time limit of a peer in a setting, in s, compiling included."""
     limit_gb: float = 8.0
-    """Memory that a peer's process may take."""
+    """Memory limit of a peer's process, in GB."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table, written after each setting."""
     resume: bool = False
-    """Go on with the CSV file: measure only the settings that are not in it."""
+    """Continue the CSV file: measure only the settings that are not in it."""
     markdown: bool = False
-    """Print one table in Markdown instead of one a setting."""
+    """Print a single table in Markdown instead of a table for each setting."""
 
     def __post_init__(self) -> None:
         require(1 <= self.repetitions, "1 <= repetitions", self.repetitions, "5 are usual")
         require(0 < self.limit_s, "0 < limit_s", self.limit_s, "120 are usual")
         require(0 < self.limit_gb, "0 < limit_gb", self.limit_gb, "8 are usual")
-        wanted = self.spikes_per_neuron
-        require(0 < wanted < math.inf, "0 < spikes_per_neuron < inf", wanted, "9 are usual")
+        require_positive("spikes_per_neuron", self.spikes_per_neuron, "9 are usual")
         for n in self.n_steps:
-            require(1 <= n <= TRIAL_MS, f"1 <= n_steps <= {TRIAL_MS}", n, "steps are 1 ms or more")
+            require(
+                1 <= n <= TRIAL_MS,
+                f"1 <= n_steps <= {TRIAL_MS}",
+                n,
+                "a step must last at least 1 ms",
+            )
         for n in self.hidden_sizes:
             require(1 <= n, "1 <= hidden_sizes", n, "give the network a neuron")
         for n in self.threads:
@@ -77,7 +82,7 @@ class Options:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure as the command line says."""
+    """Run the command."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench peers")
     peers = chosen(options.peers)
     rows = _so_far(options)
@@ -96,32 +101,33 @@ def main(arguments: list[str]) -> None:
             for setting in todo:
                 where = table.named(setting)
 
-                def tell(steps: int = 1, note: str = "", where: str = where) -> None:
+                def report(steps: int = 1, note: str = "", where: str = where) -> None:
                     advance(steps, f"{where}: {note}")
 
                 started = datetime.now()
-                measured = measure(setting, peers, limits, tell)
+                measured = measure(setting, peers, limits, report)
                 rows = [row for row in rows if row.setting != setting]
                 rows += table.rows_of(setting, measured, started)
                 if options.output is not None:
                     table.write(options.output, rows)
-    finally:  # at Ctrl-C, too: what has been measured
+    finally:  # after Ctrl-C, too: print what has been measured
         if rows:
             print(table.markdown(rows)) if options.markdown else table.show(rows)
 
 
 def chosen(names: tuple[PeerName, ...]) -> list[PeerName]:
-    """The peers that are asked for, or all that are installed.
+    """The peers that the user chose; by default all that are installed.
 
     Raises:
-        ConfigError: if one that is asked for is not installed.
+        ConfigError: if a chosen peer is not installed.
     """
     absent = {name: library.missing for name, library in LIBRARIES.items() if library.missing}
     for name in names:
         if name in absent:
             raise ConfigError(
-                f"peer {name} needs {' and '.join(absent[name])}, which must be installed, but got "
-                "none; pip install -e '.[compare]' (genn: see the README), or leave it out"
+                f"peer {name} needs {' and '.join(absent[name])}, which is not installed; "
+                "install it with pip install -e '.[compare]' (genn: see docs/backends.md), or "
+                "leave the peer out"
             )
     if names:
         return list(dict.fromkeys(names))
@@ -133,26 +139,26 @@ def chosen(names: tuple[PeerName, ...]) -> list[PeerName]:
 def _so_far(options: Options) -> list[table.Row]:
     if options.resume:
         if options.output is None:
-            raise ConfigError("output must be given with resume, but was not; name the CSV file")
+            raise ConfigError("--resume needs --output, but got none; name the CSV file with -o")
         rows = table.read(options.output) if options.output.exists() else []
         for row in rows:
             refuse_unless(
                 row.cpu == environment.cpu_name(),
                 f"{options.output} has measurements of {row.cpu}, but this machine is "
                 f"{environment.cpu_name()}",
-                "name another file",
+                "choose another file",
             )
         return rows
     if options.output is not None and options.output.exists():
         raise ConfigError(
-            f"output must be a new file, but {options.output} is there; "
-            "go on with it (--resume), or name another"
+            f"output must be a new file, but {options.output} exists; "
+            "continue it with --resume, or choose another file"
         )
     return []
 
 
 def _is_done(setting: Setting, peers: list[PeerName], rows: list[table.Row]) -> bool:
-    """Whether all peers were measured in it, beside each other."""
+    """Whether all peers have been measured in this setting."""
     have = {row.peer for row in rows if row.setting == setting}
     return set(peers) <= have
 
@@ -160,12 +166,12 @@ def _is_done(setting: Setting, peers: list[PeerName], rows: list[table.Row]) -> 
 def _require_nothing_lost(
     todo: list[Setting], peers: list[PeerName], rows: list[table.Row]
 ) -> None:
-    """Refuse to measure a setting anew without peers that were measured in it."""
+    """Refuse to measure a setting again without all peers that the file has for it."""
     for setting in todo:
         lost = {row.peer for row in rows if row.setting == setting} - set(peers)
         if lost:
             raise ConfigError(
-                f"peers must be all that the file has of {table.named(setting)}, because all of a "
-                f"setting take turns, but {', '.join(sorted(lost))} would be lost; name them, too, "
-                "or another file"
+                "the peers of a setting are measured together, and measuring "
+                f"{table.named(setting)} again without {', '.join(sorted(lost))} would delete "
+                "their rows; add them to --peers, or choose another file"
             )

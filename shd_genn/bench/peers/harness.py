@@ -1,7 +1,7 @@
 """All peers of a setting take turns, batch by batch, each in a process of its own.
 
-What slows the machine down for a while so slows all of them. What a peer cannot do within its
-limits of time and memory is a result, too.
+So what slows the machine down for a while slows all of them. A peer that exceeds its limits of time
+or memory is not an error: the table says so.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from shd_genn.bench.peers.case import Setting
 from shd_genn.bench.peers.libraries import LIBRARIES, PeerName
 from shd_genn.bench.peers.worker import OUT_OF_MEMORY, Failure, Ready, Trained, serve
 
-Said = TypeVar("Said")
+Message = TypeVar("Message")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What each peer may take of each setting.
+    """Limits of each peer in each setting.
 
     Attributes:
-        repetitions: Turns of a quarter of a second, or a batch, that are timed.
-        seconds: For everything: import, compiling, warming up, and all repetitions; where time
-            runs out during repetitions, those that are done count.
-        memory_gb: Memory of the process.
+        repetitions: Number of turns that are timed.
+        seconds: Time for everything in s: import, compiling, warming up, and all repetitions. If
+            it runs out during the repetitions, those that are done count.
+        memory_gb: Memory of the process in GB.
     """
 
     repetitions: int
@@ -44,13 +44,13 @@ class Limits:
 
 @dataclass
 class Measured:
-    """What is known of a peer in a setting.
+    """The result of a peer in a setting.
 
     Attributes:
-        peer: Its name.
-        result: ``measured``, or why it was not.
-        ready: Set-up, warm-up and activity, if it came so far.
-        turns: What was timed.
+        peer: The peer's name.
+        result: ``measured``, or the reason why there is no measurement.
+        ready: Set-up, warm-up and activity; None if the peer did not get that far.
+        turns: The timed turns.
     """
 
     peer: PeerName
@@ -60,7 +60,7 @@ class Measured:
 
     @property
     def ms_per_sample(self) -> tuple[float, float]:
-        """The fastest batch and the median; nan if there is none."""
+        """The fastest batch and the median batch, in ms per sample; nan if there is none."""
         if not self.turns or self.ready is None:
             return float("nan"), float("nan")
         ms = 1000 * np.concatenate([turn.seconds for turn in self.turns]) / self.ready.batch_size
@@ -77,12 +77,12 @@ def measure(
 
     Args:
         setting: The work.
-        peers: Which; each is told to train in turn.
-        limits: Of each.
-        advance: Told of each turn that is done, or will not be; and of each peer made ready.
+        peers: The peers; they train in turn.
+        limits: Limits of each peer.
+        advance: Called after each turn that is done or left out, and when a peer is ready.
 
     Returns:
-        One result a peer, in order.
+        A result for each peer, in the order of ``peers``.
     """
     running = [_Running(Measured(name), setting, limits) for name in peers]
     try:
@@ -95,7 +95,7 @@ def measure(
                 each.train()
                 advance(1, each.measured.peer)
         for each in running:
-            each.end(patience_s=10)  # what it has begun itself it may clear away
+            each.end(patience_s=10)  # time to clean up
     finally:
         for each in running:
             each.end()
@@ -104,7 +104,7 @@ def measure(
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for processes that are started meanwhile."""
+    """Set environment variables for the processes that are started in this context."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -118,7 +118,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 class _Running:
-    """A peer's process, and the time that it has used."""
+    """A peer's process, and the time that it has used so far."""
 
     def __init__(self, measured: Measured, setting: Setting, limits: Limits) -> None:
         self.measured = measured
@@ -132,7 +132,7 @@ class _Running:
         self._pipe, theirs = spawn.Pipe()
         arguments = (theirs, self.measured.peer, self._setting, self._limits.memory_gb)
         self._process = spawn.Process(target=serve, args=arguments, daemon=False)
-        # Ctrl-C is this process's alone, which ends that one: it inherits that it is not told
+        # the child inherits that Ctrl-C is blocked: only this process gets it, and ends the child
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             with _environment(LIBRARIES[self.measured.peer].environment):
@@ -140,21 +140,21 @@ class _Running:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        self.measured.ready = self._hear(Ready)
+        self.measured.ready = self._receive(Ready)
 
     def train(self) -> None:
-        """One more turn, if there is time for it."""
+        """Let the peer train for one more turn, if there is time for it."""
         turns = self.measured.turns
         no_time = turns and self._used + sum(turns[-1].seconds) > self._limits.seconds
         if self._pipe is None or no_time:
             return
-        with suppress(BrokenPipeError, ConnectionResetError):  # it died since: heard of next
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died; _receive finds out
             self._pipe.send("train")
-        if (trained := self._hear(Trained)) is not None:
+        if (trained := self._receive(Trained)) is not None:
             turns.append(trained)
 
     def end(self, patience_s: float = 0) -> None:
-        """End the process; there is nothing in it to be kept."""
+        """End the process: wait up to ``patience_s`` seconds for its end, then kill it."""
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
@@ -165,20 +165,20 @@ class _Running:
             self._process.close()
             self._process = None
 
-    def _hear(self, kind: type[Said]) -> Said | None:
-        """What the process says next; None if it fails, dies or is out of time, which ends it."""
+    def _receive(self, kind: type[Message]) -> Message | None:
+        """The process's next message. If it fails, dies or is too slow: None, and it is ended."""
         assert self._pipe is not None and self._process is not None
         start = time.monotonic()
         left = max(0.0, self._limits.seconds - self._used)
         in_time = bool(wait([self._pipe, self._process.sentinel], left))
         self._used += time.monotonic() - start
-        said = None
+        message = None
         with suppress(EOFError, ConnectionResetError):  # it died
-            said = self._pipe.recv() if self._pipe.poll() else None
-        if isinstance(said, kind):
-            return said
-        if isinstance(said, Failure):
-            self.measured.result = said.why
+            message = self._pipe.recv() if self._pipe.poll() else None
+        if isinstance(message, kind):
+            return message
+        if isinstance(message, Failure):
+            self.measured.result = message.why
         elif in_time:
             self._process.join()
             self.measured.result = self._death(self._process.exitcode or 0)

@@ -1,4 +1,4 @@
-"""Rows of the comparison: as a CSV file, on a terminal, and in Markdown."""
+"""The table of the comparison: as a CSV file, on a terminal, and in Markdown."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from shd_genn.support.errors import DataError
 
 @dataclass(frozen=True)
 class Row:
-    """A peer in a setting; nan where nothing was measured.
+    """A row: one peer in one setting; nan where nothing was measured.
 
     Attributes:
-        peer: Its name.
-        method: How it gets its gradients.
-        topology: Of the setting, as what follows.
-        hidden: Neurons.
-        n_steps: Steps of the trial's second.
-        threads: Cores.
-        spikes_wanted: Hidden spikes per neuron and sample that were wanted.
-        batch: Samples of a batch.
-        repetitions: Batches that were timed.
-        train_ms: Milliseconds per sample, fastest batch.
-        train_median_ms: Median batch.
-        times_native: How many times as long as native's in the same setting, by fastest batches.
-        times_native_median: Likewise by median batches.
-        setup_s: Seconds to make the network.
-        warm_up_s: Seconds of finding input weights and the first batch, compiling included.
-        spikes_per_neuron: Hidden activity, per sample.
-        memory_growth_mb: Memory that network and training take, beyond library and input.
-        result: ``measured``, or why not.
-        versions: Of the packages.
-        cpu: The machine.
-        commit: Of this project.
-        started: When the setting was begun.
+        peer: The peer's name.
+        method: How the peer computes gradients.
+        topology: Whether hidden neurons feed each other.
+        hidden: Number of hidden neurons.
+        n_steps: Number of steps in the trial of one second.
+        threads: Number of cores.
+        spikes_wanted: Spikes per hidden neuron and sample that input weights were scaled for.
+        batch: Number of samples in a batch.
+        repetitions: Number of batches that were timed.
+        train_ms: Training time of the fastest batch, in ms per sample.
+        train_median_ms: Training time of the median batch, in ms per sample.
+        times_native: Fastest batch, as a multiple of the native engine's in the same setting.
+        times_native_median: The same for the median batches.
+        setup_s: Time to make the network, in s.
+        warm_up_s: Time to find the input weights and for the first batch, in s, compiling included.
+        spikes_per_neuron: Spikes per hidden neuron and sample that were reached.
+        memory_growth_mb: Memory of network and training in MB, without library and input.
+        result: ``measured``, or the reason why there is no measurement.
+        versions: Versions of the peer's packages.
+        cpu: Name of the processor.
+        commit: Commit of this project.
+        started: Time when the measurement of the setting began.
     """
 
     peer: str
@@ -87,7 +87,7 @@ class Row:
 
 
 def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -> list[Row]:
-    """What was measured in a setting, with where and when."""
+    """The rows of a setting, with machine, commit and time."""
     measured = list(measured)
     nothing = (math.nan, math.nan)
     native = next((m.ms_per_sample for m in measured if m.peer == BASELINE), nothing)
@@ -134,7 +134,7 @@ def read(path: Path) -> list[Row]:
     """Read a CSV file that `write` wrote.
 
     Raises:
-        DataError: if it is none.
+        DataError: if it is not such a file.
     """
     kinds = {"int": int, "float": float, "str": str}
     try:
@@ -145,13 +145,13 @@ def read(path: Path) -> list[Row]:
             ]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path} must be a table of python -m shd_genn.bench peers, but {error!r}; "
-            "name another file"
+            f"{path} must be a table of python -m shd_genn.bench peers, but reading it failed with "
+            f"{error!r}; choose another file"
         ) from error
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print a table of each setting."""
+    """Print a table for each setting."""
     for setting, part in by_setting(rows).items():
         table = Table(title=f"{named(setting)}; {part[0].cpu}, commit {part[0].commit}")
         for column in ("peer", "method"):
@@ -180,7 +180,11 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """One table, a line a peer and a column a setting: ms per sample (times native), +MB."""
+    """One table: a line for each peer, a column for each setting.
+
+    A cell has the time in ms per sample, in brackets as a multiple of the native engine's, and the
+    memory growth in MB.
+    """
     settings = by_setting(rows)
     peers = list(dict.fromkeys(row.peer for row in rows))
     methods = {row.peer: row.method for row in rows}
@@ -220,7 +224,7 @@ def named(setting: Setting) -> str:
 
 
 def number(value: Any) -> str:
-    """Three digits; nothing for nan."""
+    """A number with three digits; "" for nan."""
     if math.isnan(value):
         return ""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

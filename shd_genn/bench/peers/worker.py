@@ -1,7 +1,8 @@
-"""One peer in a process of its own: made ready, it trains a batch whenever it is told to.
+"""One peer in a process of its own: it gets ready, then trains whenever it receives a message.
 
-The process has as many cores as it may compute with, and ends itself when it has taken more memory
-than it may: libraries that map a lot and use little could not be limited otherwise.
+The process sees only as many cores as the setting allows. A thread ends it when it holds more
+memory than the limit. A limit of the system would count memory that a library reserves but does
+not use.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ from shd_genn.bench.peers.libraries import Peer, PeerClass, PeerName, load
 from shd_genn.support.machine import peak_memory
 
 OUT_OF_MEMORY = 77
-"""Exit code of a process that took more memory than it may."""
+"""Exit code of a process that exceeded its memory limit."""
 MB = 1024 * 1024
 
 
 TURN_S = 0.25
-"""Seconds that a turn takes at least."""
+"""Least duration of a turn in s."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What is known before time is taken.
+    """Message: the peer is ready to be timed.
 
     Attributes:
-        setup_s: Making the network, in seconds.
-        warm_up_s: Finding the input weights and the first batch, with all that is compiled for it.
-        batch_size: Samples of a batch.
-        spikes_per_neuron: Hidden activity, per sample.
+        setup_s: Time to make the network, in s.
+        warm_up_s: Time to find the input weights and for the first batch, in s, compiling included.
+        batch_size: Number of samples in a batch.
+        spikes_per_neuron: Spikes per hidden neuron and sample.
     """
 
     setup_s: float
@@ -50,7 +51,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Trained:
-    """A turn: seconds of each of its batches, and the most memory that the network has taken."""
+    """Message: a turn is done; time of each batch in s, and peak memory of the network in MB."""
 
     seconds: tuple[float, ...]
     memory_growth_mb: float
@@ -58,7 +59,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is nothing to measure, in one line."""
+    """Message: the peer failed; the reason in one line."""
 
     why: str
 
@@ -67,18 +68,18 @@ def serve(pipe: Connection, name: PeerName, setting: Setting, limit_gb: float) -
     """Measure a peer; a child process runs this.
 
     Args:
-        pipe: Sends a `Ready`, then a `Trained` for everything that comes, until it is closed; or a
-            `Failure`.
+        pipe: The process sends a `Ready`, then a `Trained` for every message that it receives,
+            until the pipe is closed. If something fails, it sends a `Failure`.
         name: The peer.
         setting: The work.
-        limit_gb: Memory that the process may take.
+        limit_gb: Memory limit of the process in GB.
     """
     _use_cores(setting.threads)
     _watch_memory(limit_gb)
     try:
         _serve(pipe, load(name), setting)
     except EOFError:
-        pass  # nobody asks for more
+        pass  # the harness has closed the pipe: no more turns
     except Exception as error:  # whatever a library raises is a result of the comparison
         pipe.send(Failure(_short(error)))
 
@@ -86,7 +87,7 @@ def serve(pipe: Connection, name: PeerName, setting: Setting, limit_gb: float) -
 def _serve(pipe: Connection, kind: PeerClass, setting: Setting) -> None:
     batch = Batch.synthetic(kind.batch_size)
     placed = kind.place(setting, batch)
-    # made before memory is taken, and kept to the end: these are not the peer's
+    # made before memory is measured, and kept to the end: they do not count as the peer's
     weights = setting.network.initial_parameters(seed=0)
     before_mb = _forget_peak_mb()
     start = time.perf_counter()
@@ -106,15 +107,15 @@ def _serve(pipe: Connection, kind: PeerClass, setting: Setting) -> None:
 
 
 def match_activity(peer: Peer, setting: Setting, weights: Weights) -> float:
-    """Scale the input weights of a peer until its hidden neurons spike as often as wanted.
+    """Scale a peer's input weights until its hidden neurons spike as often as the setting says.
 
     Args:
-        peer: Gets the weights.
-        setting: Says how often.
-        weights: With input weights to be scaled.
+        peer: The peer; it receives the weights.
+        setting: Its ``spikes_per_neuron`` is the target.
+        weights: Weights before scaling.
 
     Returns:
-        Spikes per hidden neuron and sample with these weights.
+        Spikes per hidden neuron and sample with the scaled weights.
     """
 
     def activity(scale: float) -> float:
@@ -126,7 +127,10 @@ def match_activity(peer: Peer, setting: Setting, weights: Weights) -> float:
 
 
 def _turn(work: Callable[[], object]) -> tuple[float, ...]:
-    """Seconds of each batch: of fast peers several, as caches are cold after the others' turns."""
+    """Time of each batch of a turn in s.
+
+    Fast peers train on several batches, because caches are cold after the turns of other peers.
+    """
     times: list[float] = []
     while sum(times) < TURN_S:
         times.append(_seconds(work))
@@ -140,7 +144,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _use_cores(n: int) -> None:
-    """Let this process, and what it imports from now on, see as many cores as it may use."""
+    """Let this process, and libraries that it imports later, use only ``n`` cores."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(n)
@@ -156,7 +160,7 @@ def _watch_memory(limit_gb: float) -> None:
 
 
 def _resident_mb() -> float:
-    """Memory that this process holds; where the system does not tell, its peak."""
+    """Memory that this process holds in MB; its peak where only that is known."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * mmap.PAGESIZE / MB
@@ -164,7 +168,7 @@ def _resident_mb() -> float:
 
 
 def _peak_mb() -> float:
-    """The most memory that this process has held (since `_forget_peak_mb`, on Linux)."""
+    """Peak memory of this process in MB; on Linux since `_forget_peak_mb`."""
     status = Path("/proc/self/status")
     if status.exists():
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -173,7 +177,7 @@ def _peak_mb() -> float:
 
 
 def _forget_peak_mb() -> float:
-    """Let the peak be what is held now, which is returned."""
+    """Reset the peak to the memory that is held now; returns that memory in MB."""
     clear = Path("/proc/self/clear_refs")
     if clear.exists():
         clear.write_text("5")

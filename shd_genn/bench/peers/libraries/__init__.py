@@ -1,4 +1,4 @@
-"""What is compared: a file a library, each imported only in the process that measures it."""
+"""The peers: one file for each library, imported only in the process that measures it."""
 
 from __future__ import annotations
 
@@ -29,57 +29,63 @@ PeerName = Literal[
 
 
 BASELINE: PeerName = "native"
-"""The peer that the times of all others are compared with."""
+"""The peer with which the times of all others are compared."""
 
 
 class Peer(Protocol):
-    """A network of one library with its optimiser, and a batch that it learns.
+    """A network of one library with its optimiser, and the batch that it trains on.
 
-    Before it is made, and before memory and time are taken, its module has imported the library,
-    and ``place`` has brought the batch into the library's own form.
+    Importing the library and converting the batch (``place``) are done before, and are not
+    measured.
     """
 
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights."""
+        """Replace the weights, and reset the optimiser."""
         ...
 
     def spike_counts(self) -> NDArray[np.float64]:
-        """Forward pass only: spikes of each hidden neuron, mean over samples, (hidden,)."""
+        """Run the forward pass: spikes of each hidden neuron, mean over samples, (hidden,)."""
         ...
 
     def train_batch(self) -> float:
-        """Forward, backward, and a step of Adam, all done when this returns; the loss before it."""
+        """Train on the batch: forward pass, backward pass, update by Adam.
+
+        All computation is finished when this returns.
+
+        Returns:
+            The mean loss before the update.
+        """
         ...
 
     def close(self) -> None:
-        """Give back what was taken."""
+        """Free memory and devices."""
         ...
 
 
 class PeerClass(Protocol):
-    """What the module of a library has under the name ``Peer``."""
+    """The class ``Peer`` that the module of each library has."""
 
     batch_size: int
-    """Samples that it learns at a time."""
+    """Number of samples in a batch."""
 
     def place(self, setting: Setting, batch: Batch) -> object:
-        """The batch in the library's own form."""
+        """Convert the batch into the library's own form."""
         ...
 
     def __call__(self, setting: Setting, placed: object) -> Peer:
-        """The network; its weights are set before anything else is asked of it."""
+        """Make the network; `Peer.set_weights` is called before any other method."""
         ...
 
 
 @dataclass(frozen=True)
 class Library:
-    """Where a peer comes from.
+    """The packages of a peer.
 
     Attributes:
-        method: How it gets its gradients.
-        imports: Names of the packages that it needs.
+        method: How the peer computes gradients.
+        imports: Packages that must be importable.
         packages: Distributions whose versions are recorded.
-        environment: Variables that its process starts with.
+        environment: Environment variables of the peer's process.
     """
 
     method: str
@@ -89,7 +95,7 @@ class Library:
 
     @property
     def missing(self) -> list[str]:
-        """Which of the packages are not installed."""
+        """Packages that are not installed."""
         return [name for name in self.imports if find_spec(name) is None]
 
     @property
@@ -99,8 +105,9 @@ class Library:
 
 
 _TORCH, _JAX = ("torch",), ("jax", "jaxlib", "optax")
-# Left alone, glibc gives large arrays back to the system and fetches them anew in each batch.
-# PyTorch, whose tuning guide recommends other allocators for that, is 7 % faster so.
+# By default glibc returns large arrays to the system and requests them again in each batch. With
+# these variables it keeps them, and PyTorch is 7 % faster. PyTorch's tuning guide recommends other
+# allocators for the same reason.
 _KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**33),

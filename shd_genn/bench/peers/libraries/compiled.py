@@ -1,4 +1,4 @@
-"""This project's own engines, through the interface that training uses."""
+"""Peers that are backends of this project, used through the same interface as in training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CompiledPeer:
 
     @staticmethod
     def place(setting: Setting, batch: Batch) -> Batch:
-        """Spikes as they are; sorting them into steps is part of the work."""
+        """Leave the spikes as they are: sorting them into steps is part of the measured work."""
         return batch
 
     def __init__(self, setting: Setting, batch: Batch) -> None:
@@ -36,7 +36,7 @@ class CompiledPeer:
         self._compiled.__enter__()
 
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights."""
+        """Replace the weights."""
         self._compiled.set_parameters(weights)
 
     def spike_counts(self) -> NDArray[np.float64]:
@@ -46,11 +46,11 @@ class CompiledPeer:
         return mean
 
     def train_batch(self) -> float:
-        """One update; the loss before it."""
+        """Train on the batch; returns the mean loss before the update."""
         batch = self._batch
         result = self._compiled.train_batch(batch.events, batch.labels, self._learning_rate)
         return float(result.loss.mean())
 
     def close(self) -> None:
-        """Give back the engine."""
+        """Free the engine."""
         self._compiled.__exit__(None, None, None)

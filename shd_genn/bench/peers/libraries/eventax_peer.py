@@ -1,10 +1,10 @@
-"""Eventax: `EvNN`, spikes found by integrating ordinary differential equations between events.
+"""Eventax: `EvNN` integrates ordinary differential equations from event to event.
 
-As its documentation and its example `regression.ipynb` have it: `equinox.filter_jit` round the
-whole update, `LIF` neurons, the solver that it takes by default (Diffrax' Euler, which here makes a
-step from event to event), outputs whose threshold is out of reach and whose voltage is read at
-times within the trial (`state_at_t`). Time is continuous, so there are no steps; a batch is one
-sample.
+This peer follows the library's documentation and its example `regression.ipynb`:
+`equinox.filter_jit` compiles the whole update; neurons are `LIF`; the solver is the default one
+(Diffrax' Euler, which here takes one step from event to event); outputs have a threshold that they
+never reach, and their voltage is read at several times of the trial (`state_at_t`). Time is
+continuous, so there are no steps. A batch has one sample.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from shd_genn.bench.peers.case import Batch, Setting, Weights
 from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES, N_SPIKES, TRIAL_MS
 
 READ_AT_S = np.linspace(0.1, 0.9, 9)
-"""When output voltages are read."""
+"""Times at which output voltages are read."""
 MOST_SPIKES = 50
-"""Of a hidden neuron, at which simulation ends with an error."""
+"""Simulation fails if a hidden neuron spikes more often than this, on average."""
 
 
 class Peer:
@@ -36,7 +36,10 @@ class Peer:
 
     @staticmethod
     def place(setting: Setting, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """Spike times in s, (channels, most spikes of a channel), filled up with inf; the label."""
+        """Spike times in s and the label.
+
+        The shape is (channels, most spikes of a channel); missing spikes are at time inf.
+        """
         times_ms, channels = batch.events.sample(0)
         most = int(np.bincount(channels, minlength=N_CHANNELS).max())
         spikes = np.full((N_CHANNELS, most), np.inf, np.float32)
@@ -69,7 +72,7 @@ class Peer:
         self._network, self._hidden = self._make(read=True), self._make(read=False)
 
     def _make(self, read: bool) -> Any:
-        """The network, whose outputs are read, or whose hidden neurons are."""
+        """Make the network; ``read`` selects the outputs, else the hidden neurons are observed."""
         setting, hidden = self._setting, self._setting.hidden
         model, n_neurons = setting.model, hidden + N_CLASSES
         is_hidden = np.arange(n_neurons) < hidden
@@ -96,7 +99,7 @@ class Peer:
         )
 
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights."""
+        """Replace the weights, and reset Adam."""
         hidden = self._setting.hidden
         n_neurons = hidden + N_CLASSES
         all_weights = np.zeros((n_neurons + N_CHANNELS, n_neurons), np.float32)
@@ -113,7 +116,7 @@ class Peer:
         return np.asarray(self._count(hidden, self._placed[0]), np.float64)
 
     def train_batch(self) -> float:
-        """One update; the loss before it."""
+        """Train on the batch; returns the loss before the update."""
         updated = self._update(self._network, self._state, *self._placed)
         self._network, self._state, loss = jax.block_until_ready(updated)
         return float(loss)

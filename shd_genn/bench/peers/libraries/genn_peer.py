@@ -1,6 +1,6 @@
-"""mlGeNN's EventProp compiler on GeNN: its GPU where it has one, else its CPU backend.
+"""mlGeNN's EventProp compiler on GeNN: on the GPU if there is one, else on GeNN's CPU backend.
 
-The CPU backend has one thread and takes one sample at a time (genn-team/genn, issue 523).
+The CPU backend uses one thread and simulates one sample at a time (genn-team/genn, issue 523).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the peers on JAX that go step by step share: the batch, dense, on JAX's device."""
+"""What peers that step through time in JAX share: the dense batch on JAX's device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Placed = tuple[jax.Array, jax.Array]
 
 
 class JaxPeer:
-    """See `shd_genn.bench.peers.libraries.Peer`; a library says the rest."""
+    """Base of peers in JAX; see `shd_genn.bench.peers.libraries.Peer`."""
 
     batch_size = BATCH
 

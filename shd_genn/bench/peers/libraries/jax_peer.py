@@ -1,11 +1,11 @@
 """JAX without a library: surrogate gradients through `jax.lax.scan`.
 
-As JAX's documentation has it: one `jax.jit` round the whole update, whose old parameters are
-donated ("Buffer donation"); a scan instead of an unrolled loop (`jax.lax.scan`). What does not
-depend on the step before is taken out of the scan, so that the input is one matrix product. Tried
-and slower on a CPU: ``unroll=8`` (1.5 to 2.5 times), ``_split_transpose=True`` (a tenth);
-`jax.checkpoint` would trade time for memory. Neurons and readout are those of the native engine,
-so that spike trains are the same.
+This peer follows JAX's documentation: one `jax.jit` compiles the whole update and donates the old
+parameters ("Buffer donation"); a scan replaces an unrolled loop (`jax.lax.scan`). The input current
+does not depend on earlier steps. So it is computed before the scan, as one matrix product. Two
+options were slower on a CPU: ``unroll=8`` (1.5 to 2.5 times) and ``_split_transpose=True`` (10 %).
+`jax.checkpoint` would trade time for memory. Neurons and readout are those of the native engine, so
+spike trains are the same.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from shd_genn.bench.peers.libraries.jax_common import JaxPeer, Placed
 from shd_genn.bench.peers.libraries.readout import spike_weights
 
 SLOPE = 10.0
-"""Of SuperSpike's fast sigmoid (Zenke & Ganguli 2018)."""
+"""Slope of SuperSpike's fast sigmoid (Zenke & Ganguli 2018)."""
 
 
 @jax.custom_jvp
 def spike(v: jax.Array) -> jax.Array:
-    """Whether a voltage, less the threshold, makes a spike."""
+    """1 where a voltage minus the threshold is not negative: a spike; else 0."""
     return (v >= 0).astype(v.dtype)
 
 
@@ -55,7 +55,7 @@ class Peer(JaxPeer):
         self._forward = jax.jit(lambda weights, x, labels: loss(weights, x, labels)[1])
 
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights."""
+        """Replace the weights, and reset Adam."""
         self._weights = {name: jnp.array(array) for name, array in weights.items()}
         self._state = self._adam.init(self._weights)
 
@@ -64,7 +64,7 @@ class Peer(JaxPeer):
         return np.asarray(self._forward(self._weights, *self._placed), np.float64)
 
     def train_batch(self) -> float:
-        """One update; the loss before it."""
+        """Train on the batch; returns the loss before the update."""
         self._weights, self._state, loss = self._update(self._weights, self._state, *self._placed)
         jax.block_until_ready(self._weights)
         return float(loss)

@@ -1,10 +1,11 @@
 """jaxsnn: event-based simulation and EventProp, one event after the other.
 
-As its example `yinyang_recurrent_event_prop.py` has it: a `Topology` that gets its gradients by
-``eventprop``, the analytical solver, squared errors of the outputs' first spikes, one `jax.jit`
-round the whole update, Adam of gradients divided by tau_syn and clipped. What its solver and its
-losses ask for differs from the others: tau_mem must be twice tau_syn, and outputs spike. The number
-of events that are simulated must be given beforehand. A batch has one sample.
+This peer follows the library's example `yinyang_recurrent_event_prop.py`: a `Topology` computes
+gradients by ``eventprop`` with the analytical solver; the loss is the squared error of the outputs'
+first spikes; one `jax.jit` compiles the whole update; Adam uses gradients that are divided by
+tau_syn and clipped. Two things differ from the other peers, because the solver and the loss need
+them: tau_mem is twice tau_syn, and outputs spike. The number of events must be fixed beforehand. A
+batch has one sample.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-# it would take over the root logger, and warn of missing neuromorphic chips
+# it would change the root logger, and warn that there is no neuromorphic chip
 logging.getLogger("jaxsnn").addHandler(logging.NullHandler())
 logging.getLogger("jaxsnn").setLevel(logging.ERROR)
 from jaxsnn.event.loss import mse_loss  # noqa: E402
@@ -33,11 +34,11 @@ from shd_genn.bench.peers.case import Batch, Setting, Weights  # noqa: E402
 from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES, N_SPIKES, TRIAL_MS  # noqa: E402
 
 HEADROOM, OUTPUT_SPIKES = 1.2, 1000
-"""Room for hidden spikes, times those wanted; room for the spikes of all outputs together."""
+"""Room for hidden spikes as a multiple of the target; room for the spikes of all outputs."""
 OUTPUT_WEIGHT = 15.0
-"""What the weights of an output add up to: it spikes some 40 times then."""
+"""Sum of the weights of an output, with which it spikes about 40 times."""
 RIGHT_S, WRONG_S, LOSS_TAU_S = 0.2, 0.6, 0.5
-"""When outputs are to spike first, and what differences are divided by, in s."""
+"""Target times of first spikes of the right and the wrong outputs, and the loss's scale, in s."""
 NAMES = {"input_hidden0": "in", "hidden0_hidden0": "rec", "hidden0_output": "out"}
 
 
@@ -48,7 +49,7 @@ class Peer:
 
     @staticmethod
     def place(setting: Setting, batch: Batch) -> tuple[Any, jax.Array]:
-        """Spikes in order of time, in s, and the outputs' first spikes that are wanted."""
+        """Spikes sorted by time in s, and the target times of the outputs' first spikes."""
         times_ms, channels = batch.events.sample(0)
         shape = (1, len(times_ms))
         spikes = Spike(
@@ -58,9 +59,9 @@ class Peer:
             layer_idx=jnp.zeros(shape, int),
             internal=jnp.ones(shape, bool),
         )
-        wanted = np.full((1, N_CLASSES), WRONG_S, np.float32)
-        wanted[0, batch.labels[0]] = RIGHT_S
-        return spikes, jnp.asarray(wanted)
+        targets = np.full((1, N_CLASSES), WRONG_S, np.float32)
+        targets[0, batch.labels[0]] = RIGHT_S
+        return spikes, jnp.asarray(targets)
 
     def __init__(self, setting: Setting, placed: tuple[Any, jax.Array]) -> None:
         self._placed, model = placed, setting.model
@@ -106,7 +107,7 @@ class Peer:
         self._update, self._count = jax.jit(update), jax.jit(count)
 
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights."""
+        """Replace the weights, and reset Adam."""
         placed = {NAMES[name]: jnp.asarray(array) for name, array in weights.items()}
         to_output = jnp.abs(placed["out"])
         placed["out"] = OUTPUT_WEIGHT * to_output / to_output.sum(axis=0)
@@ -118,9 +119,9 @@ class Peer:
         return np.asarray(self._count(self._parameters, self._placed[0]), np.float64)
 
     def train_batch(self) -> float:
-        """One update; the loss before it."""
-        spikes, wanted = self._placed
-        updated = self._update(self._parameters, self._state, {"inp": spikes}, wanted)
+        """Train on the batch; returns the loss before the update."""
+        spikes, targets = self._placed
+        updated = self._update(self._parameters, self._state, {"inp": spikes}, targets)
         self._parameters, self._state, loss = jax.block_until_ready(updated)
         return float(loss)
 

@@ -1,9 +1,10 @@
 """Norse: its leaky integrate-and-fire neurons, and its leaky integrator as output.
 
-As the notes of its release 1.1 recommend instead of the C++ code of before: `torch.compile` of its
-step functions, here ten steps at a time, see `compiled_in_chunks`; with its SuperSpike gradients.
-`LIFRecurrent` multiplies by the input weights in every step; here that is one matrix product
-before, and `lif_feed_forward_step` is given the sum. It integrates by Euler's method.
+This peer follows the notes of the library's release 1.1: `torch.compile` compiles its step
+functions, here several steps at a time (see `compiled_in_chunks`), with its SuperSpike gradients.
+`LIFRecurrent` would multiply by the input weights in every step. Here the input current is one
+matrix product before the loop, and `lif_feed_forward_step` receives the sum of currents. The
+library integrates by Euler's method.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Peer(LinearPeer):
     """See `LinearPeer`."""
 
     def build(self) -> None:
-        """Weights, and the layers' steps."""
+        """Make the weights and the step functions."""
         s, model = self.setting, self.setting.model
         taus = {
             "tau_syn_inv": torch.tensor(1000 / model.tau_syn_ms),

@@ -1,4 +1,4 @@
-"""The readout that plain BPTT peers use: this project's, in its closed form."""
+"""The readout of the peers without a library: this project's readout in closed form."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from shd_genn.network.readouts import read_weights
 
 
 def spike_weights(setting: Setting) -> NDArray[np.float32]:
-    """What a hidden spike in a step weighs in the readout, (n_steps,).
+    """The weight of a hidden spike in the readout, for each step: (n_steps,).
 
-    Outputs leak and do not spike, so that the weighted sum of their voltages over time is linear
-    in hidden spikes: backward in time, the same filter turns the weight of each step's voltage
-    into that of each step's spikes. Nothing of the output's dynamics is left to be stepped
-    through, which is the fastest that a user of BPTT can write it.
+    Outputs leak and do not spike. So the readout, a weighted sum of their voltages over time, is
+    linear in hidden spikes. The output's filter, run backward in time, turns the weights of
+    voltages into weights of spikes. The output then needs no loop over steps, which is the fastest
+    form for BPTT.
     """
     of_voltage = read_weights(setting.model.readout.name, setting.n_steps)
     weights = np.zeros(setting.n_steps)

@@ -1,10 +1,11 @@
 """snnTorch: `RSynaptic` (`Synaptic` where nothing is fed back) and a loop over time.
 
-As its tutorials 4 to 6 have it: states passed through a loop over steps, reset by subtraction,
-`surrogate.fast_sigmoid`, a `Synaptic` output that never resets, cross entropy of its membrane.
-Input and output layers act on all steps at once, outside the loop. torch.compile is not in its
-documentation, but makes it twice as fast, so it is used: see `compiled_in_chunks`. Its neurons have
-no gain, so weights are multiplied by it.
+This peer follows the library's tutorials 4 to 6: a loop over steps passes the states on; neurons
+reset by subtraction; gradients are `surrogate.fast_sigmoid`; the output is a `Synaptic` that never
+resets, and the loss is the cross entropy of its membrane voltage. Input and output layers process
+all steps at once, outside the loop. torch.compile is not in the library's documentation. It is used
+because it doubles the speed (see `compiled_in_chunks`). The library's neurons have no gain, so the
+weights are multiplied by it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Peer(TorchPeer):
     has_gain = False
 
     def build(self) -> None:
-        """Two linear layers with neurons behind them."""
+        """Make two linear layers, each followed by neurons."""
         s = self.setting
         decays: dict[str, Any] = {"alpha": s.decay_syn, "beta": s.decay_mem}
         spike = surrogate.fast_sigmoid(slope=25)

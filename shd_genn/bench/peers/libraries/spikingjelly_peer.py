@@ -1,10 +1,11 @@
 """SpikingJelly: `CUBALIFNode`, its current-based neuron, on PyTorch (others need a GPU).
 
-As its documentation has it ("Basic concepts"): layers that know no state act on all steps at once.
-Its own container for recurrent connections multiplies spikes and input by one matrix twice as wide
-in every step; here the neuron's `single_step_functional_forward` is given the sum, and ten steps
-are compiled together, see `compiled_in_chunks`, where its multi-step mode would loop in Python.
-Its neurons have no gain, so weights are multiplied by it.
+This peer follows the library's documentation ("Basic concepts"): layers without state process all
+steps at once. The library's container for recurrent connections multiplies spikes and input by a
+matrix twice as wide in every step. Here the neuron's `single_step_functional_forward` receives the
+sum of currents. Several steps are compiled together (see `compiled_in_chunks`), because the
+library's multi-step mode loops in Python. Its neurons have no gain, so the weights are multiplied
+by it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Peer(LinearPeer):
     has_gain = False
 
     def build(self) -> None:
-        """Linear layers, and the steps of neurons between them."""
+        """Make the linear layers, and the step functions of neurons."""
         s = self.setting
         decays = {"c_decay": s.decay_syn, "v_decay": s.decay_mem}
         spike = surrogate.SuperSpike()
@@ -44,9 +45,7 @@ class Peer(LinearPeer):
             return z, z, v, c, w
 
         def output_step(current: torch.Tensor, v: Any, c: Any) -> Any:
-            c = (
-                s.decay_syn * c + current
-            )  # the library has no neuron of this kind that never spikes
+            c = s.decay_syn * c + current  # the library has no such neuron that never spikes
             v = s.decay_mem * v + c
             return v, v, c
 

@@ -1,10 +1,11 @@
-"""Spyx: `RCuBaLIF` (`CuBaLIF` where nothing is fed back) in a `Sequential`, through `spyx.nn.run`.
+"""Spyx: `RCuBaLIF` neurons (`CuBaLIF` in feed-forward networks) in a `Sequential`.
 
-As its README and tutorials have it: time-major input, superspike activation, a leaky `LI` readout,
-`spyx.fn.integral_crossentropy`, one compiled update from `spyx.optimize`.
-`ActivityRegularization` counts spikes. The input layer acts on all steps at once, outside the scan,
-where its `Sequential` would multiply step by step. Its neurons have no gain, so weights are
-multiplied by it; its `LI` has one time constant only.
+This peer follows the library's README and tutorials: `spyx.nn.run` steps through time-major input;
+the activation is superspike; the readout is a leaky `LI`; the loss is
+`spyx.fn.integral_crossentropy`; `spyx.optimize` compiles the whole update.
+`ActivityRegularization` counts spikes. The input layer processes all steps at once, outside the
+scan; inside, `Sequential` would multiply step by step. The library's neurons have no gain, so the
+weights are multiplied by it. Its `LI` has a single time constant.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES
 
 
 class Network(nnx.Module):
-    """Input layer, then hidden neurons and readout step by step."""
+    """An input layer, then hidden neurons and readout, which are stepped through time."""
 
     def __init__(self, setting: Setting) -> None:
         rngs, hidden = nnx.Rngs(0), setting.hidden
@@ -73,7 +74,7 @@ class Peer(JaxPeer):
         self._count = nnx.jit(lambda network, x: network(x)[1].mean(axis=0))
 
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights."""
+        """Replace the weights, and reset Adam."""
         gain, network = self._setting.gain, self._network
         network.input.kernel[...] = jnp.asarray(gain * weights["input_hidden0"])
         network.output.kernel[...] = jnp.asarray(gain * weights["hidden0_output"])
@@ -87,7 +88,7 @@ class Peer(JaxPeer):
         return np.asarray(self._count(self._network, self._placed[0]), np.float64)
 
     def train_batch(self) -> float:
-        """One update; the loss before it."""
+        """Train on the batch; returns the loss before the update."""
         return float(
             jax.block_until_ready(self._step(self._network, self._optimiser, *self._placed))
         )

@@ -1,4 +1,4 @@
-"""What all peers on PyTorch share: input, threads, optimiser, and the step of training."""
+"""What all peers in PyTorch share: input, threads, optimiser and training step."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from shd_genn.datasets.noise import BATCH
 
 Placed = tuple[torch.Tensor, torch.Tensor]
 CHUNK = 25
-"""Steps that `compiled_in_chunks` compiles together: 6 % faster than 10."""
+"""Number of steps that `compiled_in_chunks` compiles together; 6 % faster than 10."""
 
 
 class TorchPeer(ABC):
-    """A `Peer` on PyTorch; a library adds what its `parameters` and `forward` are.
+    """Base of peers in PyTorch; a subclass adds `build`, `parameters` and `forward`.
 
-    As PyTorch's tuning guide has it: gradients are forgotten by setting them to None, Adam is
-    fused, threads are as many as cores.
+    It follows PyTorch's tuning guide: gradients are reset to None, Adam is fused, and there are as
+    many threads as cores.
     """
 
     batch_size = BATCH
     has_gain = True
-    """Whether its neurons scale currents; if they add them as they are, weights are scaled."""
+    """Whether the neurons scale currents by a gain; if not, weights are multiplied by it."""
 
     @staticmethod
     def place(setting: Setting, batch: Batch) -> Placed:
@@ -43,18 +43,18 @@ class TorchPeer(ABC):
 
     @abstractmethod
     def build(self) -> None:
-        """Make the network, with any weights."""
+        """Make the network; its weights do not matter, because they are set later."""
 
     @abstractmethod
     def parameters(self) -> Mapping[str, torch.Tensor]:
-        """The tensors that hold the weights, (source, target), by the names of `Weights`."""
+        """The weights, each of shape (source, target), by the names of `Weights`."""
 
     @abstractmethod
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Readout (n_samples, classes) and hidden spikes (n_steps, n_samples, hidden)."""
+        """The readout (n_samples, classes) and hidden spikes (n_steps, n_samples, hidden)."""
 
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights."""
+        """Replace the weights, and reset Adam."""
         held, scale = self.parameters(), 1.0 if self.has_gain else self.setting.gain
         with torch.no_grad():
             for name, array in weights.items():
@@ -68,13 +68,13 @@ class TorchPeer(ABC):
 
     def spike_counts(self) -> NDArray[np.float64]:
         """Spikes of each hidden neuron, mean over samples."""
-        # with what a gradient needs, so that nothing is compiled that training does not use
+        # with gradients enabled: without them, torch.compile would compile a second version
         _, spikes = self.forward(self._x)
         mean: NDArray[np.float64] = spikes.detach().sum(0).mean(0).numpy().astype(np.float64)
         return mean
 
     def train_batch(self) -> float:
-        """One update; the loss before it."""
+        """Train on the batch; returns the loss before the update."""
         self._adam.zero_grad()
         readout, _ = self.forward(self._x)
         loss = torch.nn.functional.cross_entropy(readout, self._labels)
@@ -87,7 +87,7 @@ class TorchPeer(ABC):
 
 
 class LinearPeer(TorchPeer):
-    """Linear layers whose library has steps of neurons; `build` sets what is declared here."""
+    """Base of peers whose library has linear layers and neurons; `build` sets the fields."""
 
     _recurrent: bool
     _in: nn.Linear
@@ -119,15 +119,15 @@ class LinearPeer(TorchPeer):
 
 
 def compiled_in_chunks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Steps of a recurrent layer, `torch.compile`d some at a time.
+    """Make a function for all steps of a layer, in which `torch.compile` compiles `CHUNK` steps.
 
-    All steps of a trial would take minutes to compile, one alone leaves nothing to fuse.
+    To compile all steps of a trial takes minutes. To compile a single step leaves nothing to fuse.
 
     Args:
-        step: ``(input, *state) -> (output, *state)`` of one step.
+        step: A function of one step: ``(input, *state) -> (output, *state)``.
 
     Returns:
-        ``(inputs of all steps, *state) -> outputs of all steps``.
+        A function of all steps: ``(inputs, *state) -> outputs``.
     """
 
     @torch.compile(dynamic=False)
