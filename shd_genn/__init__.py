@@ -23,8 +23,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shd_genn.support.interruption import end_at_once_by_signals, is_command_about_to_start
 from shd_genn.support.version import __version__
 
+if is_command_about_to_start():
+    end_at_once_by_signals()  # while it imports its modules
 if TYPE_CHECKING:
     from shd_genn.api import Run, fit, open_run
 

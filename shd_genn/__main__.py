@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
+from shd_genn.support.interruption import end_at_once_by_signals
 from shd_genn.support.names import similar_name
 
 COMMANDS = {
@@ -34,6 +35,7 @@ def main() -> None:
     if name in ("-h", "--help"):
         print(USAGE)
     elif name in COMMANDS:
+        end_at_once_by_signals()  # while it imports its modules
         sys.argv = [f"python -m shd_genn.{name}", *arguments]
         runpy.run_module(f"shd_genn.{name}", run_name="__main__", alter_sys=True)
     else:

@@ -15,10 +15,11 @@ from rich.table import Table
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from shd_genn.support.errors import ShdGennError
+from shd_genn.support.interruption import TerminatedError, end_at_once_by_signals, interruptible
 from shd_genn.support.paths import user_path
 
 Options = TypeVar("Options")
-WRONG_INPUT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
+WRONG_INPUT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 2, 130, 141, 143
 """Exit codes, as shells and other programs use them."""
 
 
@@ -26,17 +27,20 @@ def command(main: Callable[[], None]) -> None:
     """Run a command's main function and leave with its exit code.
 
     0: done; 2: wrong input or settings, with one message; 130: interrupted by Ctrl-C; 141: the
-    program that read the output has ended (as in ``… --list-presets | head -1``), no message.
+    program that read the output has ended (as in ``… --list-presets | head -1``), no message;
+    143: ended by SIGTERM.
     """
     try:
-        main()
-        sys.stdout.flush()  # here, where a closed pipe can still be handled
+        with interruptible():
+            main()
+            sys.stdout.flush()  # here, where a closed pipe can still be handled
     except ShdGennError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(WRONG_INPUT)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
+        end_at_once_by_signals()
         print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(TERMINATED if isinstance(interruption, TerminatedError) else INTERRUPTED)
     except BrokenPipeError:
         # Python would write what is left once more at its end, and fail with a message
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

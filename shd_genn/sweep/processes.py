@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -130,9 +130,23 @@ class ProcessWorkers:
             args=(theirs, self._folder / f"worker_{i}.log", self.n_threads),
             name=f"sweep worker {i}",
         )
-        process.start()
+        with _ctrl_c_held_back():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Block Ctrl-C, also in a process that is started meanwhile, until `_serve` lets it in."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _until_the_end(connection: Connection) -> None:
@@ -151,6 +165,8 @@ def _serve(connection: Connection, log: Path, n_threads: int) -> None:
     with log.open("a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
     def ask(what: str, run: int, content: Any) -> Any:

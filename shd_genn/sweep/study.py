@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from shd_genn.config import Config
 from shd_genn.datasets.settings import SpeakerValidation
 from shd_genn.support.errors import ConfigError, refuse_unless
+from shd_genn.support.interruption import interruptible
 from shd_genn.sweep.sampling import PrunerName
 from shd_genn.sweep.space import Space
 from shd_genn.sweep.storage import MISSED_HEARTBEATS, first_heartbeats, patiently
@@ -155,25 +156,29 @@ class StudyLoop:
             KeyboardInterrupt: after every running trial is saved and queued for another time.
             ConfigError: if the database fails, or every trial fails with the same error.
         """
-        looked, counts = -TICK, Counts()
         try:
-            while True:
-                # with all workers busy, once in a while: epochs may be shorter than a look
-                if len(self._running) < len(self.workers) or time.monotonic() - looked >= TICK:
-                    looked, counts = time.monotonic(), self._fill()
-                    self._show(counts, list(self._running.values()))
-                if not self._running:
-                    if not counts.elsewhere and not counts.waiting:
-                        return
-                    time.sleep(WAIT_FOR_OTHERS)
-                for i, what, run, content in self.workers.events(TICK):
-                    self._handle(i, what, run, content)
-                self._beat()  # before others' missed heartbeats are looked for
+            with interruptible():
+                self._train()
         except (KeyboardInterrupt, ConfigError):
             self.workers.interrupt()
             for i in list(self._running):
                 self._requeue(self._running.pop(i))
             raise
+
+    def _train(self) -> None:
+        looked, counts = -TICK, Counts()
+        while True:
+            # with all workers busy, once in a while: epochs may be shorter than a look
+            if len(self._running) < len(self.workers) or time.monotonic() - looked >= TICK:
+                looked, counts = time.monotonic(), self._fill()
+                self._show(counts, list(self._running.values()))
+            if not self._running:
+                if not counts.elsewhere and not counts.waiting:
+                    return
+                time.sleep(WAIT_FOR_OTHERS)
+            for i, what, run, content in self.workers.events(TICK):
+                self._handle(i, what, run, content)
+            self._beat()  # before others' missed heartbeats are looked for
 
     def _fill(self) -> Counts:
         """Give idle workers what is to be done."""

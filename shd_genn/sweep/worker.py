@@ -16,6 +16,7 @@ from shd_genn.config.compare import on_this_machine
 from shd_genn.record.rows import EpochRow, Split
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import BusyError, PrunedError, ShdGennError
+from shd_genn.support.interruption import interruptible
 from shd_genn.train import loop
 
 Ask = Callable[[str, int, Any], Any]
@@ -59,10 +60,8 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
     """
     sys.argv = list(job.command)  # the study's command may have a password in it
     try:
-        for i, config in enumerate(job.configs):
-            folder = _train(replace(config, n_threads=n_threads), job.runs, i, ask)
-            if not ask("result", i, outcome(folder)) and i + 1 < len(job.configs):
-                return {"state": "pruned", "reason": f"after run {i + 1} of {len(job.configs)}"}
+        with interruptible():
+            return _train_all(job, ask, n_threads)
     except KeyboardInterrupt:
         return {"state": "interrupted", "reason": "interrupted"}
     except PrunedError as error:
@@ -72,6 +71,14 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
     except Exception as error:  # a bug, or a machine in trouble
         traceback.print_exc()
         return {"state": "crashed", "reason": f"{type(error).__name__}: {error}"}
+
+
+def _train_all(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
+    """Train one run after the other, until the study has seen enough."""
+    for i, config in enumerate(job.configs):
+        folder = _train(replace(config, n_threads=n_threads), job.runs, i, ask)
+        if not ask("result", i, outcome(folder)) and i + 1 < len(job.configs):
+            return {"state": "pruned", "reason": f"after run {i + 1} of {len(job.configs)}"}
     return {"state": "complete"}
 
 

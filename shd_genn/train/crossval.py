@@ -30,9 +30,9 @@ from shd_genn.record.summary import CommonEpoch, CrossValidationResult, Summary
 from shd_genn.spikes.dataset import Splits
 from shd_genn.support.errors import ConfigError, ShdGennError
 from shd_genn.support.files import require_writable
+from shd_genn.support.interruption import interruptible
 from shd_genn.support.locks import claimed
 from shd_genn.train import loop, resuming
-from shd_genn.train.interruption import interruptible
 from shd_genn.train.prepare import resolve
 
 README = """\
@@ -143,11 +143,12 @@ def _load(config: Config) -> Splits:
 
 def _run(folder: RunFolder, config: Config, splits: Splits) -> None:
     """Train what is not yet trained, and keep the summary true."""
-    with claimed(folder.path), interruptible():
+    with claimed(folder.path):
         folder.write_config(config)
         folder.write_summary(Summary("running"))
         try:
-            result = _train_all(folder, config, splits)
+            with interruptible():
+                result = _train_all(folder, config, splits)
         except KeyboardInterrupt:
             folder.write_summary(Summary("interrupted"))
             print(

@@ -22,6 +22,7 @@ from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import State, Summary
 from shd_genn.support.errors import DivergedError, PrunedError
 from shd_genn.support.files import require_writable
+from shd_genn.support.interruption import interruptible
 from shd_genn.support.locks import claimed
 from shd_genn.support.progress import Advance, progress
 from shd_genn.train import notes, resuming
@@ -29,7 +30,6 @@ from shd_genn.train.best_epoch import BestEpoch
 from shd_genn.train.compile import compile_learner
 from shd_genn.train.evaluation import Metrics, measure
 from shd_genn.train.finish import finish
-from shd_genn.train.interruption import interruptible
 from shd_genn.train.prepare import Experiment, prepare
 from shd_genn.train.silent_neurons import lift_silent
 

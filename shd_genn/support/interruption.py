@@ -1,0 +1,92 @@
+"""Ctrl-C and SIGTERM end a command or a training in order, and are never lost.
+
+Python raises KeyboardInterrupt wherever the main thread happens to be, but it may not arrive:
+
+* inside a destructor or a callback from C, the exception is printed and forgotten;
+* inside a ``with`` block or an import of a library, another error can take its place: zipfile,
+  which writes checkpoints, raises ValueError, a semaphore RuntimeError, an extension module
+  ImportError.
+
+So the signal is remembered, too: the training asks for it after every batch, and any error that
+comes after a signal is the interruption.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM, e.g. by a cluster's scheduler."""
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Turn Ctrl-C and SIGTERM into KeyboardInterrupt; may be nested.
+
+    Outside the main thread, where Python handles no signals, nothing is changed.
+
+    Yields:
+        A function that raises KeyboardInterrupt if a signal has come and its exception was lost.
+
+    Raises:
+        KeyboardInterrupt: instead of any error after a signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    received: list[int] = []
+
+    def raise_again() -> None:
+        if received:
+            raise TerminatedError if received[-1] == signal.SIGTERM else KeyboardInterrupt
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        handler = before[number]
+        if callable(handler):  # whoever is outside hears of it, too
+            handler(number, frame)
+        raise_again()
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        if before[number] is not signal.SIG_IGN:  # e.g. nohup, or a worker that is not to stop
+            signal.signal(number, handle)
+    try:
+        yield raise_again
+    except Exception:
+        raise_again()
+        raise
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def end_at_once_by_signals() -> None:
+    """Let Ctrl-C and SIGTERM end the process at once, without a word.
+
+    So it should be while a command imports its modules, and once it is about to end anyway.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def is_command_about_to_start() -> bool:
+    """Whether Python is importing this package because of ``python -m shd_genn.COMMAND``.
+
+    Until it has found the command's module, ``sys.argv[0]`` is ``-m``.
+    """
+    return sys.argv[:1] == ["-m"] and any(
+        option == "-m" and module.split(".")[0] == "shd_genn"
+        for option, module in pairwise(sys.orig_argv)
+    )
