@@ -39,7 +39,6 @@ from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
-from shd_genn.network.readouts import drive_weights, read_weights
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ConfigError, require
 from shd_genn.support.interface import Structure
@@ -78,10 +77,8 @@ class NativeEngine:
     def _create(self) -> None:
         """Make the C++ engine, which belongs to this process."""
         network, config, store = self.network, self.config, self._store
-        read = read_weights(network.readout, config.n_steps).astype(np.float32)
-        drive = drive_weights(
-            network.readout, config.n_steps, config.dt_ms, network.tau_mem_out
-        ).astype(np.float32)
+        read = network.read_weights(config.n_steps).astype(np.float32)
+        drive = network.drive_weights(config.n_steps, config.dt_ms).astype(np.float32)
         populations = _array(POPULATION, map(store.population, network.populations))
         connections = _array(CONNECTION, map(store.connection, network.connections))
         learned = _array(LEARNED_ARRAY, map(store.learned_array, store.learned))

@@ -17,7 +17,8 @@ def spike_weights(setting: Setting) -> NDArray[np.float32]:
     into that of each step's spikes. Nothing of the output's dynamics is left to be stepped
     through, which is the fastest that a user of BPTT can write it.
     """
-    of_voltage = read_weights(setting.model.readout.name, setting.n_steps)
+    readout = setting.model.readout
+    of_voltage = read_weights(readout.name, setting.n_steps, readout.weight)
     weights = np.zeros(setting.n_steps)
     by_voltage = by_current = 0.0
     for step in reversed(range(setting.n_steps)):
