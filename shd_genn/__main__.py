@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "train a network",
     "evaluate": "test a trained network on a dataset",
     "listen": "recognise the word in a recording",
+    "readout": "draw a weight of output voltages over time",
     "encode": "turn recordings into a dataset of spikes",
     "datasets": "fetch SHD or SSC",
     "sweep": "search for good settings, with many runs",

@@ -1,4 +1,4 @@
-"""`python -m shd_genn.evaluate RUN --dataset DIR`: evaluate a saved run on any dataset."""
+"""`python -m shd_genn.evaluate RUN … --dataset DIR`: evaluate saved runs on any dataset."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -15,19 +15,24 @@ from rich.table import Table
 from shd_genn.backends.choice import BackendOption
 from shd_genn.record.rows import PredictionRow, write_rows
 from shd_genn.record.run_folder import RunFolder
-from shd_genn.support.cli import command, parse
+from shd_genn.support.cli import command, parse, print_table
+from shd_genn.support.errors import refuse_unless
 from shd_genn.support.files import require_file
 from shd_genn.train import notes
-from shd_genn.train.evaluation import Evaluation, accuracy
+from shd_genn.train.ensemble import Ensemble, evaluate_together
+from shd_genn.train.evaluation import accuracy
 from shd_genn.train.inference import evaluate_run
 
 
 @dataclass(frozen=True)
 class Options:
-    """Evaluate the chosen epoch of a run on a dataset; the run stays as it is."""
+    """Evaluate the chosen epoch of a run on a dataset; the run stays as it is.
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """The run's folder."""
+    Several runs are listed beside their ensemble, which averages their probabilities.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN …]")]
+    """The folder of a run, or the folders of several."""
     dataset: str = "spoken-digits"
     """spoken-digits, shd, ssc, or a folder that holds test.h5 in SHD's layout."""
     data_dir: str | None = None
@@ -37,7 +42,7 @@ class Options:
     backend: BackendOption | None = None
     """What computes; by default the backend that trained the run."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """A CSV file for the answer to every sample."""
+    """A CSV file for the answer to every sample; of several runs, for their ensemble's."""
     trust_model: bool = False
     """Execute the run's model.py although it was not used on this machine before."""
 
@@ -47,25 +52,48 @@ def main() -> None:
     options = parse(Options, prog="python -m shd_genn.evaluate")
     if options.output is not None:
         require_file(options.output)
-    evaluation = evaluate_run(
-        RunFolder.open(options.run),
-        options.dataset,
-        options.split,
-        data_dir=options.data_dir,
-        backend=options.backend,
-        trust_model=options.trust_model,
+    refuse_unless(
+        len(options.runs) > 0, "evaluate needs a run, but got none", "give the folder of a run"
     )
+    folders = [RunFolder.open(path) for path in options.runs]
+    given: dict[str, Any] = {
+        name: getattr(options, name)
+        for name in ("dataset", "split", "data_dir", "backend", "trust_model")
+    }
+    on = f"on {options.dataset} ({options.split})"
+    if len(folders) > 1:
+        _several(folders, evaluate_together(folders, **given), options.output, on)
+        return
+    evaluation = evaluate_run(folders[0], **given)
     if options.output is not None:  # before anything is printed, which may fail in a pipe
         write_rows(options.output, evaluation.predictions)
     notes.show(evaluation.notes)
-    epoch = evaluation.metrics.epoch
-    _print(evaluation, f"{options.run.name}, epoch {epoch}, on {options.dataset} ({options.split})")
+    title = f"{options.runs[0].name}, epoch {evaluation.metrics.epoch}, {on}"
+    _print(evaluation.predictions, title)
 
 
-def _print(evaluation: Evaluation, title: str) -> None:
+def _several(
+    folders: Sequence[RunFolder], ensemble: Ensemble, output: Path | None, on: str
+) -> None:
+    """Print a table of runs and their ensemble, and the ensemble's answers by word and speaker."""
+    if output is not None:
+        write_rows(output, ensemble.predictions)
+    notes.show(dict.fromkeys(note for member in ensemble.members for note in member.notes))
+    table = Table("run", "epoch", "accuracy", title=on)
+    for folder, member in zip(folders, ensemble.members, strict=True):
+        table.add_row(folder.path.name, str(member.metrics.epoch), f"{member.accuracy:.2%}")
+    table.add_section()
+    table.add_row("mean and standard deviation", "", f"{ensemble.mean:.2%} ± {ensemble.sd:.2%}")
+    gain = 100 * (ensemble.accuracy - ensemble.mean)
+    name = f"ensemble of {len(folders)}"
+    table.add_row(name, "", f"{ensemble.accuracy:.2%} ({gain:+.2f} points)")
+    print_table(table)
+    _print(ensemble.predictions, f"{name}, {on}")
+
+
+def _print(rows: Sequence[PredictionRow], title: str) -> None:
     console = Console()
-    rows = evaluation.predictions
-    console.print(f"{title}: accuracy {evaluation.accuracy:.2%} of {len(rows)} samples")
+    console.print(f"{title}: accuracy {accuracy(rows):.2%} of {len(rows)} samples")
     console.print(_by(rows, "word"))
     if any(row.speaker for row in rows):
         console.print(_by(rows, "speaker"))

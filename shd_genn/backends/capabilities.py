@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from shd_genn.learning.methods import Method
+from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import NEURON_KINDS, Kind, Network, Neuron, Synapse
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.support.errors import refuse_unless
 
+if TYPE_CHECKING:
+    from shd_genn.backends.protocols import CompileConfig
+
+REGULARISATION = ("drop-out", "weight decay", "gradient clipping")
+"""What `Capabilities.regularises` may have."""
 ALL_KINDS: tuple[Kind, ...] = ("weight", "delay", *NEURON_KINDS)
 """All kinds of parameters."""
 
@@ -33,6 +39,8 @@ class Capabilities:
         batched: Whether it computes the samples of a batch at the same time.
         kernel_times: Whether it measures what parts of the computation take.
         equal_time_constants: Whether tau_mem and tau_syn of a neuron may be the same.
+        regularises: What it has of drop-out, weight decay and gradient clipping; label smoothing
+            and averages over epochs need nothing of a backend.
         precision: What it computes in.
     """
 
@@ -49,10 +57,16 @@ class Capabilities:
     batched: bool = True
     kernel_times: bool = False
     equal_time_constants: bool = True
+    regularises: tuple[str, ...] = ()
     precision: str = "float32"
 
-    def check(self, network: Network, method: Method) -> None:
-        """Refuse a network or a method that the backend does not have.
+    def check(self, network: Network, method: Method, config: CompileConfig | None = None) -> None:
+        """Refuse a network, a method or a regularisation that the backend does not have.
+
+        Args:
+            network: The network.
+            method: What it is trained with.
+            config: How, if it is trained.
 
         Raises:
             ConfigError: if it has not; the message says what to do.
@@ -72,6 +86,24 @@ class Capabilities:
                 p.kind in self.varies, f"simulate {p.key} that differs from neuron to neuron"
             )
             self._refuse_unless(p.kind in self.learns or not p.trained, f"learn {p.key}")
+        if config is not None:
+            self._check_regularisation(network, method, config)
+
+    def _check_regularisation(
+        self, network: Network, method: Method, config: CompileConfig
+    ) -> None:
+        asked = {
+            "drop-out": config.objective.dropout.probability,
+            "weight decay": config.adam.weight_decay,
+            "gradient clipping": config.adam.clip_gradient,
+        }
+        for name, value in asked.items():
+            self._refuse_unless(not value or name in self.regularises, f"train with {name}")
+            self._refuse_unless(
+                not value or isinstance(method, EventProp),
+                f"train with {name} by {type(method).__name__}",
+            )
+        config.objective.dropout.check(network)
 
     def _refuse_unless(self, holds: bool, deed: str) -> None:
         refuse_unless(
@@ -114,6 +146,7 @@ def markdown_table(backends: Mapping[str, Capabilities]) -> str:
         "readouts": lambda c: _some(c.readouts, tuple(READOUTS)),
         "differ from neuron to neuron": lambda c: _some(c.varies, ALL_KINDS),
         "learned": lambda c: _some(c.learns, ALL_KINDS),
+        "regularisation": lambda c: _names(list(c.regularises), "") or "none of these",
         "several cores": lambda c: _yes(c.threads),
         "samples at the same time": lambda c: _yes(c.batched),
         "tau_mem may equal tau_syn": lambda c: _yes(c.equal_time_constants),
@@ -125,8 +158,8 @@ def markdown_table(backends: Mapping[str, Capabilities]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _names(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _names(names: list[str], mark: str = "`") -> str:
+    return ", ".join(f"{mark}{name}{mark}" for name in names)
 
 
 def _some(some: tuple[str, ...], every: tuple[str, ...]) -> str:

@@ -14,11 +14,11 @@ from shd_genn.backends.choice import BackendOption
 from shd_genn.config import compare
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
-from shd_genn.network.settings import FirstSpikeTimeExp, ModelConfig
+from shd_genn.network.settings import FirstSpikeTime, FirstSpikeTimeExp, ModelConfig
 from shd_genn.present.batches import Batching
 from shd_genn.present.presentation import Presentation
 from shd_genn.present.settings import CHANNELS_MAX, AugmentConfig, PresentConfig
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.settings import CHANGES_NO_RESULT, Cure, Settings
 
 __all__ = ["AugmentConfig", "Config", "DataConfig", "ModelConfig", "PresentConfig", "TrainConfig"]
@@ -75,6 +75,13 @@ class Config(Settings):
                 f"trial_ms {trial_ms}, first_spike_tau1_ms {tau1}",
                 "the papers use 100 ms; a float32 cannot hold exp(trial_ms / tau1) otherwise",
             )
+
+        refuse_unless(
+            not self.train.label_smoothing or not isinstance(self.model.readout, FirstSpikeTime),
+            f"label_smoothing = {self.train.label_smoothing:g} is for losses of voltages, but "
+            f"readout is {self.model.readout.kind}",
+            "set label_smoothing = 0, or choose a readout of voltages",
+        )
 
     @property
     def n_steps(self) -> int:

@@ -44,6 +44,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.learning.dropout import Dropout
 from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.support.errors import require, require_positive
@@ -105,13 +106,20 @@ class Objective:
         temperature: What the softmax divides the numbers of a voltage by, in the unit of V.
         first_spike: Constants of the loss, if first spikes are read.
         regulariser: Of the hidden spike counts.
+        label_smoothing: ε: the part of each label that is spread evenly over all classes (Szegedy
+            et al. 2016), for losses of voltages.
+        dropout: Which hidden neurons are silent in training.
     """
 
     temperature: float = 1.0
     first_spike: FirstSpikeLoss = field(default_factory=FirstSpikeLoss)
     regulariser: Regulariser = field(default_factory=Regulariser)
+    label_smoothing: float = 0.0
+    dropout: Dropout = field(default_factory=Dropout)
 
     def __post_init__(self) -> None:
+        smoothing = self.label_smoothing
+        require(0 <= smoothing < 1, "0 <= label_smoothing < 1", smoothing, "0.1 is usual")
         require_positive("temperature", self.temperature, "1 is the papers' value")
 
 
@@ -165,11 +173,15 @@ def loss_and_drive(
             network.readout, config.objective.first_spike, -readout, labels, config.trial_ms
         )
     if not needs_voltages(network.readout):
-        return cross_entropy(readout, labels, config.objective.temperature)
+        objective = config.objective
+        return cross_entropy(readout, labels, objective.temperature, objective.label_smoothing)
     assert voltages is not None
     n_samples, n_steps, n_classes = voltages.shape
     each_step, each_label = voltages.reshape(-1, n_classes), np.repeat(labels, n_steps)
-    loss, drive = cross_entropy(each_step, each_label, config.objective.temperature)
+    objective = config.objective
+    loss, drive = cross_entropy(
+        each_step, each_label, objective.temperature, objective.label_smoothing
+    )
     return loss.reshape(n_samples, n_steps).mean(axis=1), drive.reshape(voltages.shape)
 
 
@@ -181,7 +193,10 @@ def softmax(readout: Float) -> Float:
 
 
 def cross_entropy(
-    readout: Float, labels: NDArray[np.integer], temperature: float = 1.0
+    readout: Float,
+    labels: NDArray[np.integer],
+    temperature: float = 1.0,
+    label_smoothing: float = 0.0,
 ) -> tuple[Float, Float]:
     """Cross-entropy of the softmax over the classes (mlGeNN `SparseCategoricalCrossentropy`).
 
@@ -189,18 +204,24 @@ def cross_entropy(
         readout: (n_samples, n_classes).
         labels: (n_samples,).
         temperature: What the softmax divides the readout by, in the readout's unit.
+        label_smoothing: ε, the part of a label that is spread over all K classes.
 
     Returns:
-        The loss of each sample, (n_samples,), and minus its derivative by the readout,
-        (1[class = label] - p) / temperature, (n_samples, n_classes).
+        The loss of each sample, -Σ_k q_k log p_k with q_k = (1-ε) 1[k = label] + ε/K, (n_samples,),
+        and minus its derivative by the readout, (q - p) / temperature, (n_samples, n_classes).
     """
     rows = np.arange(len(labels))
     shifted = (readout - readout.max(axis=1, keepdims=True)) / temperature
     powers = np.exp(shifted)
     total = powers.sum(axis=1)
     drive = -powers / total[:, np.newaxis]
-    drive[rows, labels] += 1
-    return np.log(total) - shifted[rows, labels], drive / temperature
+    if not label_smoothing:
+        drive[rows, labels] += 1
+        return np.log(total) - shifted[rows, labels], drive / temperature
+    drive[rows, labels] += 1 - label_smoothing
+    drive += label_smoothing / readout.shape[1]
+    right = (1 - label_smoothing) * shifted[rows, labels]
+    return np.log(total) - right - label_smoothing * shifted.mean(axis=1), drive / temperature
 
 
 def _is_time(readout: Readout) -> bool:

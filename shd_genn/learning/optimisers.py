@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,13 +26,27 @@ class Adam:
     w -= rate · m/(1-β1^k) / (sqrt(v/(1-β2^k)) + epsilon) at update k = 1, 2, …
 
     `update` is the specification of the generated code's Adam.
+
+    Attributes:
+        beta1: Decay of the mean gradient.
+        beta2: Decay of the mean squared gradient.
+        epsilon: Guard against division by zero.
+        weight_decay: λ of AdamW (Loshchilov & Hutter 2019): before an update, weights (and nothing
+            else that is learned) are multiplied by 1 - rate · λ.
+        clip_gradient: Largest norm of the gradient of the batch's mean loss, of all that is learned
+            together (Pascanu, Mikolov & Bengio 2013); a longer one is shortened to it. 0: none.
     """
 
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    clip_gradient: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("weight_decay", "clip_gradient"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"0 <= {name} < inf", value, "0 means none")
         for name, beta in (("beta1", self.beta1), ("beta2", self.beta2)):
             require(
                 0 <= beta < 1, f"0 <= {name} < 1", beta, "Adam's usual values are 0.9 and 0.999"
@@ -41,6 +56,35 @@ class Adam:
     def bias_corrections(self, step: int) -> tuple[float, float]:
         """1-β1^k and 1-β2^k of update number k = 1, 2, …, which m and v are divided by."""
         return 1 - self.beta1**step, 1 - self.beta2**step
+
+    def kept(self, key: str, learning_rate: float) -> float:
+        """What weight decay multiplies a parameter by before an update.
+
+        Args:
+            key: The parameter's key.
+            learning_rate: Its rate.
+
+        Raises:
+            ConfigError: if rate and decay are so large that it would change its sign.
+        """
+        if not self.weight_decay or kind_of(key) != "weight":
+            return 1.0
+        part = learning_rate * self.weight_decay
+        require(part <= 1, "learning_rate * weight_decay <= 1", part, "lower weight_decay")
+        return 1 - part
+
+    def clip(self, gradients: Mapping[str, Array], scale: float) -> float:
+        """What all gradients are multiplied by, so that their norm is at most `clip_gradient`.
+
+        Args:
+            gradients: Key → gradient, of all that is learned, divided by ``scale``.
+            scale: See `shd_genn.learning.methods.eventprop.gradient_scale`.
+        """
+        if not self.clip_gradient:
+            return 1.0
+        squares = [np.square(g, dtype=np.float64).sum() for g in gradients.values()]
+        norm = scale * math.sqrt(math.fsum(squares))
+        return self.clip_gradient / norm if norm > self.clip_gradient else 1.0
 
     def update(
         self, w: Array, gradient: Array, m: Array, v: Array, step: int, learning_rate: float

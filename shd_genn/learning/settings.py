@@ -95,6 +95,18 @@ class TrainConfig(Settings):
     revive_silent: Annotated[float, Ge(0), Cure("0 means nothing; the papers use 0.002")] = 0.0
     """Added after each epoch to the input weights of hidden neurons that emitted no spike in it,
     because no gradient could make them spike again; the papers use 0.002. 0: nothing."""
+    hidden_dropout: Annotated[float, Ge(0), Lt(1), Cure("0.1 to 0.3 is usual")] = 0.0
+    """Probability that a hidden neuron is silent in a training trial; what the others send is
+    stronger in proportion. 0: no drop-out."""
+    weight_decay: Annotated[float, Ge(0), Cure("0 means none; 0.01 is usual")] = 0.0
+    """Weights are multiplied by 1 - learning rate times this before each update (AdamW)."""
+    label_smoothing: Annotated[float, Ge(0), Lt(1), Cure("0 means none; 0.1 is usual")] = 0.0
+    """Part of each label that is spread evenly over all words, in losses of voltages."""
+    clip_gradient: Annotated[float, Ge(0), Cure("0 means that nothing is clipped")] = 0.0
+    """Largest norm of the gradient of all that is learned; a longer one is shortened. 0: any."""
+    average_decay: Annotated[float, Ge(0), Lt(1), Cure("0 means none; 0.9 is usual")] = 0.0
+    """Decay of an average of all parameters over the epochs, which is validated, chosen and saved
+    in place of the last parameters; 0.9 averages about the last 10 epochs. 0: no average."""
     patience: Annotated[int, Ge(0), Cure("0 means that training never stops early")] = 0
     """Stop when the accuracy that chooses the best epoch has not risen for this many epochs; 0:
     never."""

@@ -30,6 +30,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import (
     Kind,
     Parameter,
@@ -40,8 +41,9 @@ from shd_genn.network.initialisers import (
     kind_of,
     typical,
 )
+from shd_genn.network.neurons.leaky_integrate import LeakyIntegrate
 from shd_genn.network.parts import Connection, Population
-from shd_genn.network.readouts import Readout
+from shd_genn.network.readouts import Array, Readout, drive_weights, read_weights
 from shd_genn.support.errors import refuse_unless, require
 
 
@@ -130,6 +132,19 @@ class Network:
         readout = self.output.neuron.readout
         assert readout is not None
         return readout
+
+    def read_weights(self, n_steps: int) -> Array:
+        """Weight of the output voltage of each step; see `readouts.read_weights`."""
+        return read_weights(self.readout, n_steps, self._weight)
+
+    def drive_weights(self, n_steps: int, dt_ms: float) -> Array:
+        """Weight of the drive of each step; see `readouts.drive_weights`."""
+        return drive_weights(self.readout, n_steps, dt_ms, self.tau_mem_out, self._weight)
+
+    @property
+    def _weight(self) -> Formula | None:
+        neuron = self.output.neuron
+        return neuron.weight if isinstance(neuron, LeakyIntegrate) else None
 
     @property
     def tau_mem_out(self) -> float:

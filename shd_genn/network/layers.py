@@ -36,7 +36,7 @@ def hidden_synapse(model: ModelConfig) -> Exponential:
 def readout_neuron(model: ModelConfig) -> LeakyIntegrate | LeakyIntegrateFire:
     """Output neurons."""
     tau = _tau_out(model, model.tau_mem_out_ms, model.tau_mem_min_ms)
-    return output_neuron(model.readout.name, tau, model.v_thresh)
+    return output_neuron(model.readout.name, tau, model.v_thresh, model.readout.weight)
 
 
 def readout_synapse(model: ModelConfig) -> Exponential:

@@ -15,6 +15,7 @@ T is the length of a trial in ms, N its number of steps, V(t) the voltage of an 
 | `var`                    | (1/T) ∫ V dt, but learned from every V(t)  | average cross-entropy |
 | `first_spike_time`       | minus the first spike's time, -T if none   | first_spike           |
 | `first_spike_time_exp`   | likewise; late spikes cost exponentially   | first_spike_exp       |
+| `weighted`               | (1/T) ∫ w(t/T) V dt, w a formula           | -                     |
 
 The class of the largest number is the prediction; `shd_genn.learning.objective` has the losses.
 `sum_var` depends on the length of a step, so it has no limit as dt → 0.
@@ -22,12 +23,13 @@ The class of the largest number is the prediction; `shd_genn.learning.objective`
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shd_genn.network.formulas import Formula
 
 Readout = Literal[
     "avg_var_exp_weight",
@@ -39,6 +41,7 @@ Readout = Literal[
     "var",
     "first_spike_time",
     "first_spike_time_exp",
+    "weighted",
 ]
 
 Form = Literal["weighted", "each_step", "max", "first_spike"]
@@ -55,13 +58,14 @@ class Properties:
 
     Attributes:
         form: Where the loss acts on the output.
-        weight: Weight of V in the average at t/T, from 0 to 1; meaningless for maxima and spikes.
+        formula: Weight of V in the average at s = t/T, from 0 to 1; meaningless for maxima and
+            spikes. Empty for ``weighted``, whose output neuron has a formula of its own.
         averaged: Whether the number is an average over the trial, as mlGeNN scales all gradients
             from voltages; see `shd_genn.backends.gradient_scale`.
     """
 
     form: Form
-    weight: Callable[[Array], Array] = np.ones_like
+    formula: str = "1"
     averaged: bool = True
 
     @property
@@ -71,19 +75,27 @@ class Properties:
 
 
 READOUTS: dict[Readout, Properties] = {
-    "avg_var_exp_weight": Properties("weighted", lambda s: np.exp(-s)),
+    "avg_var_exp_weight": Properties("weighted", "exp(-s)"),
     "avg_var": Properties("weighted"),
-    "avg_var_linear_weight": Properties("weighted", lambda s: 1 - s),
-    "avg_var_sigmoid_weight": Properties("weighted", lambda s: 1 / (1 + np.exp((s - 0.5) / 0.2))),
+    "avg_var_linear_weight": Properties("weighted", "1 - s"),
+    "avg_var_sigmoid_weight": Properties("weighted", "1 / (1 + exp((s - 0.5) / 0.2))"),
     "sum_var": Properties("weighted", averaged=False),
     "max_var": Properties("max", averaged=False),
     "var": Properties("each_step"),
     "first_spike_time": Properties("first_spike"),
     "first_spike_time_exp": Properties("first_spike"),
+    "weighted": Properties("weighted", ""),
 }
 
 
-def read_weights(readout: Readout, n_steps: int) -> Array:
+def weight_of(readout: Readout, given: Formula | None = None) -> Formula:
+    """The weight of the voltage at t/T: the readout's own, or that which is given to it."""
+    if given is None:
+        return Formula(READOUTS[readout].formula)
+    return given
+
+
+def read_weights(readout: Readout, n_steps: int, given: Formula | None = None) -> Array:
     """Weight of the output voltage of each step n in the readout: w(n/N)/N.
 
     Only ``sum_var`` is not divided by N. As mlGeNN's `AvgVar`, `AvgVarExpWeight` and `SumVar`; the
@@ -93,15 +105,22 @@ def read_weights(readout: Readout, n_steps: int) -> Array:
     Args:
         readout: The readout's name.
         n_steps: Steps N of a trial.
+        given: The weight of ``weighted``.
 
     Returns:
         float64, (n_steps,).
+
+    Raises:
+        ConfigError: if the weight is not finite in a step, or positive in none.
     """
-    kind = READOUTS[readout]
-    return kind.weight(np.arange(n_steps) / n_steps) / (n_steps if kind.averaged else 1)
+    s, weight = np.arange(n_steps) / n_steps, weight_of(readout, given)
+    weight.check(s)
+    return weight(s) / (n_steps if READOUTS[readout].averaged else 1)
 
 
-def drive_weights(readout: Readout, n_steps: int, dt_ms: float, tau_mem: float) -> Array:
+def drive_weights(
+    readout: Readout, n_steps: int, dt_ms: float, tau_mem: float, given: Formula | None = None
+) -> Array:
     """What the output's adjoint is driven with in each step, per unit of -∂L/∂readout.
 
     λ_V of an output decays towards -∂L/∂V(t) = g w(t/T)/T, with g = -∂L/∂readout (Wunderlich &
@@ -114,9 +133,11 @@ def drive_weights(readout: Readout, n_steps: int, dt_ms: float, tau_mem: float) 
         n_steps: Steps N of a trial.
         dt_ms: Length of a step in ms.
         tau_mem: Membrane time constant of the output in ms.
+        given: The weight of ``weighted``.
 
     Returns:
         float64, (n_steps,), in 1/ms².
     """
-    weight = READOUTS[readout].weight((np.arange(n_steps) + 1) / n_steps)
-    return weight / (tau_mem * n_steps * dt_ms)
+    weight = weight_of(readout, given)
+    s = (np.arange(n_steps) + 1) / n_steps
+    return weight.finite(s) / (tau_mem * n_steps * dt_ms)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt, Len
 
+from shd_genn.network.formulas import CONSTANTS, Formula
 from shd_genn.network.readouts import Readout
 from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.settings import Choice, Cure, Settings, UserPath
@@ -48,6 +49,11 @@ class ReadoutSettings(Choice):
     def name(self) -> Readout:
         """The readout's name, as in `shd_genn.network.readouts.READOUTS`."""
         return self.kind  # type: ignore[return-value]
+
+    @property
+    def weight(self) -> Formula | None:
+        """The weight of the readout ``weighted``; None for all others."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,41 @@ class FirstSpikeTimeExp(FirstSpikeTime, kind="first_spike_time_exp"):
     """Time constant in ms of the exponential penalty."""
 
 
+WeightConstant = Annotated[float, Cure("choose it as the formula needs it")]
+
+
+@dataclass(frozen=True)
+class Weighted(VoltageReadout, kind="weighted"):
+    """Average that weighs voltages by a formula of your own."""
+
+    readout_weight: str = "exp(-s)"
+    """Weight of the voltage: a formula of s, which runs from 0 to 1 over a trial, for example
+    o + d*(s-m)*exp(-(s-m)**2/(2*c**2))."""
+    weight_a: WeightConstant | None = None
+    """The number a of the formula."""
+    weight_b: WeightConstant | None = None
+    """The number b of the formula."""
+    weight_c: WeightConstant | None = None
+    """The number c of the formula."""
+    weight_d: WeightConstant | None = None
+    """The number d of the formula."""
+    weight_m: WeightConstant | None = None
+    """The number m of the formula."""
+    weight_o: WeightConstant | None = None
+    """The number o of the formula."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.weight.check()
+
+    @property
+    def weight(self) -> Formula:
+        """The formula with its numbers."""
+        values = ((name, getattr(self, f"weight_{name}")) for name in CONSTANTS)
+        given = tuple((name, value) for name, value in values if value is not None)
+        return Formula(self.readout_weight, given)
+
+
 ReadoutChoice = (
     AvgVarExpWeight
     | AvgVar
@@ -121,6 +162,7 @@ ReadoutChoice = (
     | Var
     | FirstSpikeTime
     | FirstSpikeTimeExp
+    | Weighted
 )
 
 

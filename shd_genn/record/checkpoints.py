@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from shd_genn.support.files import written_aside
 
 Arrays = dict[str, NDArray[Any]]
 
-PARAMETER, ADAM = "parameter_", "adam_"
-"""Prefixes of the keys of parameters and of Adam's state."""
+PARAMETER, ADAM, AVERAGE = "parameter_", "adam_", "average_"
+"""Prefixes of the keys of parameters, of Adam's state, and of an average over epochs."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,23 @@ class Checkpoint:
         parameters: Key → array; see `shd_genn.backends.protocols.Parameters`.
         optimiser: Adam's state: ``m_KEY``, ``v_KEY`` and ``step``.
         metrics_digest: Checksum of the rows of ``metrics.csv`` up to this epoch.
+        average: Key → float64, the sum of `shd_genn.train.average`; empty if there is none.
     """
 
     epoch: int
     parameters: Arrays
     optimiser: Arrays
     metrics_digest: str
+    average: Arrays = field(default_factory=dict)
 
 
-def save(path: Path, learner: Learner, epoch: int, metrics_digest: str) -> None:
+def save(
+    path: Path,
+    learner: Learner,
+    epoch: int,
+    metrics_digest: str,
+    average: Mapping[str, NDArray[Any]] | None = None,
+) -> None:
     """Write a checkpoint of a network.
 
     Args:
@@ -46,10 +54,12 @@ def save(path: Path, learner: Learner, epoch: int, metrics_digest: str) -> None:
         learner: The network.
         epoch: The epoch that has been trained, counted from 1.
         metrics_digest: See `Checkpoint`.
+        average: See `Checkpoint`.
     """
     arrays: Arrays = {"epoch": np.array(epoch), "metrics_digest": np.array(metrics_digest)}
     arrays |= {PARAMETER + key: value for key, value in learner.parameters().items()}
     arrays |= {ADAM + key: value for key, value in learner.optimiser_state().items()}
+    arrays |= {AVERAGE + key: value for key, value in (average or {}).items()}
     write_arrays(path, arrays)
 
 
@@ -73,7 +83,7 @@ def read(path: Path) -> Checkpoint:
         return {key.removeprefix(prefix): arrays[key] for key in keys}
 
     assert epoch is not None
-    return Checkpoint(int(epoch), part(PARAMETER), part(ADAM), str(digest))
+    return Checkpoint(int(epoch), part(PARAMETER), part(ADAM), str(digest), part(AVERAGE))
 
 
 def load(path: Path, simulator: Simulator) -> Checkpoint:
@@ -88,8 +98,13 @@ def load(path: Path, simulator: Simulator) -> Checkpoint:
     return checkpoint
 
 
-def restore(path: Path, learner: Learner) -> Checkpoint:
+def restore(path: Path, learner: Learner, averaged: bool = False) -> Checkpoint:
     """Put a checkpoint's parameters and optimiser state into a network, to go on with training.
+
+    Args:
+        path: The .npz file.
+        learner: The network.
+        averaged: Whether it must have an average of the parameters, too.
 
     Raises:
         ConfigError: if the checkpoint cannot be read, or belongs to another network.
@@ -97,6 +112,8 @@ def restore(path: Path, learner: Learner) -> Checkpoint:
     checkpoint = load(path, learner)
     _check_shapes(path, "optimiser state", checkpoint.optimiser, learner.optimiser_state())
     learner.set_optimiser_state(checkpoint.optimiser)
+    needed = learner.parameters() if averaged else {}
+    _check_shapes(path, "average", checkpoint.average, needed)
     return checkpoint
 
 

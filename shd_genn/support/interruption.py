@@ -51,7 +51,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        handler = before[number]
+        handler = before[signal.Signals(number)]
         if callable(handler):  # whoever is outside hears of it, too
             handler(number, frame)
         raise_again()

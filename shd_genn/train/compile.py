@@ -8,6 +8,7 @@ from typing import Any
 from shd_genn import backends
 from shd_genn.backends.protocols import CompileConfig, Learner, Simulator, require_learner
 from shd_genn.config import Config
+from shd_genn.learning.dropout import Dropout
 from shd_genn.learning.methods import EventProp
 from shd_genn.learning.objective import FirstSpikeLoss, Objective, Regulariser
 from shd_genn.learning.optimisers import Adam
@@ -39,6 +40,8 @@ def _compile(config: Config, model_file: Path | None, batch_size: int | None) ->
     train = config.train
     objective = Objective(
         regulariser=Regulariser(train.reg_lambda, train.reg_lambda, train.reg_nu),
+        label_smoothing=train.label_smoothing,
+        dropout=Dropout(train.hidden_dropout),
         **_loss_constants(config.model.readout),
     )
     return backends.get(backends.choose(config.backend).name).compile(
@@ -51,7 +54,10 @@ def _compile(config: Config, model_file: Path | None, batch_size: int | None) ->
             n_threads=config.n_threads,
             batch_size=batch_size,
             kernel_times=config.kernel_times,
-            adam=Adam(train.beta1, train.beta2, train.epsilon),
+            adam=Adam(
+                *(train.beta1, train.beta2, train.epsilon),
+                *(train.weight_decay, train.clip_gradient),
+            ),
             objective=objective,
         ),
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import BatchResult, Simulator
 from shd_genn.datasets.split import speaker_name
+from shd_genn.learning.objective import probabilities
 from shd_genn.network import Network
 from shd_genn.record.rows import EpochRow, PredictionRow, Split
 from shd_genn.record.summary import TestResult
@@ -90,6 +91,7 @@ class Evaluation:
         predictions: Rows of ``predictions.csv``, one a sample.
         spike_counts: Hidden population → int32, (n_samples, neurons): spikes in the trial.
         untrained: Word that the network was never trained on → its samples, which are left out.
+        probabilities: float32, (n_samples, n_classes): the softmax of each sample's readout.
         notes: What should be known about data and network; see `shd_genn.train.notes`.
     """
 
@@ -97,6 +99,7 @@ class Evaluation:
     predictions: list[PredictionRow]
     spike_counts: dict[str, NDArray[np.int32]]
     untrained: dict[str, int]
+    probabilities: NDArray[np.float32]
     notes: tuple[str, ...] = ()
 
     @property
@@ -195,9 +198,11 @@ def evaluate(
     dataset = samples.dataset
     metrics = Metrics(simulator.network)
     predictions: list[PredictionRow] = []
+    readouts: list[NDArray[np.float32]] = []
     counts: dict[str, list[NDArray[np.int32]]] = {p.name: [] for p in simulator.network.hidden}
     for chosen, result in _results(simulator, dataset):
         metrics.add(result, dataset.labels[chosen])
+        readouts.append(result.readout)
         for name, spikes in result.spike_counts.items():
             counts[name].append(spikes)
         predictions += [
@@ -209,6 +214,7 @@ def evaluate(
         predictions,
         {name: np.concatenate(parts) for name, parts in counts.items()},
         samples.untrained,
+        probabilities(simulator.network, simulator.config, np.concatenate(readouts)),
     )
 
 

@@ -26,6 +26,7 @@ from shd_genn.support.interruption import interruptible
 from shd_genn.support.locks import claimed
 from shd_genn.support.progress import Advance, progress
 from shd_genn.train import notes, resuming
+from shd_genn.train.average import EpochAverage
 from shd_genn.train.best_epoch import BestEpoch
 from shd_genn.train.compile import compile_learner
 from shd_genn.train.evaluation import Metrics, measure
@@ -179,7 +180,8 @@ def _train(training: Training, check: Callable[[], None]) -> tuple[BestEpoch, li
     config = experiment.config.train
     n_batches = count_batches(experiment.config.batching, experiment.train)
     schedule, best = Schedule(config, n_batches), BestEpoch()
-    done, rows = resuming.restore(folder, experiment, learner)
+    average = EpochAverage(config.average_decay)
+    done, rows = resuming.restore(folder, experiment, learner, average)
     for row in rows:
         if row.split == experiment.chosen_by:
             best.update(row)
@@ -194,19 +196,22 @@ def _train(training: Training, check: Callable[[], None]) -> tuple[BestEpoch, li
                 break
             metrics, rate = _train_epoch(training, schedule, epoch, advance, check)
             new = {"train": metrics.row(epoch, "train", rate)}
+            average.add(learner.parameters())
             if experiment.valid is not None:
-                new["valid"] = measure(learner, experiment.valid.dataset).row(epoch, "valid")
+                with average.used_by(learner):
+                    new["valid"] = measure(learner, experiment.valid.dataset).row(epoch, "valid")
             rows += new.values()
             advance(0, line=_line(epoch, config.epochs, list(new.values())))
             _note_epoch(training, rows)
             folder.write_epochs(rows)
             digest = resuming.metrics_digest(rows)
             if best.update(new[experiment.chosen_by]):
-                checkpoints.save(folder.checkpoint("best"), learner, epoch, digest)
+                with average.used_by(learner):
+                    checkpoints.save(folder.checkpoint("best"), learner, epoch, digest)
             schedule.epoch_done(new[experiment.schedule_by].accuracy)
             lift_silent(learner, metrics.spikes, config.revive_silent)
             # last of all: the epoch is complete only when this file is there
-            checkpoints.save(folder.checkpoint("last"), learner, epoch, digest)
+            checkpoints.save(folder.checkpoint("last"), learner, epoch, digest, average.total)
             training.on_epoch(folder, list(new.values()))
             check()
     return best, rows

@@ -18,6 +18,7 @@ from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import RunResult
 from shd_genn.spikes.dataset import Splits
 from shd_genn.support.errors import ConfigError
+from shd_genn.train.average import EpochAverage
 from shd_genn.train.best_epoch import BestEpoch
 from shd_genn.train.prepare import Experiment
 
@@ -106,9 +107,9 @@ def metrics_digest(rows: Sequence[EpochRow]) -> str:
 
 
 def restore(
-    folder: RunFolder, experiment: Experiment, learner: Learner
+    folder: RunFolder, experiment: Experiment, learner: Learner, average: EpochAverage
 ) -> tuple[int, list[EpochRow]]:
-    """Put the last checkpoint into a network.
+    """Put the last checkpoint into a network, and into the average of its epochs.
 
     Returns:
         The epochs that are done (0 for a new run), and their rows of ``metrics.csv``.
@@ -124,7 +125,8 @@ def restore(
                 "restore the file, or start a new run"
             )
         return 0, []
-    checkpoint = checkpoints.restore(last, learner)
+    checkpoint = checkpoints.restore(last, learner, averaged=average.decay > 0)
+    average.total, average.epochs = checkpoint.average, checkpoint.epoch
     # a kill after an epoch's rows and before its checkpoint leaves rows of an epoch too many
     rows = [r for r in folder.epochs if r.epoch <= checkpoint.epoch and r.split != "test"]
     if metrics_digest(rows) != checkpoint.metrics_digest:

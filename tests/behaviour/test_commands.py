@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.present.settings import PresentConfig
 from shd_genn.spikes.hdf5 import write_spikes
+from shd_genn.support.errors import ConfigError
 from shd_genn.train import crossval, loop
+from shd_genn.train.ensemble import evaluate_together
+from shd_genn.train.inference import evaluate_run
 
 
 def run(module, *arguments):
@@ -48,6 +52,39 @@ def test_evaluate_repeats_the_runs_own_numbers(trained, data, tmp_path):
     assert "cleo" in result.stdout and "nein" in result.stdout
     with table.open(newline="") as file:
         assert list(csv.DictReader(file)) == rows(trained.path, "predictions")
+
+
+def test_several_runs_are_listed_beside_their_ensemble(trained, data, tmp_path):
+    config = replace(trained.config, train=replace(trained.config.train, epochs=1, seed=1))
+    other = loop.start(config, tmp_path / "runs")
+    table = tmp_path / "answers.csv"
+    result = run("evaluate", trained.path, other.path, "--dataset", data, "-o", table)
+    assert result.returncode == 0, result.stderr
+    one, two = (100 * folder.result.test.accuracy for folder in (trained, other))
+    printed = " ".join(result.stdout.split())
+    for number in (f"{one:.2f}% ", f"{two:.2f}% ", f"{(one + two) / 2:.2f}% ± "):
+        assert number in printed
+    both = [evaluate_run(folder, str(data)) for folder in (trained, other)]
+    p = (both[0].probabilities + both[1].probabilities) / 2
+    with table.open(newline="") as file:
+        answers = list(csv.DictReader(file))
+    assert [int(row["predicted"]) for row in answers] == p.argmax(axis=1).tolist()
+    losses = [-np.log(p[i, int(row["label"])]) for i, row in enumerate(answers)]
+    np.testing.assert_allclose([float(row["loss"]) for row in answers], losses, rtol=1e-5)
+    right = np.mean([row["correct"] == "True" for row in answers])
+    assert f"(test): accuracy {right:.2%}" in printed
+
+
+def test_runs_of_other_words_make_no_ensemble(trained, tmp_path):
+    dataset = tiny.dataset(32, 0)
+    other = replace(dataset, class_names=("yes", "no", "still"))
+    write_spikes(tmp_path / "train.h5", other)
+    write_spikes(tmp_path / "test.h5", other)
+    data = DataConfig(dataset=str(tmp_path), trial_ms=120.0)
+    config = replace(trained.config, data=data, train=replace(trained.config.train, epochs=1))
+    folder = loop.start(replace(config, model=replace(config.model, n_classes=None)), tmp_path)
+    with pytest.raises(ConfigError, match="same words in all runs, but"):
+        evaluate_together([trained, folder], str(tmp_path))
 
 
 def test_evaluate_refuses_other_words(trained, tmp_path):

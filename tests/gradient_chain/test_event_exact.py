@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.event_exact import ExactNetwork, gradient, loss, solve
 
+from shd_genn.backends.conformance.networks import WEIGHT
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.learning.objective import FirstSpikeLoss, Objective
@@ -31,6 +32,7 @@ CASES = [
     ("avg_var_linear_weight", 20.0),
     ("avg_var_sigmoid_weight", 20.0),
     ("var", 20.0),
+    ("weighted", 33.0),
     ("first_spike_time", 33.0),
     ("first_spike_time_exp", 20.0),
 ]
@@ -160,7 +162,9 @@ def test_a_broken_jump_is_noticed(spoilt):
 def stepped_gradient(net, inputs, label, dt_ms):
     hidden = Population("hidden", LeakyIntegrateFire(net.tau_mem), N_HIDDEN)
     source = Population("input", SpikeInput(), N_INPUTS)
-    output = Population("output", output_neuron(net.readout, net.tau_out), N_CLASSES)
+    weight = WEIGHT if net.readout == "weighted" else None
+    neuron = output_neuron(net.readout, net.tau_out, weight=weight)
+    output = Population("output", neuron, N_CLASSES)
     synapse, drawn = Exponential(net.tau_syn), Dense(Normal())
     pairs = ((source, hidden), (hidden, hidden), (hidden, output))
     network = Network(

@@ -26,7 +26,6 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.bench.gpu import cases
 from shd_genn.learning.methods import Method
 from shd_genn.network import Network
-from shd_genn.network.readouts import drive_weights, read_weights
 from shd_genn.support.builder import compiler_version, find_compiler
 from shd_genn.support.files import written_aside
 from shd_genn.support.locks import locked
@@ -130,13 +129,12 @@ def watched(folder: Path, sanitizer: str, case: cases.Case, change=lambda source
         plan, parameters = compiled.plan, compiled.parameters()
     (folder / "engine.cpp").write_text(change(render(plan, network.input.name)))
     rng, events, n = np.random.default_rng(0), cases.events_of(case), cases.N_SAMPLES
-    readout = network.readout
-    weights = drive_weights(readout, config.n_steps, config.dt_ms, network.tau_mem_out)
+    weights = network.drive_weights(config.n_steps, config.dt_ms)
     learned = plan.learned
     arrays = [
         np.array([config.n_steps, n, plan.lanes, plan.output.width], np.int64),
         np.array([config.dt_ms], np.float32),
-        read_weights(readout, config.n_steps).astype(np.float32),
+        network.read_weights(config.n_steps).astype(np.float32),
         weights.astype(np.float32),
         packed(plan.arrays, parameters),
         constants_of_lanes(network, plan, parameters, config.dt_ms),

@@ -24,6 +24,8 @@ READ_WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "avg_var_linear_weight": lambda s: 1 - s,
     "avg_var_sigmoid_weight": lambda s: 1 / (1 + np.exp((s - 0.5) / 0.2)),
     "var": np.ones_like,
+    # the weight of the conformance suite's network, which is a formula there
+    "weighted": lambda s: 0.3 + 2.3 * s * np.exp(-(s**2) / (2 * 0.37**2)),
 }
 
 

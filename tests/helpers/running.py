@@ -31,8 +31,11 @@ EVERYTHING += ["--ease-in", "0.01", "--schedule", "plateau", "--decay-epochs", "
 EVERYTHING += ["--w-in-mean", "-0.05", "--revive-silent", "0.02", "--binarise"]
 EVERYTHING += ["--train-tau", "--tau-distribution", "gamma", "--train-v-thresh"]
 EVERYTHING += ["--train-delays", "input", "--delay-in-ms", "20"]
+EVERYTHING += ["--hidden-dropout", "0.2", "--weight-decay", "0.1", "--clip-gradient", "0.1"]
+EVERYTHING += ["--label-smoothing", "0.1", "--average-decay", "0.6"]
 EVERYTHING += ["--trial-ms", "15"]  # so short that accuracies vary, and the plateau rule acts
-"""Options of every augmentation, a schedule, reviving, and everything that is learned."""
+"""Options of every augmentation and regularisation, a schedule, reviving, and everything that is
+learned."""
 
 
 def command(*arguments):

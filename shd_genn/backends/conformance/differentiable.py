@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from shd_genn.backends.capabilities import REGULARISATION
 from shd_genn.backends.conformance.learner import LearnerConformance
 from shd_genn.backends.conformance.networks import (
     CONFIG,
@@ -38,6 +41,8 @@ from shd_genn.backends.protocols import (
     require_gradient,
 )
 from shd_genn.backends.reference.engine import Reference
+from shd_genn.learning.dropout import Dropout
+from shd_genn.learning.optimisers import Adam
 from shd_genn.network import Network, Normal
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.spikes.events import Events
@@ -83,6 +88,38 @@ class DifferentiableConformance(LearnerConformance):
             strays = 0 if largest_batch(backend) > 1 else 1e-3
             for name, w in expected.parameters().items():
                 assert np.mean(np.abs(got.parameters()[name] - w) > 1e-5) <= strays
+
+    def test_regularised_updates(self, backend: Backend) -> None:
+        """Drop-out, weight decay, gradient clipping and label smoothing, all at once."""
+        if set(backend.CAPABILITIES.regularises) != set(REGULARISATION):
+            pytest.skip(f"{backend.CAPABILITIES.title} has not all of {', '.join(REGULARISATION)}")
+        network = layered_network()
+        objective = replace(CONFIG.objective, label_smoothing=0.1, dropout=Dropout(0.3))
+        adam = Adam(weight_decay=0.1, clip_gradient=0.01)
+        config = replace(CONFIG, objective=objective, adam=adam)
+        events, labels = random_events(6), random_labels(6)
+        expected = Reference(network, config)
+        plain = Reference(network, replace(config, adam=Adam(weight_decay=0.1)))
+        with differentiable(backend, network, config) as got:
+            for _ in range(3):
+                result, reference = (x.train_batch(events, labels, 1e-3) for x in (got, expected))
+                plain.train_batch(events, labels, 1e-3)
+                assert all(
+                    (counts == 0).any(axis=1).all() for counts in result.spike_counts.values()
+                )
+                for name, counts in reference.spike_counts.items():
+                    np.testing.assert_array_equal(result.spike_counts[name], counts)
+                np.testing.assert_allclose(result.loss, reference.loss, rtol=1e-3)
+            for name, w in expected.parameters().items():
+                assert np.abs(got.parameters()[name] - w).max() < 1e-5
+            moments = got.optimiser_state()
+            unclipped = plain.optimiser_state()
+            assert all(
+                np.abs(moments[f"m_{name}"]).max() < np.abs(unclipped[f"m_{name}"]).max()
+                for name in got.parameters()
+            )
+            whole = got.evaluate(events, labels)  # silences nothing
+            assert all(counts.mean() > 3 for counts in whole.spike_counts.values())
 
     @pytest.mark.parametrize("readout", FIRST_SPIKES)
     def test_first_spikes_and_silent_outputs_learn(

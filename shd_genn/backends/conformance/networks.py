@@ -19,6 +19,7 @@ from shd_genn.network import (
     Gamma,
     LeakyIntegrateFire,
     Network,
+    Neuron,
     Normal,
     Population,
     SpikeInput,
@@ -26,6 +27,8 @@ from shd_genn.network import (
     Uniform,
     output_neuron,
 )
+from shd_genn.network.formulas import Formula
+from shd_genn.network.initialisers import Value
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.spikes.events import Events
 
@@ -45,6 +48,17 @@ spikes lose a few of 24 bits."""
 
 Arrays = Mapping[str, NDArray[np.floating]]
 Batch = tuple[Events, NDArray[np.integer]]
+
+
+WEIGHT = Formula(
+    "o + d*(s-m)*exp(-(s-m)**2/(2*c**2))", (("c", 0.37), ("d", 2.3), ("m", 0.0), ("o", 0.3))
+)
+"""Of the readout ``weighted``: one that rises and falls."""
+
+
+def output_of(readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0) -> Neuron:
+    """The output neuron of a readout; `WEIGHT` is that of ``weighted``."""
+    return output_neuron(readout, tau_mem, v_thresh, WEIGHT if readout == "weighted" else None)
 
 
 def layered_network(
@@ -67,7 +81,7 @@ def layered_network(
         if recurrent:
             connections.append(Connection(layer, layer, Dense(Normal(0.0, 0.2)), synapse))
         layers.append(layer)
-    output = Population("output", output_neuron(readout), N_CLASSES)
+    output = Population("output", output_of(readout), N_CLASSES)
     connections.append(Connection(layers[-1], output, Dense(w_out), synapse))
     return Network((*layers, output), tuple(connections))
 
@@ -104,7 +118,7 @@ def learned_network(readout: Readout = "avg_var_exp_weight", delays: bool = Fals
     v_thresh = Trainable(1.0, low=0.1) if READOUTS[readout].spiking else 1.0
     source = Population("input", SpikeInput(), N_INPUTS)
     layers = Population("hidden0", first, 70), Population("hidden1", second, 20)
-    last = output_neuron(readout, Trainable(20.0, low=3.0), v_thresh)
+    last = output_of(readout, Trainable(20.0, low=3.0), v_thresh)
     output = Population("output", last, N_CLASSES)
 
     def connect(

@@ -69,7 +69,7 @@ def compile(network: Network, method: Method, config: CompileConfig) -> CudaEngi
         BuildError: if nvcc, the driver or a GPU is missing or too old, or the compiler fails.
         CudaError: if the GPU cannot be used, or has no memory left.
     """
-    CAPABILITIES.check(network, method)
+    CAPABILITIES.check(network, method, config)
     from shd_genn.backends.cuda.engine import CudaEngine
 
     return CudaEngine(network, config)

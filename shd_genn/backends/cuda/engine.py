@@ -26,7 +26,6 @@ from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
-from shd_genn.network.readouts import drive_weights, read_weights
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import require
 
@@ -67,10 +66,8 @@ class CudaEngine:
         self.plan, self._memory_bytes = lower(network, config), memory_bytes
         source = render(self.plan, network.input.name)
         weights = (
-            read_weights(network.readout, config.n_steps).astype(np.float32),
-            drive_weights(
-                network.readout, config.n_steps, config.dt_ms, network.tau_mem_out
-            ).astype(np.float32),
+            network.read_weights(config.n_steps).astype(np.float32),
+            network.drive_weights(config.n_steps, config.dt_ms).astype(np.float32),
         )
         library = build.load_library(source, toolchain or build.gpu_toolchain())
         self.device = Device(

@@ -67,7 +67,7 @@ def compile(network: Network, method: Method, config: CompileConfig) -> GennEngi
     Raises:
         ConfigError: if GeNN cannot be imported, or cannot run this network.
     """
-    CAPABILITIES.check(network, method)
+    CAPABILITIES.check(network, method, config)
     try:
         from shd_genn.backends.genn.engine import GennEngine
     except ImportError as error:

@@ -21,6 +21,7 @@ from ml_genn.optimisers import Adam
 from pygenn import VarAccess
 
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.network.formulas import Formula
 from shd_genn.network.readouts import Readout
 from shd_genn.support.errors import BuildError
 
@@ -40,11 +41,18 @@ NO_LABEL = 255
 
 
 class Weighted(readouts.AvgVar):  # type: ignore[misc]
-    """Average voltage with a weight; that of ``exp(-s)`` is mlGeNN's `AvgVarExpWeight`."""
+    """Average voltage with a weight; that of ``exp(-s)`` is mlGeNN's `AvgVarExpWeight`.
 
-    def __init__(self, readout: Readout, config: CompileConfig) -> None:
+    Args:
+        readout: Its name.
+        weight: The formula of ``weighted``.
+        config: Length of the trial.
+    """
+
+    def __init__(self, readout: Readout, weight: Formula | None, config: CompileConfig) -> None:
         super().__init__()
-        self._code, self._config = WEIGHT_CODE[readout], config
+        self._code = WEIGHT_CODE[readout] if weight is None else weight.code("{s}")
+        self._config = config
 
     def weight(self, time: str) -> str:
         """Code of the weight at a time in ms."""

@@ -17,7 +17,6 @@ from ml_genn.connectivity import Dense
 from shd_genn.backends.genn.compiler import Compiler, MaxVar, Weighted
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network, Population
-from shd_genn.network.readouts import Readout
 
 
 def training_network(
@@ -78,13 +77,13 @@ def _neuron(population: Population, config: CompileConfig) -> Any:
     if isinstance(neuron, LeakyIntegrateFire):  # spiking outputs are read from their spikes
         return neurons.LeakyIntegrateFire(v_thresh=neuron.v_thresh, tau_mem=neuron.tau_mem)
     if isinstance(neuron, LeakyIntegrate):
-        return neurons.LeakyIntegrate(
-            tau_mem=neuron.tau_mem, readout=_readout(neuron.readout, config)
-        )
+        return neurons.LeakyIntegrate(tau_mem=neuron.tau_mem, readout=_readout(neuron, config))
     return neurons.SpikeInput(max_spikes=1)  # Simulation.make_room makes it as large as needed
 
 
-def _readout(readout: Readout, config: CompileConfig) -> Any:
-    if readout == "sum_var":
+def _readout(neuron: LeakyIntegrate, config: CompileConfig) -> Any:
+    if neuron.readout == "sum_var":
         return readouts.SumVar()
-    return MaxVar() if readout == "max_var" else Weighted(readout, config)
+    if neuron.readout == "max_var":
+        return MaxVar()
+    return Weighted(neuron.readout, neuron.weight, config)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shd_genn.backends.capabilities import Capabilities, Status
+from shd_genn.backends.capabilities import REGULARISATION, Capabilities, Status
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
@@ -37,6 +37,7 @@ CAPABILITIES = Capabilities(
     learns=("weight", "delay", *DERIVATIVES),
     threads=True,
     kernel_times=True,
+    regularises=REGULARISATION,
 )
 
 
@@ -64,5 +65,5 @@ def compile(network: Network, method: Method, config: CompileConfig) -> NativeEn
         ConfigError: if it has no such method, neuron or synapse.
         BuildError: if there is no C++ compiler, or it fails.
     """
-    CAPABILITIES.check(network, method)
+    CAPABILITIES.check(network, method, config)
     return NativeEngine(network, config)

@@ -35,11 +35,11 @@ from shd_genn.backends.protocols import (
     Recording,
     require_samples,
 )
+from shd_genn.learning.dropout import Masks
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
-from shd_genn.network.readouts import drive_weights, read_weights
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ConfigError, require
 from shd_genn.support.interface import Structure
@@ -78,10 +78,8 @@ class NativeEngine:
     def _create(self) -> None:
         """Make the C++ engine, which belongs to this process."""
         network, config, store = self.network, self.config, self._store
-        read = read_weights(network.readout, config.n_steps).astype(np.float32)
-        drive = drive_weights(
-            network.readout, config.n_steps, config.dt_ms, network.tau_mem_out
-        ).astype(np.float32)
+        read = network.read_weights(config.n_steps).astype(np.float32)
+        drive = network.drive_weights(config.n_steps, config.dt_ms).astype(np.float32)
         populations = _array(POPULATION, map(store.population, network.populations))
         connections = _array(CONNECTION, map(store.connection, network.connections))
         learned = _array(LEARNED_ARRAY, map(store.learned_array, store.learned))
@@ -141,10 +139,18 @@ class NativeEngine:
         self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
         """One update of all that is learned; the result is that of the parameters before it."""
-        rates = np.array([rate_of(learning_rate, p.key) for p in self._store.learned])
+        by_key = {p.key: rate_of(learning_rate, p.key) for p in self._store.learned}
+        rates, dropout = np.array(list(by_key.values())), self.config.objective.dropout
         with self._exclusively() as engine:
-            result = self._backward(engine, events, labels)
             adam, step = self.config.adam, self._step + 1
+            masks = dropout.masks(self.network, len(labels), self.config.seed, self._step)
+            with self._store.scaled(dropout.scales(self.network)):
+                result = self._backward(engine, events, labels, masks)
+            gradients = self._store.unpadded(self._store.gradients)
+            self._store.shrink(
+                adam.clip(gradients, gradient_scale(self.network, self.config.n_steps)),
+                {key: adam.kept(key, rate) for key, rate in by_key.items()},
+            )
             of_m, of_v = adam.bias_corrections(step)
             with np.errstate(over="ignore"):  # training reports parameters that are not finite
                 rates = (rates / of_m).astype(np.float32)
@@ -247,7 +253,13 @@ class NativeEngine:
         return dict(zip(STAGES, seconds.sum(axis=0).tolist(), strict=True))
 
     def _forward(
-        self, engine: int, events: Events, voltages: FloatArray | None = None, *, keep: bool
+        self,
+        engine: int,
+        events: Events,
+        voltages: FloatArray | None = None,
+        *,
+        keep: bool,
+        masks: Masks | None = None,
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
         n, n_inputs = len(events), self.network.input.size
         highest = int(events.channels.max(initial=0))
@@ -266,6 +278,8 @@ class NativeEngine:
         channels = np.ascontiguousarray(events.channels, np.uint16)
         offsets = np.ascontiguousarray(events.offsets, np.int64)
         addresses = _addresses(counts)
+        silent = [masks.get(p.name) for p in populations] if masks else None
+        silent_addresses = None if silent is None else _addresses(silent)
         self._library.forward(
             engine,
             FORWARD_ARGUMENTS(
@@ -277,6 +291,7 @@ class NativeEngine:
                 readout=readout.ctypes.data,
                 counts=ctypes.addressof(addresses),
                 voltages=None if voltages is None else voltages.ctypes.data,
+                silent=None if silent_addresses is None else ctypes.addressof(silent_addresses),
             ),
         )
         spiking = (self.network.input, *self.network.spiking)
@@ -287,17 +302,29 @@ class NativeEngine:
         return np.zeros((n_samples, self.config.n_steps, self.network.output.size), np.float32)
 
     def _learn(
-        self, engine: int, events: Events, labels: NDArray[np.integer], *, keep: bool
+        self,
+        engine: int,
+        events: Events,
+        labels: NDArray[np.integer],
+        *,
+        keep: bool,
+        masks: Masks | None = None,
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray]:
         """Forward pass; readout, spike counts, loss and drive."""
         voltages = self._voltages(len(events)) if needs_voltages(self.network.readout) else None
-        readout, counts = self._forward(engine, events, voltages, keep=keep)
+        readout, counts = self._forward(engine, events, voltages, keep=keep, masks=masks)
         loss, drive = loss_and_drive(self.network, self.config, readout, labels, voltages)
         return readout, counts, loss.astype(np.float32), drive.astype(np.float32)
 
-    def _backward(self, engine: int, events: Events, labels: NDArray[np.integer]) -> BatchResult:
+    def _backward(
+        self,
+        engine: int,
+        events: Events,
+        labels: NDArray[np.integer],
+        masks: Masks | None = None,
+    ) -> BatchResult:
         require_samples(labels)
-        readout, counts, loss, drive = self._learn(engine, events, labels, keep=True)
+        readout, counts, loss, drive = self._learn(engine, events, labels, keep=True, masks=masks)
         network = self.network
         jumps: dict[str, FloatArray] = {p.name: self._jump(counts[p.name]) for p in network.hidden}
         if network.output in network.spiking:  # its spikes are not regularised

@@ -90,6 +90,9 @@ FORWARD_ARGUMENTS = Structure(
         Field("float*", "readout", "[trial][class]"),
         Field("int32_t* const*", "counts", "[population][trial][neuron]; of the input [trial]"),
         Field("float*", "voltages", "[trial][step][class], or null"),
+        Field(
+            "const uint8_t* const*", "silent", "[population][trial][neuron] or null; see dropout.h"
+        ),
     ),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,27 @@ class ParameterStore:
             if key in parameters:
                 array[...] = parameters[key]
         self.update_constants()
+
+    @contextmanager
+    def scaled(self, scales: Mapping[str, float]) -> Iterator[None]:
+        """Multiply weights meanwhile, and their gradients at the end; see `Dropout`."""
+        before = {key: self.values[key].copy() for key in scales}
+        try:
+            for key, scale in scales.items():
+                self.values[key] *= np.float32(scale)
+            yield
+        finally:
+            for key, scale in scales.items():
+                self.values[key][...] = before[key]
+                self.gradients[key] *= np.float32(scale)
+
+    def shrink(self, gradients: float, values: Mapping[str, float]) -> None:
+        """Multiply all gradients by one number, and each parameter by its own; 1 changes no bit."""
+        for key, part in values.items():
+            if gradients != 1:
+                self.gradients[key] *= np.float32(gradients)
+            if part != 1:
+                self.values[key] *= np.float32(part)
 
     def update_constants(self) -> None:
         """Compute what depends on parameters of neurons, and delays in whole steps."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shd_genn.backends.capabilities import Capabilities, Status
+from shd_genn.backends.capabilities import REGULARISATION, Capabilities, Status
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.backends.reference.neurons import EQUATIONS
@@ -28,6 +28,7 @@ CAPABILITIES = Capabilities(
     learns=("weight", "delay", *DERIVATIVES),
     batched=False,
     precision="float64",
+    regularises=REGULARISATION,
 )
 
 
@@ -47,5 +48,5 @@ def compile(network: Network, method: Method, config: CompileConfig) -> Referenc
     Raises:
         ConfigError: if it has no such method, neuron or synapse.
     """
-    CAPABILITIES.check(network, method)
+    CAPABILITIES.check(network, method, config)
     return ENGINES[type(method)](network, config, method=method)

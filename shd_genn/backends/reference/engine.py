@@ -18,6 +18,7 @@ from shd_genn.backends.protocols import (
 )
 from shd_genn.backends.reference.eventprop import Array, backward, forward
 from shd_genn.backends.reference.trial import Trial, steps_of_input
+from shd_genn.learning.dropout import Masks
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, regulariser_jump
@@ -65,17 +66,23 @@ class Reference:
         self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
         """One update of all that is learned; the result is that of the parameters before it."""
-        result, gradient = self._backward(events, labels)
+        masks = self.config.objective.dropout.masks(
+            self.network, len(labels), self.config.seed, self._step
+        )
+        result, gradient = self._backward(events, labels, masks)
+        adam = self.config.adam
+        clip = adam.clip(gradient, gradient_scale(self.network, self.config.n_steps))
         self._step += 1
         bounds = {p.key: (np.float32(p.low), np.float32(p.high)) for p in self.network.parameters}
         for name, g in gradient.items():
-            w, self._m[name], self._v[name] = self.config.adam.update(
-                self._parameters[name],
-                g,
+            rate = rate_of(learning_rate, name)
+            w, self._m[name], self._v[name] = adam.update(
+                self._dtype.type(adam.kept(name, rate)) * self._parameters[name],
+                self._dtype.type(clip) * g,
                 self._m[name],
                 self._v[name],
                 self._step,
-                rate_of(learning_rate, name),
+                rate,
             )
             # to what can be saved, so that a resumed run goes on with the very same weights
             kept = np.clip(w.astype(np.float32), *bounds[name])
@@ -147,24 +154,32 @@ class Reference:
         """Nothing is measured."""
         return {}
 
-    def _forward(self, events: Events) -> list[Trial]:
+    def _forward(self, events: Events, masks: Masks | None = None) -> list[Trial]:
         require_channels(events, self.network)
-        samples = [events.sample(i) for i in range(len(events))]
+        masks, parameters = masks or {}, self._scaled(masks)
         return [
             forward(
                 self.network,
                 self.config,
-                self._parameters,
-                steps_of_input(times_ms, channels, self.config),
+                parameters,
+                steps_of_input(*events.sample(i), self.config),
+                silent={name: mask[i] for name, mask in masks.items()},
             )
-            for times_ms, channels in samples
+            for i in range(len(events))
         ]
 
+    def _scaled(self, masks: Masks | None) -> dict[str, Array]:
+        """The parameters that training with drop-out computes with."""
+        scales = self.config.objective.dropout.scales(self.network) if masks else {}
+        return self._parameters | {
+            name: self._parameters[name] * self._dtype.type(scale) for name, scale in scales.items()
+        }
+
     def _backward(
-        self, events: Events, labels: NDArray[np.integer]
+        self, events: Events, labels: NDArray[np.integer], masks: Masks | None = None
     ) -> tuple[BatchResult, dict[str, Array]]:
         require_samples(labels)
-        trials = self._forward(events)
+        trials, parameters = self._forward(events, masks), self._scaled(masks)
         loss, drive = self._loss(trials, labels)
         result = self._result(trials, loss)
         jumps = {
@@ -174,10 +189,13 @@ class Reference:
         total = {name: np.zeros_like(m) for name, m in self._m.items()}
         for trial, d in zip(trials, drive / len(trials), strict=True):
             gradient = backward(
-                self.network, self.config, self._parameters, trial, d.astype(self._dtype), jumps
+                self.network, self.config, parameters, trial, d.astype(self._dtype), jumps
             )
             for name, g in gradient.items():
                 total[name] += g
+        if masks:
+            for name, scale in self.config.objective.dropout.scales(self.network).items():
+                total[name] *= self._dtype.type(scale)
         return result, total
 
     def _loss(self, trials: list[Trial], labels: NDArray[np.integer]) -> tuple[Array, Array]:

@@ -30,6 +30,8 @@ from shd_genn.backends.reference.trial import Trial, output_drive, read_out
 from shd_genn.network import Network
 
 Array = NDArray[np.floating]
+FAR_BELOW = -1e9
+"""Voltage of neurons that drop-out silences; a step later they are still below any threshold."""
 
 
 def _all_constants(
@@ -51,6 +53,7 @@ def forward(
     inputs: list[NDArray[np.intp]],
     initial_x: Mapping[str, Array] | None = None,
     cut_last_current: bool = False,
+    silent: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Trial:
     """One trial, forward.
 
@@ -62,6 +65,7 @@ def forward(
         initial_x: Connection name → x at the start; from rest if not given. Only for comparison
             with mlGeNN, which lets currents run on from one trial into the next.
         cut_last_current: Set x, and what is under way, to 0 before the last step, as mlGeNN does.
+        silent: Population → its neurons that drop-out keeps from spiking.
     """
     constants = _all_constants(network, config, parameters)
     neurons = {
@@ -85,6 +89,8 @@ def forward(
             for c in network.connections:
                 synapses[c.name].receive(step, spikes[c.source.name][step - 1])
         for name, population in neurons.items():
+            if silent and name in silent:
+                population.v[silent[name]] = FAR_BELOW
             total = np.zeros_like(population.v)
             for each in (synapses[c.name] for c in network.connections if c.target.name == name):
                 total += each.x

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.network import Network, Population
-from shd_genn.network.readouts import READOUTS, drive_weights, read_weights
+from shd_genn.network.readouts import READOUTS
 
 Array = NDArray[np.floating]
 
@@ -81,7 +81,7 @@ def read_out(
     if form == "max":
         highest: Array = np.maximum(voltages.max(axis=0), 0)
         return highest
-    weights = read_weights(network.readout, len(voltages)).astype(voltages.dtype)
+    weights = network.read_weights(len(voltages)).astype(voltages.dtype)
     total: Array = np.zeros_like(voltages[0])
     for weight, voltage in zip(weights, voltages, strict=True):
         total += weight * voltage
@@ -104,7 +104,7 @@ def output_drive(
         first = _first_spikes(trial.spikes[network.output.name], size)
         jumps[first, np.arange(size)] = drive
         return held, jumps
-    weights = drive_weights(network.readout, n_steps, config.dt_ms, network.tau_mem_out)
+    weights = network.drive_weights(n_steps, config.dt_ms)
     held[:] = weights.astype(drive.dtype)[:, np.newaxis] * drive
     if form == "max":
         best = np.where(trial.readout > 0, trial.voltages.argmax(axis=0), 0)

@@ -67,11 +67,14 @@ class Case:
     dt_ms: float = 1.0
 
 
+MEASURED = [name for name in READOUTS if name != "weighted"]
+"""The readouts of the recorded cases; ``weighted`` runs the same code with another table."""
+
 CASES: dict[str, Case] = {
-    **{f"recurrent, {readout}": Case(readout=readout) for readout in READOUTS},
+    **{f"recurrent, {readout}": Case(readout=readout) for readout in MEASURED},
     **{
         f"learned neurons, {readout}": Case(readout=readout, learns_neurons=True)
-        for readout in READOUTS
+        for readout in MEASURED
         if READOUTS[readout].form != "weighted" or readout == "avg_var_exp_weight"
     },
     "feed-forward": Case(recurrent=False),

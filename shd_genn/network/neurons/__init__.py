@@ -7,6 +7,7 @@ thresholds may differ from neuron to neuron, and may be learned; see
 
 from __future__ import annotations
 
+from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Kind, Value
 from shd_genn.network.neurons.description import (
     Neuron,
@@ -64,8 +65,9 @@ def output_neuron(
     readout: Readout,
     tau_mem: Value = 20.0,
     v_thresh: Value = 1.0,
+    weight: Formula | None = None,
 ) -> LeakyIntegrate | LeakyIntegrateFire:
     """The neuron that a readout is taken from; only one that spikes has a threshold."""
     if READOUTS[readout].spiking:
         return LeakyIntegrateFire(tau_mem, v_thresh, readout)
-    return LeakyIntegrate(tau_mem, readout)
+    return LeakyIntegrate(tau_mem, readout, weight)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Value
 from shd_genn.network.neurons.description import Neuron, NeuronDescription, ParameterDescription
 from shd_genn.network.readouts import Readout
+from shd_genn.support.errors import refuse_unless
 
 TAU_MEM = ParameterDescription(
     "tau_mem", "ms", default=20.0, low=0.0, advice="time constants are in ms, usually 5 to 100"
@@ -22,6 +24,7 @@ class LeakyIntegrate(Neuron):
     Attributes:
         tau_mem: Membrane time constant in ms, of all neurons or of each.
         readout: How the voltage becomes one number a class; see `shd_genn.network.readouts`.
+        weight: The weight of the readout ``weighted``; None for all others.
     """
 
     description: ClassVar = NeuronDescription(
@@ -30,3 +33,12 @@ class LeakyIntegrate(Neuron):
 
     tau_mem: Value = TAU_MEM.default
     readout: Readout = "avg_var_exp_weight"
+    weight: Formula | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_unless(
+            (self.readout == "weighted") == (self.weight is not None),
+            f"readout {self.readout} with weight {self.weight} makes no output",
+            "give a Formula as weight of the readout weighted, and of no other",
+        )

@@ -17,7 +17,8 @@ def spike_weights(setting: Setting) -> NDArray[np.float32]:
     voltages into weights of spikes. The output then needs no loop over steps, which is the fastest
     form for BPTT.
     """
-    of_voltage = read_weights(setting.model.readout.name, setting.n_steps)
+    readout = setting.model.readout
+    of_voltage = read_weights(readout.name, setting.n_steps, readout.weight)
     weights = np.zeros(setting.n_steps)
     by_voltage = by_current = 0.0
     for step in reversed(range(setting.n_steps)):
