@@ -31,12 +31,23 @@ SPIKES = "spikes_"
 
 
 @dataclass(frozen=True)
-class EpochRow:
-    """A row of ``metrics.csv``: one split in one epoch.
+class Epoch:
+    """Which numbers a row has.
 
     Attributes:
         epoch: The epoch, counted from 1.
         split: The part of the dataset.
+    """
+
+    epoch: int
+    split: Split
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """Numbers of a network on a split.
+
+    Attributes:
         accuracy: Part of the samples whose word was recognised, 0 to 1.
         loss: Mean loss of a sample, without the regulariser.
         hidden_spikes_mean: Spikes per hidden neuron and trial: mean over the neurons of all layers.
@@ -47,12 +58,9 @@ class EpochRow:
         input_spikes: Input spikes per trial.
         synaptic_operations: Per trial; a spike counts one for every neuron that it reaches.
         samples: Number of samples.
-        seconds: Time that the split took in this epoch, in s.
-        learning_rate: Of the weights, in the epoch's last batch; None but for training.
+        seconds: Time that the split took, in s.
     """
 
-    epoch: int
-    split: Split
     accuracy: float
     loss: float
     hidden_spikes_mean: float
@@ -64,6 +72,17 @@ class EpochRow:
     synaptic_operations: float
     samples: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class EpochRow(SplitResult, Epoch):  # the fields of the last base are the first columns
+    """A row of ``metrics.csv``: one split in one epoch.
+
+    Attributes:
+        learning_rate: Learning rate of the weights in the epoch's last batch; None for splits that
+            are not trained on.
+    """
+
     learning_rate: float | None = None
 
 

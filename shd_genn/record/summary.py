@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from shd_genn.record.rows import SplitResult
 from shd_genn.record.typed_json import convert, plain, read_json, write_json
 
 State = Literal["running", "interrupted", "complete", "failed", "pruned"]
@@ -18,8 +19,8 @@ ChosenBy = Literal["validation accuracy", "training accuracy"]
 
 
 @dataclass(frozen=True)
-class TestResult:
-    """The chosen epoch on the test set; see `EpochRow` for those of the same name.
+class TestResult(SplitResult):
+    """Numbers of the chosen epoch on the test set.
 
     Attributes:
         accuracy_seen: Accuracy on speakers that the network was trained on; None unless the test
@@ -28,17 +29,6 @@ class TestResult:
         untrained_samples: Samples that are left out because their words were never trained.
     """
 
-    accuracy: float
-    loss: float
-    hidden_spikes_mean: float
-    hidden_spikes_sd: float
-    hidden_spikes_min: float
-    hidden_spikes_max: float
-    silent_neurons: int
-    input_spikes: float
-    synaptic_operations: float
-    samples: int
-    seconds: float
     accuracy_seen: float | None = None
     accuracy_unseen: float | None = None
     untrained_samples: int = 0

@@ -1,5 +1,6 @@
 """All our backends pass the suite that the package ships, and the suite notices what is wrong."""
 
+import inspect
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ from helpers import networks
 
 from shd_genn import backends
 from shd_genn.backends import reference
-from shd_genn.backends.conformance import DifferentiableConformance
+from shd_genn.backends.conformance import DifferentiableConformance, SimulatorConformance
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.support.errors import ConfigError
 
@@ -66,6 +67,18 @@ class LearnsFromNothing(Reference):
 
 
 SUITE = DifferentiableConformance()
+
+
+def test_a_suite_without_a_backend_is_told_what_it_needs():
+    class TestNothing(DifferentiableConformance):
+        """Overrides no fixture."""
+
+    fixture = inspect.unwrap(vars(SimulatorConformance)["backend"])
+    with pytest.raises(
+        ConfigError,
+        match=r"^TestNothing does not say which backend it tests; give it a fixture `backend` that",
+    ):
+        fixture(TestNothing())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""A suite of tests that every backend has to pass, to be applied to any: also to somebody else's.
+"""A suite of tests that every backend must pass; you can run it on a backend of your own.
 
-A test module applies it by a class with one fixture, the backend (a module, or any object that has
-what `shd_genn.backends.Backend` lists):
+A test module runs the suite by a class with a fixture that returns the backend (a module, or any
+object that has what `shd_genn.backends.Backend` lists):
 
     class TestMyBackend(DifferentiableConformance):
         @pytest.fixture
@@ -9,11 +9,11 @@ what `shd_genn.backends.Backend` lists):
             return my_backend
 
 There is a class for each protocol: `SimulatorConformance` for a backend that only simulates,
-`LearnerConformance` for one that learns as well, and `DifferentiableConformance` for one that has
-EventProp's gradient. A backend is held to what its `Capabilities` list: what it has must agree with
-the reference, and what it has not must be refused.
+`LearnerConformance` for one that also learns, and `DifferentiableConformance` for one that has
+EventProp's gradient. What a backend's `Capabilities` list must agree with the reference; what they
+do not list must be refused.
 
-This package needs pytest, and no other part of shd_genn does.
+This package needs pytest; no other part of shd_genn does.
 """
 
 import pytest

@@ -73,8 +73,15 @@ class SimulatorConformance:
 
     @pytest.fixture
     def backend(self) -> Backend:
-        """The backend that is tested, to be overridden."""
-        raise NotImplementedError("override the fixture `backend`, so that it returns yours")
+        """The backend that is tested; your class overrides this fixture.
+
+        Raises:
+            ConfigError: if it does not.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} does not say which backend it tests; give it a fixture "
+            "`backend` that returns yours (see shd_genn.backends.conformance)"
+        )
 
     def test_what_it_is(self, backend: Backend) -> None:
         """It has every method of the protocol, and its capabilities name what exists."""
