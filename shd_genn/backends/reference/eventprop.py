@@ -157,6 +157,8 @@ def backward(
         feedback = {p.name: np.zeros(p.size, dtype) for p in network.spiking}
         for c in network.connections:
             fired, target = trial.spikes[c.source.name][step], adjoint[c.target.name]
+            if not len(fired):
+                continue
             lambda_i, difference = target.at_arrival(c, parameters, fired, step)
             gradient[c.name][fired] -= target.k.tau_syn * lambda_i
             moved = parameters[c.name][fired] * difference  # what moving an arrival does, per ms
@@ -173,6 +175,8 @@ def backward(
             feedback[output] += output_jumps[step]
         for name, caused in feedback.items():
             fired, each = trial.spikes[name][step], adjoint[name]
+            if not len(fired):
+                continue
             each.jump(fired, caused[fired], trial.slopes[name][step])
             if name in jumps:
                 each.v[fired] -= jumps[name][fired]
