@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shd_genn.learning.methods import EventProp, Method
-from shd_genn.network import NEURON_KINDS, Kind, Network, Neuron, Synapse
+from shd_genn.network import NEURON_KINDS, Kind, Network, NeuronModel, Synapse
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.support.errors import refuse_unless
 
@@ -47,7 +47,7 @@ class Capabilities:
     title: str
     summary: str
     needs: str
-    neurons: tuple[type[Neuron], ...]
+    neurons: tuple[type[NeuronModel], ...]
     synapses: tuple[type[Synapse], ...]
     methods: tuple[type[Method], ...]
     varies: tuple[Kind, ...]

@@ -20,7 +20,7 @@ from shd_genn.network import (
     LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
-    Neuron,
+    NeuronModel,
     Population,
 )
 
@@ -143,7 +143,7 @@ class Equations:
     constants: Callable[..., Constants] = Constants.of
 
 
-EQUATIONS: dict[type[Neuron], Equations] = {
+EQUATIONS: dict[type[NeuronModel], Equations] = {
     LeakyIntegrate: Equations(Integrate),
     LeakyIntegrateFire: Equations(IntegrateFire),
 }

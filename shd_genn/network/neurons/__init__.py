@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Kind, Value
+from shd_genn.network.neurons.adaptive_leaky_integrate_fire import AdaptiveLeakyIntegrateFire
+from shd_genn.network.neurons.adlif import AdLIF
 from shd_genn.network.neurons.description import (
-    Neuron,
     NeuronDescription,
+    NeuronModel,
     ParameterDescription,
     Synapse,
     SynapseDescription,
 )
 from shd_genn.network.neurons.exponential import Exponential
+from shd_genn.network.neurons.hodgkin_huxley import HodgkinHuxley
+from shd_genn.network.neurons.izhikevich import Izhikevich
 from shd_genn.network.neurons.leaky_integrate import LeakyIntegrate
 from shd_genn.network.neurons.leaky_integrate_fire import LeakyIntegrateFire
+from shd_genn.network.neurons.own_neuron import Neuron
+from shd_genn.network.neurons.quadratic_integrate_fire import QuadraticIntegrateFire
 from shd_genn.network.neurons.spike_input import SpikeInput
 from shd_genn.network.readouts import READOUTS, Readout
 
@@ -27,20 +33,35 @@ __all__ = [
     "NEURON_KINDS",
     "NEURON_PARAMETERS",
     "SYNAPSES",
+    "AdLIF",
+    "AdaptiveLeakyIntegrateFire",
     "Exponential",
+    "HodgkinHuxley",
+    "Izhikevich",
     "LeakyIntegrate",
     "LeakyIntegrateFire",
     "Neuron",
     "NeuronDescription",
+    "NeuronModel",
     "ParameterDescription",
+    "QuadraticIntegrateFire",
     "SpikeInput",
     "Synapse",
     "SynapseDescription",
     "output_neuron",
 ]
 
-NEURONS: tuple[type[Neuron], ...] = (SpikeInput, LeakyIntegrate, LeakyIntegrateFire)
-"""All neurons."""
+NEURONS: tuple[type[NeuronModel], ...] = (
+    SpikeInput,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    AdaptiveLeakyIntegrateFire,
+    AdLIF,
+    QuadraticIntegrateFire,
+    Izhikevich,
+    HodgkinHuxley,
+)
+"""All neurons, but for those by a user's own equations (`Neuron`)."""
 
 SYNAPSES: tuple[type[Synapse], ...] = (Exponential,)
 """All synapses."""
