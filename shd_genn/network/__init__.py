@@ -15,6 +15,7 @@ from shd_genn.network.initialisers import (
     kind_of,
 )
 from shd_genn.network.neurons import (
+    HAND_WRITTEN_KINDS,
     NEURON_KINDS,
     NEURONS,
     SYNAPSES,
@@ -35,6 +36,7 @@ from shd_genn.network.neurons import (
 from shd_genn.network.parts import Connection, Dense, Population
 
 __all__ = [
+    "HAND_WRITTEN_KINDS",
     "NEURONS",
     "NEURON_KINDS",
     "SYNAPSES",

@@ -29,6 +29,7 @@ from shd_genn.network.neurons.spike_input import SpikeInput
 from shd_genn.network.readouts import READOUTS, Readout
 
 __all__ = [
+    "HAND_WRITTEN_KINDS",
     "NEURONS",
     "NEURON_KINDS",
     "NEURON_PARAMETERS",
@@ -80,6 +81,15 @@ NEURON_PARAMETERS: dict[Kind, ParameterDescription] = {
 
 NEURON_KINDS: tuple[Kind, ...] = tuple(NEURON_PARAMETERS)
 """The kinds of parameters that neurons have."""
+
+HAND_WRITTEN_KINDS: tuple[Kind, ...] = tuple(
+    dict.fromkeys(
+        parameter.name
+        for described in (LeakyIntegrateFire, LeakyIntegrate, Exponential)
+        for parameter in described.description.parameters
+    )
+)
+"""Those of the neurons that all backends have code of their own for."""
 
 
 def output_neuron(

@@ -25,6 +25,12 @@ BETA = ParameterDescription(
 )
 """How much a spike raises the threshold."""
 
+EQUATIONS = Equations(
+    "tau_mem * V' = I - V; tau_adapt * A' = -A",
+    spike="V >= v_thresh + beta * A",
+    reset="V -= v_thresh; A += 1",
+)
+
 
 @dataclass(frozen=True)
 class AdaptiveLeakyIntegrateFire(NeuronModel):
@@ -45,11 +51,7 @@ class AdaptiveLeakyIntegrateFire(NeuronModel):
     description: ClassVar = NeuronDescription.of(
         "AdaptiveLeakyIntegrateFire",
         (TAU_MEM, V_THRESH, TAU_ADAPT, BETA),
-        Equations(
-            "tau_mem * V' = I - V; tau_adapt * A' = -A",
-            spike="V >= v_thresh + beta * A",
-            reset="V -= v_thresh; A += 1",
-        ),
+        EQUATIONS,
     )
 
     tau_mem: Value = TAU_MEM.default
@@ -72,6 +74,4 @@ class AdaptiveLeakyIntegrateFire(NeuronModel):
     def dynamics(self) -> Equations:
         """Those of the chosen reset."""
         reset = "V = 0" if self.reset == "zero" else "V -= v_thresh"
-        return replace(
-            self.description.equations, reset=f"{reset}; A += 1", refractory=self.tau_refrac > 0
-        )
+        return replace(EQUATIONS, reset=f"{reset}; A += 1", refractory=self.tau_refrac > 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from shd_genn.network.neurons.derived import Derived
@@ -34,15 +33,14 @@ def coefficients_of(
     """
     dt = dt_ms / derived.substeps(dt_ms)
     size = np.shape(tau_syn)
-    if not derived.exact:
-        found = derived.constants.evaluate({**parameters, "dt": dt})
-        found = {name: np.broadcast_to(value, size) for name, value in found.items()}
+    found: dict[str, Array] = {"dt": np.array(dt)}
+    if derived.exact:
+        numbers = _Propagator(derived, parameters, tau_syn, dt).coefficients(learned)
+        found |= {name: numbers[name] for name in derived.coefficients if name in numbers}
     else:
-        found = _Propagator(derived, parameters, tau_syn, dt).coefficients(learned)
-        found = {name: found[name] for name in derived.coefficients if name in found}
-    return {name: np.array(value, np.float64) for name, value in found.items()} | {
-        "dt": np.float64(dt)
-    }
+        for name, value in derived.constants.evaluate({**parameters, "dt": dt}).items():
+            found[name] = np.broadcast_to(np.asarray(value, np.float64), size)
+    return found
 
 
 class _Propagator:
@@ -101,5 +99,22 @@ class _Propagator:
         """exp(M dt), of equal matrices once."""
         if len(matrices) > 1 and (matrices == matrices[0]).all():
             return np.repeat(self._exp(matrices[:1]), len(matrices), axis=0)
-        result: Array = scipy.linalg.expm(matrices * self._dt)
-        return result
+        return matrix_exponential(matrices * self._dt)
+
+
+def matrix_exponential(matrices: Array) -> Array:
+    """The exponentials of small square matrices, (neurons, n, n), by a scaled Taylor series.
+
+    SciPy's takes them one by one, which is slow where each neuron has time constants of its own.
+    """
+    norm = float(np.abs(matrices).sum(axis=2).max(initial=0.0))
+    halvings = max(0, int(np.ceil(np.log2(max(norm, 1e-300) / 0.25))))
+    scaled = matrices / 2.0**halvings
+    term = np.broadcast_to(np.eye(matrices.shape[1]), matrices.shape)
+    total = term.copy()
+    for k in range(1, 14):  # 0.25**14 / 14! is beyond the last bit
+        term = term @ scaled / k
+        total += term
+    for _ in range(halvings):
+        total = total @ total
+    return total

@@ -45,13 +45,13 @@ class exprel_slope(sympy.Function):  # noqa: N801
 class _Printer(StrPrinter):
     """SymPy's text, in the language of `expressions`."""
 
-    def _print_Abs(self, expr: Expr) -> str:
+    def _print_Abs(self, expr: Expr) -> str:  # noqa: N802  # SymPy's names
         return f"abs({self._print(expr.args[0])})"
 
-    def _print_Rational(self, expr: Expr) -> str:
+    def _print_Rational(self, expr: Expr) -> str:  # noqa: N802
         return repr(float(expr))
 
-    def _print_Float(self, expr: Expr) -> str:
+    def _print_Float(self, expr: Expr) -> str:  # noqa: N802
         return repr(float(expr))
 
 
@@ -91,7 +91,6 @@ def _expression(node: ast.expr, names: Mapping[str, Expr]) -> Expr:
 
 def _program(outputs: Mapping[str, Expr], order: Iterable[str]) -> Program:
     """Outputs as a program; what they share, and is more than a name, is named once."""
-    outputs = {name: expr for name, expr in outputs.items()}
     names = (symbol(f"t{i}") for i in range(10_000))
     temporaries, reduced = sympy.cse(list(outputs.values()), symbols=names, order="none")
     text = _Printer().doprint
@@ -125,7 +124,8 @@ class _Derivation:
             names[name] = _expression(tree_of(text), names)
         read = lambda text: _expression(tree_of(text), names)  # noqa: E731
         self.f = {q: read(text) for q, text in self.equations.derivatives.items()}
-        self.g = read(self.equations.condition) if self.equations.condition else None
+        condition = self.equations.condition
+        self.g: Any = read(condition) if condition else None
         self.r = {q: read(text) for q, text in self.equations.resets.items()}
         self.x0 = {q: read(text) for q, text in self.equations.initials.items()}
         self.varying = {*self.x.values(), self.current}
@@ -238,12 +238,13 @@ class _Derivation:
         plain = -expr if expr.could_extract_minus_sign() else expr
         if not plain.args:
             return expr
-        found = self.hoisted.setdefault(plain, symbol(f"K{len(self.hoisted)}"))
-        return found if plain is expr else -found
+        if plain not in self.hoisted:
+            self.hoisted[plain] = symbol(f"K{len(self.hoisted)}")
+        return self.hoisted[plain] if plain is expr else -self.hoisted[plain]
 
     def linear_part(self) -> dict[str, Expr]:
-        """x' = A x + b I + c, and the derivatives of A, b and c."""
-        rest = {s: 0 for s in self.varying}
+        """A, b and c of x' = A x + b I + c, and their derivatives by parameters."""
+        rest = dict.fromkeys(self.varying, 0)
         found = {f"A_{q}_{r}": a for (q, r), a in self.A.items()}
         found |= {f"b_{q}": b for q, b in self.b.items()}
         found |= {f"c_{q}": sympy.expand(f.subs(rest)) for q, f in self.f.items()}
@@ -396,7 +397,8 @@ def derive(
     d = _Derivation(equations, parameters, learnable)
     d.check()
     x = d.x
-    linear, coefficients = EMPTY, []
+    linear = EMPTY
+    coefficients: list[str] = []
     if d.scheme == "exact":
         step, by_parameter, coefficients = d.propagator()
         linear = _program(d.linear_part(), d.order)
@@ -422,7 +424,13 @@ def derive(
     moved = set().union(*(e.free_symbols for e in (*jacobian.values(), *by_current.values())))
     initial = dict(d.x0)
     initial |= {f"{q}__{p}": sympy.diff(e, d.p[p]) for q, e in d.x0.items() for p in learnable}
-    rates = dict(d.f) | {f"A_{q}_{r}": a for (q, r), a in d.A.items() if a != 0}
+    partials = {f"A_{q}_{r}": a for (q, r), a in d.A.items() if a != 0}
+    partials |= {
+        f"f_{q}__{p}": sympy.diff(f, d.p[p])
+        for q, f in d.f.items()
+        for p in learnable
+        if f.has(d.p[p])
+    }
     spikes = d.g is not None
     jump = _program(d.jump(), order) if spikes else EMPTY
     return Derived(
@@ -450,7 +458,8 @@ def derive(
         reset=_program(d.r, order) if spikes else EMPTY,
         initial=_program({name: e for name, e in initial.items() if e != 0}, order),
         input=_program({f"b_{q}": b for q, b in d.b.items() if b != 0}, order),
-        rates=_program(rates, order),
+        rates=_program(d.f, order),
+        partials=_program(partials, order),
     )
 
 

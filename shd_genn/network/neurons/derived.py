@@ -9,27 +9,28 @@ gradient and e-prop use the same derivatives of the step and of the spike condit
 current and ``dt`` the length of a sub-step in ms. q, r below stand for state variables, p for a
 parameter that can be learned. Only what is not 0 is an output of a program.
 
-===============  =======================================================  ===================
-program          inputs                                                   outputs
-===============  =======================================================  ===================
-``step``         state, I, parameters, coefficients, dt                   ``q``: Φ
-``jacobian``     as ``step``, with the state before it                    ``J_q_r``: ∂Φ_q/∂r
-``by_current``   as ``jacobian``                                          ``B_q``: ∂Φ_q/∂I
-``by_parameter`` as ``jacobian``                                          ``D_q__p``: ∂Φ_q/∂p
-``spike``        state, parameters                                        ``g``
-``by_state``     state, parameters                                        ``g_r``: ∂g/∂r, ``g__p``: ∂g/∂p
-``jump``         state before the reset, I, parameters                    ``slope``: ∇g·f⁻,
-                                                                          ``after_q``: (f⁺ - R f⁻)_q,
-                                                                          ``g_r``, ``g__p``,
-                                                                          ``R_q_r``: ∂r_q/∂r,
-                                                                          ``r_q__p``: ∂r_q/∂p
-``reset``        state before the reset, parameters                       ``q``, of those that change
-``initial``      parameters                                               ``q``, of those not 0,
-                                                                          ``q__p``
-``input``        parameters                                               ``b_q``: ∂f_q/∂I
-``rates``        state, I, parameters                                     ``q``: f,
-                                                                          ``A_q_r``: ∂f_q/∂r
-===============  =======================================================  ===================
+================  =============================================  =============================
+program           inputs                                         outputs
+================  =============================================  =============================
+``step``          state, I, parameters, coefficients, dt         ``q``: Φ
+``jacobian``      as ``step``, with the state before it          ``J_q_r``: ∂Φ_q/∂r
+``by_current``    as ``jacobian``                                ``B_q``: ∂Φ_q/∂I
+``by_parameter``  as ``jacobian``                                ``D_q__p``: ∂Φ_q/∂p
+``spike``         state, parameters                              ``g``
+``by_state``      state, parameters                              ``g_r``: ∂g/∂r,
+                                                                 ``g__p``: ∂g/∂p
+``jump``          state before the reset, I, parameters          ``slope``: ∇g·f⁻,
+                                                                 ``after_q``: (f⁺ - R f⁻)_q,
+                                                                 ``g_r``, ``g__p``,
+                                                                 ``R_q_r``: ∂r_q/∂r,
+                                                                 ``r_q__p``: ∂r_q/∂p
+``reset``         state before the reset, parameters             ``q``, of those that change
+``initial``       parameters                                     ``q``, of those not 0, ``q__p``
+``input``         parameters                                     ``b_q``: ∂f_q/∂I
+``rates``         state, I, parameters                           ``q``: f_q
+``partials``      state, I, parameters                           ``A_q_r``: ∂f_q/∂r,
+                                                                 ``f_q__p``: ∂f_q/∂p
+================  =============================================  =============================
 
 **Coefficients** depend on parameters, dt and tau_syn only, so they are worked out once for each
 neuron (`coefficients.coefficients_of`), never in a loop over steps. In the exact scheme they are
@@ -94,10 +95,11 @@ synaptic current before scaling, β = exp(-dt_ms/tau_syn), S = tau_syn/dt_ms (1-
            update.
 
 **Held variables.** The variables in `held` keep their value after a spike in step n during the
-steps n+1 … n+k, k = round(refractory_ms/dt_ms), and the neuron does not spike in these steps. They are exact only if the jump uses
-f of the step n+k+1 in which they are released: ``after_q`` of a held q is f_q (program ``rates``)
-at the state and I of the beginning of that step; 0 if the trial ends before. During these steps row
-q of the Jacobian is that of the identity, and B_q, k_q, D_q__p are 0.
+steps n+1 … n+k, k = round(refractory_ms/dt_ms), and the neuron does not spike in these steps. What
+a held q does begins at its release, at the start of step n+k+1. So Σ_q f_q μ_q, over the held q,
+with f (program ``rates``) and μ at that time, takes the place of their part Σ_q f⁺_q μ⁺_q of the
+sum in G (0 if the trial ends before), and -Σ_q (R f⁻)_q μ⁺_q stays. During the held steps row q of
+the Jacobian is that of the identity, and B_q, k_q and D_q__p are 0.
 """
 
 from __future__ import annotations
@@ -165,6 +167,7 @@ class Derived:
     initial: Program
     input: Program
     rates: Program
+    partials: Program
 
     @property
     def exact(self) -> bool:

@@ -141,8 +141,7 @@ class Program:
 
     def evaluate(self, values: Mapping[str, Any]) -> dict[str, Array]:
         """All outputs, given at least all inputs; arrays are broadcast against each other."""
-        found: dict[str, Array] = _compiled(self)({name: values[name] for name in self.inputs})
-        return found
+        return _compiled(self)(values)
 
 
 @functools.cache
@@ -150,19 +149,13 @@ def _compiled(program: Program) -> Callable[[Mapping[str, Any]], dict[str, Array
     """A program as a Python function."""
     for _, expression in (*program.temporaries, *program.outputs):
         tree_of(expression)  # refuses what is not of the language
-    code = [
-        (name, compile(f"({text})", f"<equation of {name}>", "eval"))
-        for name, text in program.temporaries
+    lines = ["def run(_values_):"]
+    lines += [f"    {name} = _values_[{name!r}]" for name in program.inputs]
+    lines += [f"    {name} = {text}" for name, text in program.temporaries]
+    lines += [
+        "    return {" + ", ".join(f"{name!r}: {text}" for name, text in program.outputs) + "}"
     ]
-    outputs = [
-        (name, compile(f"({text})", f"<equation of {name}>", "eval"))
-        for name, text in program.outputs
-    ]
-
-    def run(values: Mapping[str, Any]) -> dict[str, Array]:
-        space = {**FUNCTIONS, **values, "__builtins__": {}}
-        for name, compiled in code:
-            space[name] = eval(compiled, space)
-        return {name: eval(compiled, space) for name, compiled in outputs}
-
+    space: dict[str, Any] = {**FUNCTIONS, "__builtins__": {}}
+    exec("\n".join(lines), space)
+    run: Callable[[Mapping[str, Any]], dict[str, Array]] = space["run"]
     return run

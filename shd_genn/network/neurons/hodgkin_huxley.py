@@ -71,9 +71,9 @@ class HodgkinHuxley(NeuronModel):
     )
 
     C: Value = C.default
-    g_Na: Value = G_NA.default
-    g_K: Value = G_K.default
-    g_L: Value = G_L.default
+    g_Na: Value = G_NA.default  # noqa: N815
+    g_K: Value = G_K.default  # noqa: N815
+    g_L: Value = G_L.default  # noqa: N815
     E_Na: Value = E_NA.default
     E_K: Value = E_K.default
     E_L: Value = E_L.default

@@ -24,6 +24,8 @@ V_THRESH = ParameterDescription(
 Reset = Literal["zero", "subtract"]
 """What a spike does to V: set it to 0, or subtract the threshold from it."""
 
+EQUATIONS = Equations("tau_mem * V' = I - V", spike="V >= v_thresh", reset="V = 0")
+
 
 @dataclass(frozen=True)
 class LeakyIntegrateFire(NeuronModel):
@@ -44,7 +46,7 @@ class LeakyIntegrateFire(NeuronModel):
     description: ClassVar = NeuronDescription.of(
         "LeakyIntegrateFire",
         (TAU_MEM, V_THRESH),
-        Equations("tau_mem * V' = I - V", spike="V >= v_thresh", reset="V = 0"),
+        EQUATIONS,
     )
 
     tau_mem: Value = TAU_MEM.default
@@ -77,7 +79,7 @@ class LeakyIntegrateFire(NeuronModel):
     def dynamics(self) -> Equations:
         """Those of the chosen reset."""
         reset = "V = 0" if self.reset == "zero" else "V -= v_thresh"
-        return replace(self.description.equations, reset=reset, refractory=self.tau_refrac > 0)
+        return replace(EQUATIONS, reset=reset, refractory=self.tau_refrac > 0)
 
 
 def check_reset(neuron: str, reset: str, tau_refrac: float) -> None:
