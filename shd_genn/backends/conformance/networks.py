@@ -19,7 +19,7 @@ from shd_genn.network import (
     Gamma,
     LeakyIntegrateFire,
     Network,
-    Neuron,
+    NeuronModel,
     Normal,
     Population,
     SpikeInput,
@@ -56,7 +56,7 @@ WEIGHT = Formula(
 """Of the readout ``weighted``: one that rises and falls."""
 
 
-def output_of(readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0) -> Neuron:
+def output_of(readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0) -> NeuronModel:
     """The output neuron of a readout; `WEIGHT` is that of ``weighted``."""
     return output_neuron(readout, tau_mem, v_thresh, WEIGHT if readout == "weighted" else None)
 
