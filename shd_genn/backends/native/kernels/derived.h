@@ -100,6 +100,7 @@ inline void make_derived(State& state, const Population& p) {
     state.adjoint = make_array(int64_t(p.padded) * E::STATES);
     state.held_for = make_array(p.padded);
     state.by_release = make_array(p.padded);
+    state.stays = make_array(p.padded);
 }
 
 template <class E, class K>
@@ -114,12 +115,29 @@ inline void rest_derived(const K& k, State& state) {
     state.may_spike.clear();
     for (int offset = 0; offset < k.p.padded; offset += STRIP)
         state.may_spike.push_back(existing(k.p, offset));
+    for (int j = 0; j < k.p.padded; j++) state.stays.get()[j] = j < k.p.size ? 0.0f : 1.0f;
 }
 
 // Drop-out: some neurons do not spike in a trial.
 inline void silence_derived(const Population& p, const uint8_t* silent, State& state) {
     for (int j = 0; j < p.size; j++)
-        if (silent[j]) state.may_spike[j / STRIP] &= ~(uint64_t(1) << j % STRIP);
+        if (silent[j]) {
+            state.may_spike[j / STRIP] &= ~(uint64_t(1) << j % STRIP);
+            state.stays.get()[j] = 1;
+        }
+}
+
+// Padding, and neurons that drop-out silences, stay as they start: without spikes, and so without
+// resets, they might grow without bound.
+template <class E, class K>
+inline void restart_silent(const K& k, int offset, const float* stays, float* s_strip) {
+    for (int i = 0; i < VECTORS; i++) {
+        Vector s[E::STATES], first[E::STATES];
+        load<E>(s_strip, i, s);
+        E::initial(k.at(offset, i), first);
+        for (int q = 0; q < E::STATES; q++) s[q] = choose(is_less(0.5f, at(stays, i)), first[q], s[q]);
+        store<E>(s_strip, i, s);
+    }
 }
 
 // NumPy twin: backends/reference/derived_neurons.py
@@ -253,6 +271,7 @@ inline void step_derived(const K& k, State& state, const Arrivals (&in)[N], int 
                 tape.substep[count] = substep[lane];
             }
         }
+        if (~may_spike) restart_silent<E>(k, offset, state.stays.get() + offset, s_strip);
         if constexpr (E::REFRACTORY)
             for (int i = 0; i < VECTORS; i++) at(held_for, i) = larger(at(held_for, i) - 1.0f, -1.0f);
     }
