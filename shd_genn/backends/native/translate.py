@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sympy
 
@@ -27,6 +27,14 @@ def translate(derived: Derived, learned: tuple[str, ...], substeps: int) -> Neur
 def _given(name: str) -> Expr:
     """The symbol of a parameter or coefficient; no symbol of C++ is the same, whatever its name."""
     return sympy.Symbol(name)
+
+
+def _is_costly(expressions: Sequence[Expr]) -> bool:
+    """Whether a step has functions or divisions, which take as long as many multiplications."""
+    return any(
+        e.has(sympy.Function) or any(p.exp.is_negative for p in e.atoms(sympy.Pow))
+        for e in expressions
+    )
 
 
 class _Translation:
@@ -114,15 +122,20 @@ class _Translation:
     def adjoint(self) -> dict[str, dict[str, Expr]]:
         """The step together with its derivatives, and the step back."""
         d = self.derived
-        self.entries = [
-            name for name, e in self.matrix.items() if e.free_symbols & self.table.varying
-        ]
-        varying = {f"j[{i}]": self.matrix[name] for i, name in enumerate(self.entries)}
         places = {q: f"s[{i}]" for i, q in enumerate(d.states)}
-        linearise = self.hoisted({**varying, **{places[q]: e for q, e in self.step.items()}})
-        at = {name: symbol(f"j[{i}]") for i, name in enumerate(self.entries)}
-        self.table.varying |= frozenset(at.values())
-        entry = {name: at.get(name, e) for name, e in self.matrix.items()}
+        after = {places[q]: e for q, e in self.step.items()}
+        if d.exact or _is_costly([*self.step.values(), *self.matrix.values()]):
+            # derivatives are computed with the step, because they share what takes long
+            varying = {n: e for n, e in self.matrix.items() if e.free_symbols & self.table.varying}
+            self.entries = list(varying.values())
+            entry = {name: symbol(f"j[{i}]") for i, name in enumerate(varying)}
+            entry = {**self.matrix, **entry}
+        else:  # each is computed where it is multiplied by the adjoint, from the state
+            self.entries = list(self.s) if d.state_dependent or self.learned else []
+            at = {s: symbol(f"j[{i}]") for i, s in enumerate(self.entries)}
+            entry = {name: e.xreplace(at) for name, e in self.matrix.items()}
+        self.table.varying |= {symbol(f"j[{i}]") for i in range(len(self.entries))}
+        linearise = {f"j[{i}]": e for i, e in enumerate(self.entries)} | after
         back = {
             f"m[{i}]": self.weighed({q: entry.get(f"J_{q}_{r}", 0) for q in d.states})
             for i, r in enumerate(d.states)
@@ -131,7 +144,11 @@ class _Translation:
             p: self.weighed({q: entry.get(f"D_{q}__{p}", 0) for q in d.states})
             for p in self.learned
         }
-        into_current = {q: entry.get(f"B_{q}", 0) for q in d.states}
+        learn = {f"by_parameter[{i}] +": learn[p] for i, p in enumerate(self.learned) if learn[p]}
+        into_current = self.weighed({q: entry.get(f"B_{q}", 0) for q in d.states})
+        if not d.exact:
+            back |= {"by_current +": into_current, **learn}
+            into_current, learn = sympy.Integer(0), {}
         # divided by tau_syn, because C++ keeps lambda_I = -nu / tau_syn
         decayed = {
             q: _given(f"k_{q}") / _given("tau_syn")
@@ -139,11 +156,11 @@ class _Translation:
             if f"k_{q}" in d.coefficients
         }
         return {
-            "linearise": linearise,
+            "linearise": self.hoisted(linearise),
             "back": self.hoisted(back),
-            "into_current": self.hoisted({"return": self.weighed(into_current)}),
+            "into_current": self.hoisted({"return": into_current}),
             "into_decaying": self.hoisted({"return": self.weighed(decayed)}),
-            "learn": self.by_parameter(learn),
+            "learn": self.hoisted(learn),
         }
 
     def weighed(self, of_state: Mapping[str, Expr]) -> Expr:

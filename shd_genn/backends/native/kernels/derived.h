@@ -79,6 +79,12 @@ inline uint64_t existing(const Population& p, int offset) {
     return n >= STRIP ? ~uint64_t(0) : n <= 0 ? 0 : (uint64_t(1) << n) - 1;
 }
 
+// Ask for what was kept some steps before one, on the way back through a trial.
+template <class E>
+inline void fetch_kept(const float* kept) {
+    fetch_to_read(kept - 8 * STRIP * KEPT_ROWS<E>, STRIP * KEPT_ROWS<E>);
+}
+
 template <class E, int N>
 inline void load(const float* strip, int i, Vector (&s)[N]) {
     for (int q = 0; q < E::STATES; q++) s[q] = at(strip + q * STRIP, i);
@@ -143,12 +149,14 @@ inline void restart_silent(const K& k, int offset, const float* stays, float* s_
 // NumPy twin: backends/reference/derived_neurons.py
 template <class E>
 inline void keep_step(const State& state, int offset, const Vector (&x)[VECTORS], float* kept) {
-    std::copy_n(state.states.get() + offset * E::STATES, E::STATES * STRIP, kept);
-    for (int i = 0; i < VECTORS; i++) at(kept + ROW_OF_X<E> * STRIP, i) = x[i];
-    if constexpr (E::TAU_SYN >= 0)
-        std::copy_n(state.sensitivity.get() + offset, STRIP, kept + ROW_OF_Z<E> * STRIP);
-    if constexpr (E::REFRACTORY)
-        std::copy_n(state.held_for.get() + offset, STRIP, kept + ROW_OF_HELD<E> * STRIP);
+    const float* const s_strip = state.states.get() + offset * E::STATES;
+    for (int i = 0; i < VECTORS; i++) {
+        const auto keep = [&](int row, Vector v) { store_past_caches(kept + row * STRIP + i * LANES, v); };
+        for (int q = 0; q < E::STATES; q++) keep(q, at(s_strip + q * STRIP, i));
+        keep(ROW_OF_X<E>, x[i]);
+        if constexpr (E::TAU_SYN >= 0) keep(ROW_OF_Z<E>, at(state.sensitivity.get() + offset, i));
+        if constexpr (E::REFRACTORY) keep(ROW_OF_HELD<E>, at(state.held_for.get() + offset, i));
+    }
 }
 
 // Where a neuron's variables are held, they keep the values that they had.

@@ -11,7 +11,12 @@ inline void add_to(float* const* gradient, int first, const Vector* by_parameter
     for (int p = 0; p < E::LEARNED; p++) at(gradient[p] + first, 0) += by_parameter[p];
 }
 
-constexpr int NO_ENTRIES = 0;  // exact steps have the same derivatives in every state
+// Exact steps have the same derivatives in every state.
+template <class E, class K>
+inline void back_exact(const K& c, Vector (&m)[E::STATES]) {
+    Vector no_current = {};
+    E::back(c, 0, no_current, m, no_current, &no_current);
+}
 
 // The adjoint of what is not held; that of held variables is carried past the step.
 template <class E>
@@ -70,13 +75,13 @@ inline void adjoint_exact(const K& k, State& state, int step, int n_steps, [[may
                 Vector is_free[E::STATES];
                 set_free<E>(held_for, m, is_free);
                 earlier = c(OF_BETA) * later - E::into_decaying(c, is_free);
-                E::back(c, NO_ENTRIES, is_free);
+                back_exact<E>(c, is_free);
                 add_held<E>(held_for, m, is_free);
                 std::copy_n(is_free, E::STATES, m);
                 if (!last) at(state.by_release.get() + offset, i) += by_release_now<E>(c, before, i, m);
             } else {
                 earlier = c(OF_BETA) * later - E::into_decaying(c, m);
-                E::back(c, NO_ENTRIES, m);
+                back_exact<E>(c, m);
             }
             store<E>(m_strip, i, m);
             at(lambda_i, i) = earlier;
@@ -112,6 +117,7 @@ inline void learn_exact(const K& k, const State& state, int step, int n_steps, f
                         float* const* gradient) {
     for (int offset = 0; offset < k.p.padded; offset += STRIP) {
         const float* const before = kept_at<E>(kept, offset, step, n_steps);
+        fetch_kept<E>(before);
         for (int i = 0; i < VECTORS; i++) {
             const auto c = k.at(offset, i);
             Vector s[E::STATES], m[E::STATES], entries[at_least_one(E::ENTRIES)];
@@ -181,6 +187,10 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
         Vector entries[E::SUBSTEPS][BLOCK][at_least_one(E::ENTRIES)];
         Vector by_current[BLOCK] = {}, by_parameter[BLOCK][at_least_one(E::LEARNED)] = {};
         for (int b = 0; b < BLOCK; b++) load<E>(m_strip, inside + b, m[b]);
+        if (inside == 0) {
+            fetch_to_write(lambda_i - 4 * STRIP);
+            if constexpr (E::KEEPS_STATES) fetch_kept<E>(before);
+        }
 
         if constexpr (E::KEEPS_STATES) {
             for (int b = 0; b < BLOCK; b++) {
@@ -224,9 +234,7 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
                     std::copy_n(m[b], E::STATES, later);
                     set_free<E>(at(held_row, inside + b), later, m[b]);
                 }
-                by_current[b] += E::into_current(c, entries[sub][b], m[b]);
-                E::learn(c, entries[sub][b], m[b], by_parameter[b]);
-                E::back(c, entries[sub][b], m[b]);
+                E::back(c, entries[sub][b], current[b], m[b], by_current[b], by_parameter[b]);
                 if constexpr (E::REFRACTORY) add_held<E>(at(held_row, inside + b), later, m[b]);
             }
         }
@@ -262,7 +270,7 @@ inline void learn_initial(const K& k, const State& state, float* const* gradient
             for (int i = 0; i < VECTORS; i++) {
                 Vector m[E::STATES], by_parameter[E::LEARNED] = {};
                 load<E>(state.adjoint.get() + offset * E::STATES, i, m);
-                if constexpr (E::EXACT) E::back(k.at(offset, i), NO_ENTRIES, m);
+                if constexpr (E::EXACT) back_exact<E>(k.at(offset, i), m);
                 E::learn_initial(k.at(offset, i), m, by_parameter);
                 add_to<E>(gradient, offset + i * LANES, by_parameter);
             }
