@@ -197,7 +197,7 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
                 load<E>(before, inside + b, s[b]);
                 current[b] = k.at(offset, inside + b)(OF_SCALE) * at(before + ROW_OF_X<E> * STRIP, inside + b);
             }
-            for (int sub = 0; sub < E::SUBSTEPS; sub++) {
+            for (int sub = 0; sub < E::SUBSTEPS - 1; sub++) {
                 for (int b = 0; b < BLOCK; b++) {
                     [[maybe_unused]] Vector earlier[E::STATES];
                     if constexpr (E::REFRACTORY) std::copy_n(s[b], E::STATES, earlier);
@@ -213,6 +213,9 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
                     for (int q = 0; q < E::STATES; q++) s[lane / LANES][q][lane % LANES] = of_neuron[q];
                 }
             }
+            // by itself, so that compilers leave out the state after it
+            for (int b = 0; b < BLOCK; b++)
+                E::linearise(k.at(offset, inside + b), s[b], current[b], entries[E::SUBSTEPS - 1][b]);
         }
 
         for (int sub = E::SUBSTEPS - 1; sub >= 0; sub--) {
