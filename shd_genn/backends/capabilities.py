@@ -109,7 +109,6 @@ class Capabilities:
                 not value or isinstance(method, EventProp),
                 f"train with {name} by {type(method).__name__}",
             )
-        config.objective.dropout.check(network)
 
     def _has(self, neuron: NeuronModel) -> bool:
         """Whether it has code of its own for a neuron."""

@@ -1,10 +1,10 @@
 """`python -m shd_genn.bench neurons`: what each neuron costs, in relation to the leaky one.
 
-One recurrent network for each neuron, on synthetic input of SHD's density: 700 channels, 8000 spikes
-in 1000 steps of 1 ms, 20 classes, batches of 32. Input weights are scaled so that hidden neurons
-spike 9 times a trial. All networks take turns, batch by batch, on one core, so that all have the same
-machine. The time is the processor time of this process: it counts no other program, but one that runs
-on the same core still takes part of the caches.
+One recurrent network for each neuron, on synthetic input of SHD's density: 700 channels, 8000
+spikes in 1000 steps of 1 ms, 20 classes, batches of 32. Input weights are scaled so that hidden
+neurons spike 9 times a trial. All networks take turns, batch by batch, on one core, so that all
+have the same machine. The time is the processor time of this process: it counts no other program,
+but others still take their part of caches and memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from shd_genn.backends.native import NativeEngine
+from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.bench import measurements
 from shd_genn.bench.activity import activate
@@ -75,7 +75,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A row of the table: times in ms of one core per sample, and in relation to the first neuron."""
+    """A row of the table: ms of one core per sample, and in relation to the first neuron."""
 
     neuron: str
     hidden: int

@@ -155,7 +155,8 @@ ERRORS: dict[str, tuple[type[Exception], str]] = {
     "INVALID_ARGUMENT": (EngineError, "report this: shd_genn should have noticed it before"),
     "DIVERGED": (
         DivergedError,
-        "take shorter steps (dt_ms or substep_ms), smaller weights, or a reset that ends the growth",
+        "take shorter steps (dt_ms or substep_ms), smaller weights, or a reset that ends the "
+        "growth",
     ),
     "UNEXPECTED": (EngineError, "report this: it is an error of shd_genn"),
 }

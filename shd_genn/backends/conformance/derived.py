@@ -1,7 +1,7 @@
 """What every `Differentiable` has to do with neurons that are described by equations.
 
-A backend that derives what it computes must agree with the reference, for each of our neurons and for
-one of a user's own; all others must refuse each of them.
+A backend that derives what it computes must agree with the reference, for each of our neurons and
+for one of a user's own; all others must refuse each of them.
 """
 
 from __future__ import annotations
@@ -130,7 +130,11 @@ def conductances() -> Network:
     return network_of(layers, 0.02)
 
 
-NETWORKS = {"linear": (linear, 100), "nonlinear": (nonlinear, 40), "conductances": (conductances, 40)}
+NETWORKS = {
+    "linear": (linear, 100),
+    "nonlinear": (nonlinear, 40),
+    "conductances": (conductances, 40),
+}
 """Name → a network, and the steps of its trials: rounding grows from spike to spike."""
 
 

@@ -54,7 +54,7 @@ class BernoulliSlope(sympy.Function):
 
 
 class CppPrinter(StrPrinter):
-    """Prints one expression; all numbers are floats."""
+    """Prints one expression; all numbers are floats. SymPy calls its methods by these names."""
 
     def _print_Integer(self, expr: Expr) -> str:
         return f"{int(expr)}.0f"
@@ -215,5 +215,7 @@ def statements(
     for (to, plain), e in zip(outputs.items(), results, strict=True):
         varies = bool({s.name for s in plain.free_symbols} - fixed)
         value = text(e) if varies else f"as<Number>({text(e)})"
-        lines.append(f"return {value};" if to == "return" else f"{to} = {value};".replace("+ =", "+="))
+        lines.append(
+            f"return {value};" if to == "return" else f"{to} = {value};".replace("+ =", "+=")
+        )
     return tuple(lines)

@@ -28,8 +28,8 @@ FIXED = (
     "scale__tau_syn",
     "refractory__steps",
 )
-"""The first constants of every neuron: β, S, τ_syn, ∂β/∂τ_syn and ∂S/∂τ_syn of its synapses, and the
-steps for which variables are held after a spike."""
+"""The first constants of every neuron: β, S, τ_syn, ∂β/∂τ_syn and ∂S/∂τ_syn of its synapses, and
+the steps for which variables are held after a spike."""
 
 
 @dataclass(frozen=True)
@@ -95,4 +95,3 @@ def _sources() -> str:
     folder = Path(__file__).parent
     names = ("expressions.py", "neuron_code.py", "translate.py")
     return "".join((folder / name).read_text(encoding="utf-8") for name in names)
-

@@ -39,8 +39,8 @@ class ParameterStore:
         values: Key → all parameters.
         gradients, m, v: Key → likewise, of those that are learned.
         delay_steps: Connection name → int32, delays in whole steps, padded as the weights.
-        constants: Population name → (strips, `CONSTANTS`, neurons of a strip), where they differ; of
-            neurons that are described by equations also (constants,), where they are the same.
+        constants: Population name → (strips, `CONSTANTS`, neurons of a strip), where they differ;
+            of neurons by their equations also (constants,), where they are the same.
     """
 
     def __init__(self, network: Network, dt_ms: float) -> None:

@@ -38,7 +38,7 @@ def _is_costly(expressions: Sequence[Expr]) -> bool:
 
 
 class _Translation:
-    """A neuron's programs as expressions of C++'s names: ``s0`` … states, ``m0`` … their adjoint."""
+    """A neuron's programs in C++'s names: states ``s0`` …, their adjoint ``m0`` …."""
 
     def __init__(self, derived: Derived, learned: tuple[str, ...]) -> None:
         self.derived, self.learned = derived, learned
@@ -54,9 +54,7 @@ class _Translation:
         self.matrix = self.read(derived.jacobian) | self.read(derived.by_current)
         by_parameter = self.read(derived.by_parameter)
         self.matrix |= {
-            name: e
-            for name, e in by_parameter.items()
-            if name.rpartition("__")[2] in learned
+            name: e for name, e in by_parameter.items() if name.rpartition("__")[2] in learned
         }
 
     def read(self, program: Program) -> dict[str, Expr]:
@@ -151,9 +149,7 @@ class _Translation:
             into_current, learn = sympy.Integer(0), {}
         # divided by tau_syn, because C++ keeps lambda_I = -nu / tau_syn
         decayed = {
-            q: _given(f"k_{q}") / _given("tau_syn")
-            for q in d.states
-            if f"k_{q}" in d.coefficients
+            q: _given(f"k_{q}") / _given("tau_syn") for q in d.states if f"k_{q}" in d.coefficients
         }
         return {
             "linearise": self.hoisted(linearise),

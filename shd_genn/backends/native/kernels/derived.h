@@ -335,7 +335,7 @@ inline void refuse_unbounded(const State& state, const Population& p, const char
         length = std::min(length, int(sizeof text) - 1);
     }
     char message[240];
-    std::snprintf(message, sizeof message, "%s of neuron %d of population %s grows without bound: %s at %g ms",
+    std::snprintf(message, sizeof message, "%s of neuron %d of population %s has no bound: it has come to %s at %g ms",
                   E::NAMES[worst], neuron, population, text, double(time_ms));
     throw Diverged(message);
 }
