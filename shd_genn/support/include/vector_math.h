@@ -29,9 +29,7 @@ inline Number as(const Given& x) {
 
 // Where a condition holds, `yes`, else `no`. Both are computed.
 inline float choose(bool condition, float yes, float no) { return condition ? yes : no; }
-inline Vector choose(Integers condition, Vector yes, Vector no) {
-    return bits_as_floats((condition & floats_as_bits(yes)) | (~condition & floats_as_bits(no)));
-}
+inline Vector choose(Integers condition, Vector yes, Vector no) { return condition ? yes : no; }
 inline Vector choose(Integers condition, float yes, Vector no) {
     return choose(condition, broadcast(yes), no);
 }
@@ -57,9 +55,13 @@ inline auto is_at_most(const A& a, const B& b) {
 }
 
 template <class A, class B>
-inline auto larger(const A& a, const B& b) { return choose(is_less(a, b), b, a); }
+inline auto larger(const A& a, const B& b) {
+    return choose(is_less(a, b), b, a);
+}
 template <class A, class B>
-inline auto smaller(const A& a, const B& b) { return choose(is_less(b, a), b, a); }
+inline auto smaller(const A& a, const B& b) {
+    return choose(is_less(b, a), b, a);
+}
 
 inline float absolute(float x) { return std::fabs(x); }
 inline Vector absolute(Vector x) { return bits_as_floats(floats_as_bits(x) & 0x7fffffff); }
@@ -89,15 +91,16 @@ inline float exponential(float x) { return std::exp(x); }
 // exp(x) = 2^n 2^r, n the whole number nearest to x / ln 2; 2^r by a polynomial that was fitted to it
 // on [-1/2, 1/2] for the smallest relative error, which is 1.1e-7.
 inline Vector exponential(Vector x) {
-    static constexpr float SERIES[] = {1.0f,           6.931470037e-1f, 2.402224243e-1f,
-                                       5.550733581e-2f, 9.671512991e-3f, 1.326472731e-3f};
+    static constexpr float SERIES[] = {
+        1.0f, 6.931470037e-1f, 2.402224243e-1f, 5.550733581e-2f, 9.671512991e-3f, 1.326472731e-3f};
     const Vector scaled = x * 1.44269504088896341f;
 #if defined(__AVX512F__)
     const Vector n = (Vector)_mm512_maskz_roundscale_ps(__mmask16(-1), (__m512)scaled, 0);
     const Vector y = polynomial(SERIES, scaled - n);
     return (Vector)_mm512_maskz_scalef_ps(__mmask16(-1), (__m512)y, (__m512)n);
 #else
-    constexpr float ROUND = 12582912;  // 1.5 * 2^23: what is added to it is rounded to whole numbers
+    constexpr float ROUND =
+        12582912;  // 1.5 * 2^23: what is added to it is rounded to whole numbers
     const Vector bounded = larger(smaller(scaled, 129.0f), -151.0f);
     const Vector n = (bounded + ROUND) - ROUND;
     const Vector y = polynomial(SERIES, bounded - n);
@@ -148,9 +151,13 @@ inline Vector logarithm(Vector x) {
     return by_lane(x, [](float lane) { return std::log(lane); });
 }
 inline float sine(float x) { return std::sin(x); }
-inline Vector sine(Vector x) { return by_lane(x, [](float lane) { return std::sin(lane); }); }
+inline Vector sine(Vector x) {
+    return by_lane(x, [](float lane) { return std::sin(lane); });
+}
 inline float cosine(float x) { return std::cos(x); }
-inline Vector cosine(Vector x) { return by_lane(x, [](float lane) { return std::cos(lane); }); }
+inline Vector cosine(Vector x) {
+    return by_lane(x, [](float lane) { return std::cos(lane); });
+}
 inline float arctangent(float x) { return std::atan(x); }
 inline Vector arctangent(Vector x) {
     return by_lane(x, [](float lane) { return std::atan(lane); });
@@ -185,47 +192,41 @@ inline Vector hyperbolic_cosine(Vector x) {
 // tanh(x) = 1 - 2 / (exp(2 x) + 1), and by its series where that loses digits.
 inline float hyperbolic_tangent(float x) { return std::tanh(x); }
 inline Vector hyperbolic_tangent(Vector x) {
-    static constexpr float SERIES[] = {1.0f, -3.33332819422e-1f, 1.33314422036e-1f,
-                                       -5.37397155531e-2f, 2.06390887954e-2f, -5.70498872745e-3f};
+    static constexpr float SERIES[] = {1.0f,
+                                       -3.33332819422e-1f,
+                                       1.33314422036e-1f,
+                                       -5.37397155531e-2f,
+                                       2.06390887954e-2f,
+                                       -5.70498872745e-3f};
     const Vector size = absolute(x), square = x * x;
     const Vector near = x * polynomial(SERIES, square);
     const Vector far = 1.0f - quotient(2.0f, exponential(2.0f * size) + 1.0f);
     return choose(is_less(size, 0.625f), near, choose(is_less(x, 0.0f), -far, far));
 }
 
-// Whether a condition holds anywhere.
-inline bool anywhere(bool condition) { return condition; }
-inline bool anywhere(Integers condition) {
-#if defined(__AVX512F__)
-    return _mm512_test_epi32_mask((__m512i)condition, (__m512i)condition) != 0;
-#else
-    int32_t any = 0;
-    for (int i = 0; i < LANES; i++) any |= condition[i];
-    return any != 0;
-#endif
-}
+// Whether any lane is as large as a limit.
+inline bool reaches(float size, float limit) { return size >= limit; }
+inline bool reaches(Vector size, float limit) { return at_least(size, limit) != 0; }
 
 // exprel(x) = (exp(x) - 1) / x, which is 1 at 0, and its derivative: by their series near 0, which is
 // where the exponent of a short step lies.
 template <class Number>
 inline Number exprel(const Number& x) {
-    static constexpr float SERIES[] = {1.0f,       1 / 2.0f,   1 / 6.0f,    1 / 24.0f,   1 / 120.0f,
-                                       1 / 720.0f, 1 / 5040.0f, 1 / 40320.0f};
-    const Number near = polynomial(SERIES, x);
-    const auto is_far = is_less(0.5f, absolute(x));
-    if (!anywhere(is_far)) return near;
-    return choose(is_far, Number(quotient(exponential(x) - 1.0f, x)), near);
+    static constexpr float SERIES[] = {1.0f,       1 / 2.0f,   1 / 6.0f,    1 / 24.0f,
+                                       1 / 120.0f, 1 / 720.0f, 1 / 5040.0f, 1 / 40320.0f};
+    const Number near = polynomial(SERIES, x), size = absolute(x);
+    if (!reaches(size, 0.5f)) return near;
+    return choose(is_less(size, 0.5f), near, Number(quotient(exponential(x) - 1.0f, x)));
 }
 
 template <class Number>
 inline Number exprel_slope(const Number& x) {
     static constexpr float SERIES[] = {1 / 2.0f,   2 / 6.0f,    3 / 24.0f,    4 / 120.0f,
                                        5 / 720.0f, 6 / 5040.0f, 7 / 40320.0f, 8 / 362880.0f};
-    const Number near = polynomial(SERIES, x);
-    const auto is_far = is_less(0.75f, absolute(x));
-    if (!anywhere(is_far)) return near;
+    const Number near = polynomial(SERIES, x), size = absolute(x);
+    if (!reaches(size, 0.75f)) return near;
     const Number far = quotient(exponential(x) * (x - 1.0f) + 1.0f, Number(x * x));
-    return choose(is_far, far, near);
+    return choose(is_less(size, 0.75f), near, far);
 }
 
 // x / (exp(x) - 1) = 1 / exprel(x), and its derivative, given exp(x).

@@ -46,7 +46,9 @@ struct OwnConstants {
         const float* constants;
         const Vector& tau_syn(int i) const { return ::at(constants + OF_TAU_SYN * STRIP, i); }
     };
-    const float* constants(int offset) const { return p.per_neuron + int64_t(offset) * E::CONSTANTS; }
+    const float* constants(int offset) const {
+        return p.per_neuron + int64_t(offset) * E::CONSTANTS;
+    }
     VectorReader at(int offset, int i) const { return {constants(offset), i}; }
     Reader of(int j) const { return {constants(j / STRIP * STRIP) + j % STRIP}; }
     Strip strip(int offset) const { return {constants(offset)}; }
@@ -141,17 +143,20 @@ inline void restart_silent(const K& k, int offset, const float* stays, float* s_
         Vector s[E::STATES], first[E::STATES];
         load<E>(s_strip, i, s);
         E::initial(k.at(offset, i), first);
-        for (int q = 0; q < E::STATES; q++) s[q] = choose(is_less(0.5f, at(stays, i)), first[q], s[q]);
+        for (int q = 0; q < E::STATES; q++)
+            s[q] = choose(is_less(0.5f, at(stays, i)), first[q], s[q]);
         store<E>(s_strip, i, s);
     }
 }
 
-// NumPy twin: backends/reference/derived_neurons.py
+// NumPy twin: backends/reference/derived_neurons.py:Neurons.step
 template <class E>
 inline void keep_step(const State& state, int offset, const Vector (&x)[VECTORS], float* kept) {
     const float* const s_strip = state.states.get() + offset * E::STATES;
     for (int i = 0; i < VECTORS; i++) {
-        const auto keep = [&](int row, Vector v) { store_past_caches(kept + row * STRIP + i * LANES, v); };
+        const auto keep = [&](int row, Vector v) {
+            store_past_caches(kept + row * STRIP + i * LANES, v);
+        };
         for (int q = 0; q < E::STATES; q++) keep(q, at(s_strip + q * STRIP, i));
         keep(ROW_OF_X<E>, x[i]);
         if constexpr (E::TAU_SYN >= 0) keep(ROW_OF_Z<E>, at(state.sensitivity.get() + offset, i));
@@ -161,7 +166,8 @@ inline void keep_step(const State& state, int offset, const Vector (&x)[VECTORS]
 
 // Where a neuron's variables are held, they keep the values that they had.
 template <class E>
-inline void hold(const Vector& held_for, const Vector (&before)[E::STATES], Vector (&s)[E::STATES]) {
+inline void hold(const Vector& held_for, const Vector (&before)[E::STATES],
+                 Vector (&s)[E::STATES]) {
     for (int q = 0; q < E::STATES; q++)
         if (E::HELD[q]) s[q] = choose(is_less(0.0f, held_for), before[q], s[q]);
 }
@@ -194,7 +200,8 @@ inline void spike_derived(const K& k, float (&s)[E::STATES], float current, floa
 template <class E, class K>
 inline uint64_t substeps_of_strip(const K& k, int offset, uint64_t may_spike, float* s_strip,
                                   const float* held_for, const Vector (&x)[VECTORS],
-                                  float (&at_spike)[STRIP][AT_SPIKE<E>], uint8_t (&substep)[STRIP]) {
+                                  float (&at_spike)[STRIP][AT_SPIKE<E>],
+                                  uint8_t (&substep)[STRIP]) {
     uint64_t spikes = 0;
     Vector s[VECTORS][E::STATES], current[VECTORS];
     for (int i = 0; i < VECTORS; i++) {
@@ -204,7 +211,8 @@ inline uint64_t substeps_of_strip(const K& k, int offset, uint64_t may_spike, fl
     for (int sub = 0; sub < E::SUBSTEPS; sub++) {
         uint64_t above = 0;
         for (int i = 0; i < VECTORS; i++)
-            above |= substep_of_vector<E>(k.at(offset, i), s[i], current[i], at(held_for, i)) << (i * LANES);
+            above |= substep_of_vector<E>(k.at(offset, i), s[i], current[i], at(held_for, i))
+                     << (i * LANES);
         uint64_t now = above & ~spikes & may_spike;
         spikes |= now;
         for (; now; now &= now - 1) {
@@ -238,7 +246,7 @@ inline uint64_t step_of_strip(const K& k, int offset, float* s_strip, const floa
 
 // One step of all neurons. The tape must have room for a spike of every neuron, and two more.
 // kept: where the step is kept for the backward pass; null if it need not be.
-// NumPy twin: backends/reference/derived_neurons.py
+// NumPy twin: backends/reference/derived_neurons.py:Neurons.step
 template <class E, class K, int N>
 inline void step_derived(const K& k, State& state, const Arrivals (&in)[N], int step, int n_steps,
                          Tape& tape, float* kept) {
@@ -262,26 +270,27 @@ inline void step_derived(const K& k, State& state, const Arrivals (&in)[N], int 
         add_arrivals(in, offset, x);
         for (int i = 0; i < VECTORS; i++) at(x_strip, i) = x[i];
         if constexpr (E::KEEPS_STATES)
-            if (kept)
-                keep_step<E>(state, offset, x, kept_at<E>(kept, offset, step, n_steps));
+            if (kept) keep_step<E>(state, offset, x, kept_at<E>(kept, offset, step, n_steps));
         if constexpr (E::SUBSTEPS == 1) {
             const uint64_t spikes = step_of_strip<E>(k, offset, s_strip, held_for, x) & may_spike;
             count = list_spikes(spikes, offset, neuron, count);
         } else {
             float at_spike[STRIP][AT_SPIKE<E>];
             uint8_t substep[STRIP];
-            const uint64_t spikes = substeps_of_strip<E>(k, offset, may_spike, s_strip, held_for, x,
-                                                             at_spike, substep);
+            const uint64_t spikes =
+                substeps_of_strip<E>(k, offset, may_spike, s_strip, held_for, x, at_spike, substep);
             const int end = list_spikes(spikes, offset, neuron, count);
             for (; count < end; count++) {
                 const int lane = neuron[count] - offset;
-                std::copy_n(at_spike[lane], AT_SPIKE<E>, tape.at_spike.data() + count * AT_SPIKE<E>);
+                std::copy_n(at_spike[lane], AT_SPIKE<E>,
+                            tape.at_spike.data() + count * AT_SPIKE<E>);
                 tape.substep[count] = substep[lane];
             }
         }
         if (~may_spike) restart_silent<E>(k, offset, state.stays.get() + offset, s_strip);
         if constexpr (E::REFRACTORY)
-            for (int i = 0; i < VECTORS; i++) at(held_for, i) = larger(at(held_for, i) - 1.0f, -1.0f);
+            for (int i = 0; i < VECTORS; i++)
+                at(held_for, i) = larger(at(held_for, i) - 1.0f, -1.0f);
     }
     if constexpr (E::SUBSTEPS == 1)
         for (int spike = tape.count; spike < count; spike++) {
@@ -321,7 +330,8 @@ inline bool is_bounded(const State& state, const Population& p, int* neuron = nu
 
 // Refuse a state that grows without bound, by the names of its variables.
 template <class E>
-inline void refuse_unbounded(const State& state, const Population& p, const char* population, float time_ms) {
+inline void refuse_unbounded(const State& state, const Population& p, const char* population,
+                             float time_ms) {
     int neuron;
     if (is_bounded<E>(state, p, &neuron)) return;
     const float* const s = of_neuron<E>(state.states, neuron);
@@ -330,18 +340,19 @@ inline void refuse_unbounded(const State& state, const Population& p, const char
     for (int q = 0; q < E::STATES; q++) {
         if (!(std::fabs(s[q * STRIP]) <= std::fabs(s[worst * STRIP]))) worst = q;
         const int room = int(sizeof text) - length;
-        length += std::max(0, std::snprintf(text + length, room, "%s%s = %.3g", q ? ", " : "", E::NAMES[q],
-                                            double(s[q * STRIP])));
+        length += std::max(0, std::snprintf(text + length, room, "%s%s = %.3g", q ? ", " : "",
+                                            E::NAMES[q], double(s[q * STRIP])));
         length = std::min(length, int(sizeof text) - 1);
     }
-    char message[240];
-    std::snprintf(message, sizeof message, "%s of neuron %d of population %s has no bound: it has come to %s at %g ms",
+    char message[480];
+    std::snprintf(message, sizeof message,
+                  "%s of neuron %d of population %s has no bound: it has come to %s at %g ms",
                   E::NAMES[worst], neuron, population, text, double(time_ms));
     throw Diverged(message);
 }
 
 // Back over one spike: m before it, given m after it.
-// NumPy twin: backends/reference/derived_neurons.py
+// NumPy twin: backends/reference/derived_neurons.py:Adjoint.back
 template <class E, class K>
 inline void jump_back(const K& k, const float* kept, float feedback, float regulariser,
                       float (&m)[E::STATES], float* by_parameter) {

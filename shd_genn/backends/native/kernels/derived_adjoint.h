@@ -20,12 +20,14 @@ inline void back_exact(const K& c, Vector (&m)[E::STATES]) {
 
 // The adjoint of what is not held; that of held variables is carried past the step.
 template <class E>
-inline void set_free(const Vector& held_for, const Vector (&m)[E::STATES], Vector (&is_free)[E::STATES]) {
+inline void set_free(const Vector& held_for, const Vector (&m)[E::STATES],
+                     Vector (&is_free)[E::STATES]) {
     for (int q = 0; q < E::STATES; q++)
         is_free[q] = E::HELD[q] ? choose(is_less(0.0f, held_for), 0.0f, m[q]) : m[q];
 }
 template <class E>
-inline void add_held(const Vector& held_for, const Vector (&later)[E::STATES], Vector (&m)[E::STATES]) {
+inline void add_held(const Vector& held_for, const Vector (&later)[E::STATES],
+                     Vector (&m)[E::STATES]) {
     for (int q = 0; q < E::STATES; q++)
         if (E::HELD[q]) m[q] += choose(is_less(0.0f, held_for), later[q], 0.0f);
 }
@@ -55,8 +57,8 @@ constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
 // One step back of all neurons; lambda_I goes into the history.
 // NumPy twin: backends/reference/derived.py
 template <class E, class K>
-inline void adjoint_exact(const K& k, State& state, int step, int n_steps, [[maybe_unused]] float* kept,
-                          float* history) {
+inline void adjoint_exact(const K& k, State& state, int step, int n_steps,
+                          [[maybe_unused]] float* kept, float* history) {
     for (int offset = 0; offset < k.p.padded; offset += STRIP) {
         float* const m_strip = state.adjoint.get() + offset * E::STATES;
         float* const difference = state.difference.get() + offset;
@@ -70,15 +72,18 @@ inline void adjoint_exact(const K& k, State& state, int step, int n_steps, [[may
             Vector earlier;
             if constexpr (E::REFRACTORY) {
                 const bool last = step == n_steps - 1;  // nothing is held after it
-                const float* const before = kept_at<E>(kept, offset, last ? step : step + 1, n_steps);
-                const Vector held_for = last ? Vector{} - 1.0f : at(before + ROW_OF_HELD<E> * STRIP, i);
+                const float* const before =
+                    kept_at<E>(kept, offset, last ? step : step + 1, n_steps);
+                const Vector held_for =
+                    last ? Vector{} - 1.0f : at(before + ROW_OF_HELD<E> * STRIP, i);
                 Vector is_free[E::STATES];
                 set_free<E>(held_for, m, is_free);
                 earlier = c(OF_BETA) * later - E::into_decaying(c, is_free);
                 back_exact<E>(c, is_free);
                 add_held<E>(held_for, m, is_free);
                 std::copy_n(is_free, E::STATES, m);
-                if (!last) at(state.by_release.get() + offset, i) += by_release_now<E>(c, before, i, m);
+                if (!last)
+                    at(state.by_release.get() + offset, i) += by_release_now<E>(c, before, i, m);
             } else {
                 earlier = c(OF_BETA) * later - E::into_decaying(c, m);
                 back_exact<E>(c, m);
@@ -103,7 +108,8 @@ inline void jump_exact(const K& k, State& state, const Tape& tape, int step, int
         float m[E::STATES], by_parameter[at_least_one(E::LEARNED)] = {};
         for (int q = 0; q < E::STATES; q++) m[q] = place[q * STRIP];
         jump_back<E>(c, tape.at_spike.data() + spike * AT_SPIKE<E>,
-                     with_release<E>(state, j, feedback[spike - from]), regulariser[j], m, by_parameter);
+                     with_release<E>(state, j, feedback[spike - from]), regulariser[j], m,
+                     by_parameter);
         for (int q = 0; q < E::STATES; q++) place[q * STRIP] = m[q];
         const float lambda_i = history_at(history, j / STRIP * STRIP, step, n_steps)[j % STRIP];
         state.difference.get()[j] = E::lambda_v(c, m) - lambda_i;
@@ -181,8 +187,10 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
         const int last_spike = spikes.end_of(first + BLOCK * LANES);
         float* const m_strip = state.adjoint.get() + offset * E::STATES;
         float* const lambda_i = history_at(history, offset, step, n_steps);
-        const float* const before = E::KEEPS_STATES ? kept_at<E>(kept, offset, step, n_steps) : nullptr;
-        [[maybe_unused]] const float* const held_row = E::REFRACTORY ? before + ROW_OF_HELD<E> * STRIP : nullptr;
+        const float* const before =
+            E::KEEPS_STATES ? kept_at<E>(kept, offset, step, n_steps) : nullptr;
+        [[maybe_unused]] const float* const held_row =
+            E::REFRACTORY ? before + ROW_OF_HELD<E> * STRIP : nullptr;
         Vector s[BLOCK][E::STATES], m[BLOCK][E::STATES], current[BLOCK] = {};
         Vector entries[E::SUBSTEPS][BLOCK][at_least_one(E::ENTRIES)];
         Vector by_current[BLOCK] = {}, by_parameter[BLOCK][at_least_one(E::LEARNED)] = {};
@@ -195,7 +203,8 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
         if constexpr (E::KEEPS_STATES) {
             for (int b = 0; b < BLOCK; b++) {
                 load<E>(before, inside + b, s[b]);
-                current[b] = k.at(offset, inside + b)(OF_SCALE) * at(before + ROW_OF_X<E> * STRIP, inside + b);
+                current[b] = k.at(offset, inside + b)(OF_SCALE) *
+                             at(before + ROW_OF_X<E> * STRIP, inside + b);
             }
             for (int sub = 0; sub < E::SUBSTEPS - 1; sub++) {
                 for (int b = 0; b < BLOCK; b++) {
@@ -208,14 +217,17 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
                     if (tape.substep[spike] != sub) continue;
                     const int lane = tape.neuron[spike] - first;
                     float of_neuron[E::STATES];
-                    for (int q = 0; q < E::STATES; q++) of_neuron[q] = s[lane / LANES][q][lane % LANES];
+                    for (int q = 0; q < E::STATES; q++)
+                        of_neuron[q] = s[lane / LANES][q][lane % LANES];
                     E::reset(k.of(first + lane), of_neuron);
-                    for (int q = 0; q < E::STATES; q++) s[lane / LANES][q][lane % LANES] = of_neuron[q];
+                    for (int q = 0; q < E::STATES; q++)
+                        s[lane / LANES][q][lane % LANES] = of_neuron[q];
                 }
             }
             // by itself, so that compilers leave out the state after it
             for (int b = 0; b < BLOCK; b++)
-                E::linearise(k.at(offset, inside + b), s[b], current[b], entries[E::SUBSTEPS - 1][b]);
+                E::linearise(k.at(offset, inside + b), s[b], current[b],
+                             entries[E::SUBSTEPS - 1][b]);
         }
 
         for (int sub = E::SUBSTEPS - 1; sub >= 0; sub--) {
@@ -225,8 +237,8 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
                 float of_neuron[E::STATES], learned[at_least_one(E::LEARNED)] = {};
                 for (int q = 0; q < E::STATES; q++) of_neuron[q] = m[b][q][l];
                 jump_back<E>(k.of(j), tape.at_spike.data() + spike * AT_SPIKE<E>,
-                             with_release<E>(state, j, feedback[spike - spikes.first]), regulariser[j],
-                             of_neuron, learned);
+                             with_release<E>(state, j, feedback[spike - spikes.first]),
+                             regulariser[j], of_neuron, learned);
                 for (int q = 0; q < E::STATES; q++) m[b][q][l] = of_neuron[q];
                 for (int p = 0; p < E::LEARNED; p++) gradient[p][j] += learned[p];
             }
@@ -252,10 +264,12 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
             }
             if constexpr (E::LEARNED > 0) add_to<E>(gradient, first + b * LANES, by_parameter[b]);
             const Vector earlier =
-                c(OF_BETA) * later - by_current[b] * Vector(quotient(c(OF_SCALE), c(OF_TAU_SYN)) + Vector{});
+                c(OF_BETA) * later -
+                by_current[b] * Vector(quotient(c(OF_SCALE), c(OF_TAU_SYN)) + Vector{});
             store<E>(m_strip, inside + b, m[b]);
             if constexpr (E::REFRACTORY)
-                at(state.by_release.get() + offset, inside + b) += by_release_now<E>(c, before, inside + b, m[b]);
+                at(state.by_release.get() + offset, inside + b) +=
+                    by_release_now<E>(c, before, inside + b, m[b]);
             at(lambda_i, inside + b) = earlier;
             at(state.difference.get() + offset, inside + b) = E::lambda_v(c, m[b]) - earlier;
         }

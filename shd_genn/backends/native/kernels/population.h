@@ -83,10 +83,10 @@ struct State {
     Array sensitivity;  // [strip][g, f, z of sensitivity.h][neuron of the strip]
     // Of neurons that are described by equations, instead of v; see derived.h.
     Array states, adjoint;
-    Array held_for;    // steps for which variables are held; 0 in the step in which they are released
-    Array by_release;  // what the loss has by the time of that
+    Array held_for;  // steps for which variables are held; 0 in the step in which they are released
+    Array by_release;                 // what the loss has by the time of that
     std::vector<uint64_t> may_spike;  // a bit for each neuron of a strip
-    Array stays;                      // 1 for neurons that do not spike and stay as they start, else 0
+    Array stays;  // 1 for neurons that do not spike and stay as they start, else 0
 
     void make(const Population& p) {
         v = make_array(p.padded);
