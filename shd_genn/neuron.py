@@ -21,7 +21,7 @@ from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.support.files import require_ending, require_writable, written_aside
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 DT_MS = 0.1
 PULSES_MS = (5.0, 10.0, 15.0)
 
@@ -40,7 +40,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Response:
-    """What a number of neurons did: times in ms, V (steps, neurons), and (time, neuron) of spikes."""
+    """What a number of neurons did.
+
+    Attributes:
+        times: Of the steps, in ms.
+        voltage: (steps, neurons).
+        spike_times: Of all spikes, in ms.
+        spike_neurons: Who emitted each of them.
+    """
 
     times: Array
     voltage: Array
@@ -190,7 +197,7 @@ def _arrivals(axes: Axes, neuron: NeuronModel, weakest: float, tau_syn_ms: float
     axes.plot(response.times, response.voltage[:, 0], lw=0.9)
     axes.plot(arrivals, np.full(14, response.voltage.min()), "|", color="0.4", ms=10)
     axes.set(
-        title=f"arriving spikes (marks) of weight {weight:.3g}, tau_syn {tau_syn_ms:g} ms",
+        title=f"spikes of weight {weight:.3g} (marks), {tau_syn_ms:g} ms",
         xlabel="time (ms)",
         ylabel=neuron.derived.receives[0],
     )
