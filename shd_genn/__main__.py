@@ -13,6 +13,8 @@ COMMANDS = {
     "evaluate": "test a trained network on a dataset",
     "listen": "recognise the word in a recording",
     "readout": "draw a weight of output voltages over time",
+    "neuron": "draw what a neuron does",
+    "check": "prove the gradient of a neuron, built-in or your own",
     "encode": "turn recordings into a dataset of spikes",
     "datasets": "fetch SHD or SSC",
     "sweep": "search for good settings, with many runs",
