@@ -1,14 +1,13 @@
 """`python -m shd_genn.evaluate`, `.listen` and `.bench`, on a small trained network."""
 
 import csv
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 from helpers import tiny
+from helpers.calling import call as run
 from helpers.running import rows
 from PIL import Image
 
@@ -22,15 +21,6 @@ from shd_genn.support.errors import ConfigError
 from shd_genn.train import crossval, loop
 from shd_genn.train.ensemble import evaluate_together
 from shd_genn.train.inference import evaluate_run
-
-
-def run(module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", f"shd_genn.{module}", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +106,12 @@ def test_listen_needs_the_cochleas_channels(trained, tmp_path):
 
 @pytest.fixture(scope="module")
 def hearing(tmp_path_factory):
-    """A network for the cochlea's channels and a delay line, hardly trained."""
+    """A network for the cochlea's channels and a delay line, trained for one epoch."""
     folder = tmp_path_factory.mktemp("wide") / "wide"
     dataset = tiny.dataset(20, 0)
     write_spikes(folder / "train.h5", type(dataset)(**{**vars(dataset), "n_channels": 700}))
     config = Config(
-        data=DataConfig(dataset=str(folder)),
+        data=DataConfig(dataset=str(folder), trial_ms=400.0),
         present=PresentConfig(delay_copies=2),
         model=ModelConfig(hidden_sizes=(30,)),
         train=TrainConfig(epochs=1, batch_size=9),
@@ -176,12 +166,12 @@ def test_bench_measures_and_writes_a_table(tmp_path):
 
 
 def test_listen_says_what_it_does_not_hear(hearing, tmp_path):
-    """A recording of three seconds, of which a trial of one second hears the begin."""
+    """Of a recording of 0.5 s a trial of 0.4 s hears the begin."""
     sound = tmp_path / "long.wav"
-    soundfile.write(sound, 0.1 * np.random.default_rng(0).normal(size=48_000), 16_000)
+    soundfile.write(sound, 0.1 * np.random.default_rng(0).normal(size=8000), 16_000)
     result = run("listen", hearing.path, sound)
     assert result.returncode == 0, result.stderr
-    assert "the recording lasts 3.00 s, but the network hears only its first 1.00 s" in (
+    assert "the recording lasts 0.50 s, but the network hears only its first 0.40 s" in (
         result.stderr
     )
 

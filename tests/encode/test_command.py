@@ -9,15 +9,19 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+from helpers.calling import call
 
-from shd_genn.encode.__main__ import Options, encode_recordings, main
+from shd_genn.encode.__main__ import Options, encode_recordings
 from shd_genn.encode.cochlea import Cochlea
 from shd_genn.encode.recordings import find_recordings
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
-from shd_genn.support.cli import command
 
 
 def run(*arguments):
+    return call("encode", *arguments)
+
+
+def run_process(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "shd_genn.encode", *map(str, arguments)],
         capture_output=True,
@@ -152,25 +156,22 @@ def no_such_path(folder):
     ],
 )
 def test_what_is_wrong_is_said_and_leaves_the_old_file(
-    recordings, tmp_path, monkeypatch, capsys, spoil, options, message
+    recordings, tmp_path, spoil, options, message
 ):
-    """In this process, for speed; below, one is met in a process of its own."""
     output = tmp_path / "out" / "train.h5"
     output.parent.mkdir()
     output.write_text("old")
-    source = str(spoil(recordings))
-    monkeypatch.setattr(sys, "argv", ["encode", source, "-o", str(output), *options])
-    with pytest.raises(SystemExit) as left:
-        command(main)
-    assert left.value.code == 2
-    assert re.search(f"^error: .*{message}", capsys.readouterr().err, re.MULTILINE)
+    source = spoil(recordings)
+    result = run(source, "-o", output, *options)
+    assert result.returncode == 2
+    assert re.search(f"^error: .*{message}", result.stderr, re.MULTILINE)
     assert output.read_text() == "old" and list(output.parent.iterdir()) == [output]
 
 
 def test_a_bad_recording_is_named_and_leaves_no_file(recordings, tmp_path):
     soundfile.write(recordings / "up" / "9.wav", np.zeros(4000), 16_000)
     output = tmp_path / "out" / "train.h5"
-    result = run(recordings, "-o", output)
+    result = run_process(recordings, "-o", output)
     assert result.returncode == 2
     assert "9.wav must not be silent" in result.stderr and "Traceback" not in result.stderr
     assert not output.exists() and not list(tmp_path.glob("out/*"))
