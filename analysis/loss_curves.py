@@ -129,7 +129,7 @@ def plot(numbers: Numbers) -> Figure:
 
 
 def _plot_curve(ax: Axes, group: pd.DataFrame, colour: str, label: str) -> None:
-    ax.plot(group["epoch"], group["accuracy"], ".", color=colour, ms=2.5, alpha=0.5, mew=0)
+    ax.plot(group["epoch"], group["accuracy"], ".", color=colour, ms=4, alpha=0.6, mew=0)
     mean = group.groupby("epoch")["accuracy"].mean()
     ax.plot(mean.index, mean, color=colour, lw=1.6, label=label)
 
@@ -148,7 +148,7 @@ def _plot_reached(
             runs = numbers.reached[
                 (numbers.reached["reach"] == reach) & (numbers.reached["curve"] == curve)
             ]["epoch"].dropna()
-            ax.plot(runs, [y] * len(runs), ".", color=colours[curve], ms=3, alpha=0.6, mew=0)
+            ax.plot(runs, [y] * len(runs), ".", color=colours[curve], ms=5, alpha=0.6, mew=0)
             if row["reached"]:
                 half = 0 if np.isnan(row["low"]) else row["high"] - row["mean"]
                 ax.errorbar(row["mean"], y, xerr=half, fmt="d", color=colours[curve], capsize=2)
@@ -157,6 +157,7 @@ def _plot_reached(
                 transform=ax.get_yaxis_transform(),
             )  # fmt: skip
         ticks.append(-(i * (len(curves) + 0.8) + (len(curves) - 1) / 2))
+    ax.set_ylim(-len(reaches) * (len(curves) + 0.8) + 1.2, 0.6)
     ax.set_yticks(ticks, [f"{reach:g} %" for reach in reaches])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="first epoch of that accuracy", xlim=(0, 1.03 * end))

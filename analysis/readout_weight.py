@@ -60,7 +60,7 @@ def load(results: Results, options: Options) -> list[Curve]:
     runs = with_names(results, results.runs[~results.runs["repeated"]])
     dataset = options.dataset or (datasets(runs)[0] if len(runs) else "")
     runs = runs[runs["dataset"] == dataset]
-    names = runs["readout"].astype(str) + (", " + runs["variant"]).where(runs["variant"] != "", "")
+    names = runs["variant"].where(runs["variant"] != "", runs["readout"].astype(str))
     found = [
         _curve(results, str(path), name) for path, name in zip(runs["path"], names, strict=True)
     ]

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from shd_genn.network.learned_weight import KEY as READOUT_WEIGHT
 from shd_genn.network.neurons import NEURON_PARAMETERS
 from shd_genn.support.settings import Choice, Cure, Settings
 
@@ -76,8 +75,6 @@ class TrainConfig(Settings):
     """Adam's step for thresholds; by default that of weights."""
     delay_learning_rate: Annotated[float, Gt(0), Cure("the papers use 0.1")] = 0.1
     """Adam's step for delays, in time steps; the papers use 0.1."""
-    readout_learning_rate: Annotated[float, Gt(0), Cure("0.01 is usual")] = 0.01
-    """Adam's step for the learned weight of the readout."""
     ease_in: Annotated[float, Gt(0), Le(1), Cure("1 means no ease-in")] = 1.0
     """Part of the learning rate that training starts with; the papers use 0.001. 1: no ease-in."""
     ease_in_growth: Annotated[float, Gt(1), Cure("the papers use 1.05")] = 1.05
@@ -129,6 +126,5 @@ class TrainConfig(Settings):
         return {
             "weight": learning_rate,
             "delay": part * self.delay_learning_rate,
-            READOUT_WEIGHT: part * self.readout_learning_rate,
             **of_neurons,
         }

@@ -169,6 +169,8 @@ class LearnedWeightReadout(VoltageReadout, kind="learned_weight"):
     weight_smoothness: Annotated[float, Ge(0), Cure("0 means that nothing is smoothed")] = 1e-4
     """Strength of the regularisation that keeps curves smooth: it multiplies the sum of the squared
     second differences of the knots."""
+    weight_learning_rate: Annotated[float, Gt(0), Cure("0.01 is usual")] = 0.01
+    """Adam's step for the knots. Ease-in and schedule change it in proportion to that of weights."""
     weight_start: str = "exp(-s)"
     """Formula of s that all curves start from."""
 
