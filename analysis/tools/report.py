@@ -31,6 +31,8 @@ FIGURES = (
     "ablation",
     "accuracy_by_size",
     "learning_curves",
+    "loss_curves",
+    "readout_weight",
     "accuracy_by_time",
     "accuracy_by_spikes",
     "spike_counts",

@@ -231,7 +231,7 @@ def _train_epoch(
     made = batches(config.batching, experiment.train, epoch - 1)
     for batch, (events, labels) in enumerate(one_ahead(made)):
         rate = schedule.rate(epoch - 1, batch)
-        result = learner.train_batch(events, labels, config.train.rates(rate))
+        result = learner.train_batch(events, labels, config.rates(rate))
         if not np.isfinite(result.loss).all():
             raise DivergedError(
                 f"the loss must stay finite, but is not in epoch {epoch}; lower learning_rate "
