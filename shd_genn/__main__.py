@@ -13,6 +13,8 @@ COMMANDS = {
     "evaluate": "test a trained network on a dataset",
     "listen": "recognise the word in a recording",
     "readout": "draw a weight of output voltages over time",
+    "list": "list runs: state, accuracy, settings that differ",
+    "compare": "compare runs side by side",
     "encode": "turn recordings into a dataset of spikes",
     "datasets": "fetch SHD or SSC",
     "sweep": "search for good settings, with many runs",

@@ -83,12 +83,16 @@ def note_times(dataset: SpikeDataset, trial_ms: float) -> None:
         dataset: The samples.
         trial_ms: Length of a trial in ms.
     """
-    times_ms = dataset.events.times_ms
-    late = float(np.mean(times_ms >= trial_ms)) if len(times_ms) else 0.0
+    n_late, n_spikes, last_ms = 0, 0, 0.0
+    for block in dataset.events.blocks():
+        n_late += int(np.count_nonzero(block.times_ms >= trial_ms))
+        n_spikes += len(block.times_ms)
+        last_ms = max(last_ms, float(block.times_ms.max(initial=0)))
+    late = n_late / n_spikes if n_spikes else 0.0
     if late > 0.5:
         print(
             f"note: {late:.0%} of the spikes come after the trial of {trial_ms:g} ms (the last one "
-            f"at {times_ms.max():g} ms) and are not used; times in the file must be in seconds, "
+            f"at {last_ms:g} ms) and are not used; times in the file must be in seconds, "
             "or give a longer --trial-ms",
             file=sys.stderr,
         )

@@ -172,7 +172,12 @@ def digest(dataset: SpikeDataset) -> str:
     """A checksum of all spikes and labels."""
     hasher = hashlib.blake2b(digest_size=8)
     events = dataset.events
-    for array in (events.times_ms, events.channels, events.offsets, dataset.labels):
+    for block in events.blocks():
+        hasher.update(np.ascontiguousarray(block.times_ms).data)
+    for block in events.blocks():
+        hasher.update(np.ascontiguousarray(block.channels).data)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(events.counts)])
+    for array in (offsets, dataset.labels):
         hasher.update(np.ascontiguousarray(array).data)
     return hasher.hexdigest()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.spikes.events import Events
+from shd_genn.spikes.events import Events, EventSource
 
 Presentation = Callable[[Events], Events]
 """From recorded spikes to those that the input neurons emit; see `shd_genn.present`."""
@@ -20,7 +20,7 @@ class SpikeDataset:
 
     Attributes:
         name: Its name in every result, e.g. ``shd`` or ``spoken-digits``.
-        events: The spikes, times in ms.
+        events: The spikes, times in ms; those of a large file stay there.
         labels: int32, (n_samples,): class of each sample, 0 .. n_classes - 1.
         speakers: int32, (n_samples,): index of who spoke; -1 where it is not known.
         n_channels: Number of input channels (700 for the cochlea).
@@ -31,7 +31,7 @@ class SpikeDataset:
     """
 
     name: str
-    events: Events
+    events: EventSource
     labels: NDArray[np.int32]
     speakers: NDArray[np.int32]
     n_channels: int
@@ -55,10 +55,10 @@ class SpikeDataset:
         return events if self.presentation is None else self.presentation(events)
 
     def subset(self, indices: NDArray[np.integer]) -> SpikeDataset:
-        """A copy that holds the given samples, in the given order."""
+        """A dataset of the given samples, in the given order."""
         return replace(
             self,
-            events=self.events.take(indices),
+            events=self.events.select(indices),
             labels=self.labels[indices],
             speakers=self.speakers[indices],
         )

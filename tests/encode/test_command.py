@@ -11,8 +11,10 @@ import pytest
 import soundfile
 from helpers.calling import call
 
-from shd_genn.encode.__main__ import Options, encode_recordings
+from shd_genn.encode.__main__ import Options
 from shd_genn.encode.cochlea import Cochlea
+from shd_genn.encode.corpus import Corpus, on_threads
+from shd_genn.encode.options import EncoderOptions
 from shd_genn.encode.recordings import find_recordings
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
 
@@ -76,7 +78,9 @@ def test_manifest_names_speakers_and_seed_decides(recordings, tmp_path):
 
 def test_the_file_has_the_spikes_cut_to_float16_seconds(recordings, tmp_path):
     found = find_recordings(recordings).recordings
-    encoded = encode_recordings(found, Cochlea(), seed=5, n_workers=2, name="x")
+    corpus = Corpus.of(found, Cochlea(), seed=5)
+    ((_, events),) = on_threads(2)(corpus, corpus.parts)
+    encoded = corpus.dataset("x", events)
     write_spikes(tmp_path / "once.h5", encoded)
     once = read_spikes(tmp_path / "once.h5", "x")
     cut = (encoded.events.times_ms / 1000).astype(np.float16).astype(np.float32) * 1000
@@ -192,7 +196,8 @@ def test_options_that_are_missing_or_unknown(recordings):
 def test_help_explains_every_option():
     result = run("--help")
     assert result.returncode == 0
-    named = [f"--{field.name.replace('_', '-')}" for field in fields(Options)]
+    options = [f for f in (*fields(Options), *fields(EncoderOptions)) if f.name != "encoder"]
+    named = [f"--{field.name.replace('_', '-')}" for field in options]
     named[0] = "RECORDINGS"  # the only positional one
     assert {"--output", "--seed", "--workers", "--rms", "--ramp-ms"} <= set(named)
     for option in [*named, "-o"]:

@@ -89,7 +89,7 @@ def test_unsorted_samples_are_sorted_and_ties_keep_their_order(tmp_path):
 
 
 def test_more_samples_than_are_read_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("shd_genn.spikes.hdf5.READ_AT_ONCE", 4)
+    monkeypatch.setattr("shd_genn.spikes.stored_events.READ_AT_ONCE", 4)
     before = small.dataset([0, 1] * 5 + [1])
     write_spikes(tmp_path / "a.h5", before)
     assert_same(before, read_spikes(tmp_path / "a.h5", "small"))
