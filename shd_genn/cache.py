@@ -14,6 +14,7 @@ CONTENT = {
     "cochlea": "transfer matrices of the cochlea; made again when recordings are encoded",
     "genn-code": "code that GeNN has generated; compiled again when a network is trained",
     "libraries": "compiled C++ of engines and cochlea; compiled again when it is needed",
+    "neurons": "what was derived of neurons' equations; derived again when a network is trained",
     "official": "SHD and SSC; fetched again with python -m shd_genn.datasets",
     "spoken-digits": "the embedded dataset; made again when it is trained on",
 }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shd_genn.learning.methods import EventProp, Method
-from shd_genn.network import NEURON_KINDS, Kind, Network, Neuron, Synapse
+from shd_genn.network import HAND_WRITTEN_KINDS, Kind, Network, NeuronModel, Synapse
+from shd_genn.network.initialisers import population_of
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.support.errors import refuse_unless
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 REGULARISATION = ("drop-out", "weight decay", "gradient clipping")
 """What `Capabilities.regularises` may have."""
-ALL_KINDS: tuple[Kind, ...] = ("weight", "delay", *NEURON_KINDS)
-"""All kinds of parameters."""
+ALL_KINDS: tuple[Kind, ...] = ("weight", "delay", *HAND_WRITTEN_KINDS)
+"""The kinds of parameters of networks of neurons that backends have code of their own for."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Capabilities:
         title: Its name in sentences.
         summary: What it is, in a few words.
         needs: What has to be installed.
-        neurons: The neurons that it simulates.
+        neurons: The neurons that it has code of its own for.
         synapses: The synapses that it simulates.
         methods: The training methods that it has.
         varies: The kinds of parameters that may differ from neuron to neuron or from synapse to
             synapse.
         learns: The kinds of parameters that it learns.
+        derives: Whether it simulates any other neuron by its equations, too, and learns all of its
+            parameters.
         readouts: The readouts of an output that it has.
         threads: Whether it computes on several cores.
         batched: Whether it computes the samples of a batch at the same time.
@@ -47,11 +50,12 @@ class Capabilities:
     title: str
     summary: str
     needs: str
-    neurons: tuple[type[Neuron], ...]
+    neurons: tuple[type[NeuronModel], ...]
     synapses: tuple[type[Synapse], ...]
     methods: tuple[type[Method], ...]
     varies: tuple[Kind, ...]
     learns: tuple[Kind, ...]
+    derives: bool = False
     readouts: tuple[Readout, ...] = tuple(READOUTS)
     threads: bool = False
     batched: bool = True
@@ -74,14 +78,16 @@ class Capabilities:
         self._refuse_unless(type(method) in self.methods, f"train with {type(method).__name__}")
         method.check(network)
         for population in network.populations:
-            neuron = type(population.neuron)
-            self._refuse_unless(neuron in self.neurons, f"simulate neurons of {neuron.__name__}")
+            self._check_neuron(population.neuron)
         for connection in network.connections:
             synapse = type(connection.synapse)
             self._refuse_unless(synapse in self.synapses, f"simulate {synapse.__name__} synapses")
         readout = network.readout
         self._refuse_unless(readout in self.readouts, f"read an output by {readout}")
+        derived = {p.name for p in network.populations if not self._has(p.neuron)}
         for p in network.parameters:
+            if population_of(p.key) in derived:
+                continue
             self._refuse_unless(
                 p.kind in self.varies, f"simulate {p.key} that differs from neuron to neuron"
             )
@@ -103,7 +109,24 @@ class Capabilities:
                 not value or isinstance(method, EventProp),
                 f"train with {name} by {type(method).__name__}",
             )
-        config.objective.dropout.check(network)
+
+    def _has(self, neuron: NeuronModel) -> bool:
+        """Whether it has code of its own for a neuron."""
+        return type(neuron) in self.neurons and neuron.hand_written
+
+    def _check_neuron(self, neuron: NeuronModel) -> None:
+        name = neuron.description.name
+        if neuron.hand_written:
+            self._refuse_unless(self._has(neuron), f"simulate neurons of {name}")
+            return
+        known = ", ".join(n.__name__ for n in self.neurons)
+        refuse_unless(
+            self.derives,
+            f"{self.title} cannot simulate {name} as {neuron}, because it has code for the usual "
+            f"{known} only and derives none from equations",
+            "take --backend reference or native, or another neuron",
+        )
+        _ = neuron.derived  # refuses equations that nothing can be derived of
 
     def _refuse_unless(self, holds: bool, deed: str) -> None:
         refuse_unless(
@@ -142,6 +165,7 @@ def markdown_table(backends: Mapping[str, Capabilities]) -> str:
         "needs": lambda c: c.needs,
         "training methods": lambda c: _names([method.name for method in c.methods]),
         "neurons": lambda c: _names([neuron.__name__ for neuron in c.neurons]),
+        "any neuron by its equations": lambda c: _yes(c.derives),
         "synapses": lambda c: _names([synapse.__name__ for synapse in c.synapses]),
         "readouts": lambda c: _some(c.readouts, tuple(READOUTS)),
         "differ from neuron to neuron": lambda c: _some(c.varies, ALL_KINDS),

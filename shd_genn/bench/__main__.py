@@ -20,6 +20,7 @@ COMMANDS = {
         "shd_genn.bench.gpu.command",
         "whether the cuda backend is right on this GPU, and how fast",
     ),
+    "neurons": ("shd_genn.bench.neurons", "what each neuron costs, beside the leaky one"),
     "noise": ("shd_genn.bench.noise", "write a dataset of random spikes, as large as SHD"),
 }
 """Subcommand → the module whose ``main`` runs it, and what it measures."""

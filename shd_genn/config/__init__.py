@@ -5,6 +5,7 @@ Every field is an option of `python -m shd_genn.run`; the text below it is the o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from shd_genn.backends.choice import BackendOption
 from shd_genn.config import compare
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.initialisers import Kind
 from shd_genn.network.learned_weight import KEY as READOUT_WEIGHT
 from shd_genn.network.settings import (
     FirstSpikeTime,
@@ -89,9 +91,14 @@ class Config(Settings):
             "set label_smoothing = 0, or choose a readout of voltages",
         )
 
-    def rates(self, learning_rate: float) -> dict[str, float]:
-        """Learning rates of all kinds of parameters, when that of weights has become this."""
-        rates = self.train.rates(learning_rate)
+    def rates(self, learning_rate: float, kinds: Iterable[Kind]) -> dict[str, float]:
+        """Learning rates of all kinds of parameters, when that of weights has become this.
+
+        Args:
+            learning_rate: That of weights.
+            kinds: The kinds of the network's parameters.
+        """
+        rates = self.train.rates(learning_rate, kinds)
         if isinstance(readout := self.model.readout, LearnedWeightReadout):
             part = learning_rate / self.train.learning_rate
             rates[READOUT_WEIGHT] = part * readout.weight_learning_rate

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.network import LeakyIntegrateFire, Network
-from shd_genn.support.errors import refuse_unless, require
+from shd_genn.network import Network
+from shd_genn.support.errors import require
 
 Masks = dict[str, NDArray[np.bool_]]
 """Hidden population → (n_samples, neurons): the neurons that are silent in a trial."""
@@ -37,24 +37,6 @@ class Dropout:
     def scale(self) -> float:
         """What the weights of hidden spikes are multiplied by in training."""
         return 1 / (1 - self.probability)
-
-    def check(self, network: Network) -> None:
-        """Refuse hidden neurons that a low voltage does not silence.
-
-        Raises:
-            ConfigError: if there are any.
-        """
-        others = [
-            p.neuron.description.name
-            for p in network.hidden
-            if not isinstance(p.neuron, LeakyIntegrateFire)
-        ]
-        refuse_unless(
-            not (self.probability and others),
-            f"drop-out silences neurons of LeakyIntegrateFire, but hidden ones are of "
-            f"{', '.join(others)}",
-            "set hidden_dropout = 0",
-        )
 
     def masks(self, network: Network, n_samples: int, seed: int, step: int) -> Masks:
         """The silent neurons of a batch; none at all without drop-out.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from shd_genn.network import Kind
 from shd_genn.network.neurons import NEURON_PARAMETERS
 from shd_genn.support.settings import Choice, Cure, Settings
 
@@ -72,7 +74,8 @@ class TrainConfig(Settings):
     v_thresh_learning_rate: (
         Annotated[float, Gt(0), Cure("leave it out for that of weights")] | None
     ) = None
-    """Adam's step for thresholds; by default that of weights."""
+    """Adam's step for thresholds, and for all other parameters of neurons that are no times; by
+    default that of weights."""
     delay_learning_rate: Annotated[float, Gt(0), Cure("the papers use 0.1")] = 0.1
     """Adam's step for delays, in time steps; the papers use 0.1."""
     ease_in: Annotated[float, Gt(0), Le(1), Cure("1 means no ease-in")] = 1.0
@@ -113,18 +116,24 @@ class TrainConfig(Settings):
     seed: Annotated[int, Ge(0), Le(SEED_MAX), Cure("0 is usual")] = 0
     """The one seed of everything random in a run."""
 
-    def rates(self, learning_rate: float) -> dict[str, float]:
-        """Learning rates of all kinds of parameters, when that of weights has become this."""
+    def rates(self, learning_rate: float, kinds: Iterable[Kind] = ()) -> dict[str, float]:
+        """Learning rates of all kinds of parameters, when that of weights has become this.
+
+        Args:
+            learning_rate: That of weights.
+            kinds: The kinds of the network's parameters; those of a user's own neurons may be
+                among them, whose time constants begin with ``tau``.
+        """
         part = learning_rate / self.learning_rate
         tau = self.learning_rate if self.tau_learning_rate is None else self.tau_learning_rate
         thresh = self.v_thresh_learning_rate
-        by_unit = {
-            "ms": part * tau,
-            "": part * (self.learning_rate if thresh is None else thresh),
-        }
-        of_neurons = {kind: by_unit[p.unit] for kind, p in NEURON_PARAMETERS.items()}
+        of_tau = part * tau
+        of_others = part * (self.learning_rate if thresh is None else thresh)
+        own = {kind: of_tau if kind.startswith("tau") else of_others for kind in kinds}
+        known = {k: of_tau if p.unit == "ms" else of_others for k, p in NEURON_PARAMETERS.items()}
         return {
+            **own,
+            **known,
             "weight": learning_rate,
             "delay": part * self.delay_learning_rate,
-            **of_neurons,
         }

@@ -260,6 +260,12 @@ def kind_of(key: str) -> Kind:
     return kind if dot else "weight"
 
 
+def population_of(key: str) -> str | None:
+    """The population that a parameter belongs to, from its key; None if it is of synapses."""
+    population, dot, kind = key.partition(".")
+    return population if dot and kind != "delay" else None
+
+
 def _filled(
     shape: tuple[int, ...], draw_some: Callable[[int], NDArray[np.float64]]
 ) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shd_genn.network.initialisers import Initialiser, bounds_of
-from shd_genn.network.neurons import Neuron, Synapse
+from shd_genn.network.neurons import NeuronModel, Synapse
 from shd_genn.support.errors import refuse_unless, require
 
 
@@ -27,7 +27,7 @@ class Population:
     """
 
     name: str
-    neuron: Neuron
+    neuron: NeuronModel
     size: int
 
     def __post_init__(self) -> None:

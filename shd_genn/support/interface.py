@@ -17,7 +17,7 @@ from typing import Any
 
 import jinja2
 
-from shd_genn.support.errors import EngineError, OutOfMemoryError
+from shd_genn.support.errors import DivergedError, EngineError, OutOfMemoryError
 
 INCLUDE = Path(__file__).parent / "include"
 """Headers that all kernels share."""
@@ -129,7 +129,7 @@ class Interface:
 FAILURE_CODES = Enumeration(
     "FailureCode",
     "Why an entry point failed.",
-    ("SUCCESS", "OUT_OF_MEMORY", "NO_THREAD", "INVALID_ARGUMENT", "UNEXPECTED"),
+    ("SUCCESS", "OUT_OF_MEMORY", "NO_THREAD", "INVALID_ARGUMENT", "DIVERGED", "UNEXPECTED"),
     "FAILURE_CODES",
 )
 
@@ -153,6 +153,11 @@ ERRORS: dict[str, tuple[type[Exception], str]] = {
         "use fewer threads, or raise the limits on processes and memory (ulimit -u, ulimit -v)",
     ),
     "INVALID_ARGUMENT": (EngineError, "report this: shd_genn should have noticed it before"),
+    "DIVERGED": (
+        DivergedError,
+        "take shorter steps (dt_ms or substep_ms), smaller weights, or a reset that ends the "
+        "growth",
+    ),
     "UNEXPECTED": (EngineError, "report this: it is an error of shd_genn"),
 }
 """Failure code → the error that is raised, and its cure."""
@@ -180,6 +185,7 @@ class EntryPoint:
 
         Raises:
             OutOfMemoryError: if it runs out of memory.
+            DivergedError: if a state variable of a neuron grows without bound.
             EngineError: if it fails for another reason.
         """
         failure = FAILURE.ctype()

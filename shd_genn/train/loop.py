@@ -228,10 +228,11 @@ def _train_epoch(
     experiment, learner = training.experiment, training.learner
     config = experiment.config
     metrics, rate = Metrics(learner.network), 0.0
+    kinds = [p.kind for p in learner.network.parameters if p.trained]
     made = batches(config.batching, experiment.train, epoch - 1)
     for batch, (events, labels) in enumerate(one_ahead(made)):
         rate = schedule.rate(epoch - 1, batch)
-        result = learner.train_batch(events, labels, config.rates(rate))
+        result = learner.train_batch(events, labels, config.rates(rate, kinds))
         if not np.isfinite(result.loss).all():
             raise DivergedError(
                 f"the loss must stay finite, but is not in epoch {epoch}; lower learning_rate "

@@ -14,6 +14,7 @@ from typing import get_args
 import pytest
 from helpers import networks
 
+from shd_genn.backends.conformance import derived
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.native.render import render
 from shd_genn.backends.protocols import CompileConfig
@@ -224,6 +225,7 @@ def sources():
 
     package = Path(builder.PACKAGE)
     found = {"plain": networks.network(), "late": networks.learned_network(delays=True)}
+    found |= {name: make() for name, (make, _) in derived.NETWORKS.items()}
     for readout in ("avg_var", "max_var", "var", "first_spike_time"):  # one of each form
         found[readout] = networks.learned_network(readout, delays=readout == "max_var")
     assert {READOUTS[network.readout].form for network in found.values()} == set(get_args(Form))
@@ -252,7 +254,7 @@ def test_no_kernel_has_a_warning(compiler, tmp_path):
         pytest.skip(f"{compiler} is not installed")
     assert {"-Wall", "-Wextra", "-Wshadow"} <= set(builder.FLAGS)
     texts = sources()
-    assert len(set(texts.values())) == len(texts) == 9
+    assert len(set(texts.values())) == len(texts) == 12
     for name, text in texts.items():
         path = tmp_path / f"{name}.cpp"
         path.write_text(text, encoding="utf-8")

@@ -19,7 +19,7 @@ This package needs pytest; no other part of shd_genn does.
 import pytest
 
 # so that pytest shows the values of an assertion that fails
-for _module in ("networks", "simulator", "learner", "differentiable"):
+for _module in ("networks", "simulator", "learner", "derived", "differentiable"):
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
 from shd_genn.backends.conformance.differentiable import DifferentiableConformance  # noqa: E402

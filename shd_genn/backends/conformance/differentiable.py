@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shd_genn.backends.capabilities import REGULARISATION
+from shd_genn.backends.conformance.derived import DerivedConformance
 from shd_genn.backends.conformance.learner import LearnerConformance
 from shd_genn.backends.conformance.networks import (
     CONFIG,
@@ -63,7 +64,7 @@ def differentiable(backend: Backend, network: Network, *config: CompileConfig) -
     return require_gradient(compiled(backend, network, *config))
 
 
-class DifferentiableConformance(LearnerConformance):
+class DifferentiableConformance(DerivedConformance, LearnerConformance):
     """Tests of a `Differentiable`; see `shd_genn.backends.conformance`."""
 
     @pytest.mark.parametrize("recurrent", [True, False])

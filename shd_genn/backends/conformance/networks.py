@@ -19,7 +19,7 @@ from shd_genn.network import (
     Gamma,
     LeakyIntegrateFire,
     Network,
-    Neuron,
+    NeuronModel,
     Normal,
     Population,
     SpikeInput,
@@ -63,7 +63,7 @@ WEIGHTS: dict[Readout, Formula | LearnedWeight] = {
 """Of the readouts that are given a weight."""
 
 
-def output_of(readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0) -> Neuron:
+def output_of(readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0) -> NeuronModel:
     """The output neuron of a readout; its weight is that of `WEIGHTS`."""
     return output_neuron(readout, tau_mem, v_thresh, WEIGHTS.get(readout))
 

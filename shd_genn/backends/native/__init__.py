@@ -37,6 +37,7 @@ CAPABILITIES = Capabilities(
     learns=("weight", "delay", *DERIVATIVES),
     threads=True,
     kernel_times=True,
+    derives=True,
     regularises=REGULARISATION,
 )
 

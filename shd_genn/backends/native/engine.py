@@ -69,7 +69,7 @@ class NativeEngine:
         limits.check_sizes(network, config)
         limits.check_constants(network, config)
         limits.check_memory(self._bytes, self._n_threads)
-        self._plan = lower(network)
+        self._plan = lower(network, config.dt_ms)
         self._library = EngineLibrary(render(self._plan))
         with limits.memory_errors(self._bytes, self._n_threads):
             self._store = ParameterStore(network, config.dt_ms)
@@ -266,6 +266,7 @@ class NativeEngine:
         *,
         keep: bool,
         masks: Masks | None = None,
+        learn: bool = False,
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
         n, n_inputs = len(events), self.network.input.size
         highest = int(events.channels.max(initial=0))
@@ -294,6 +295,7 @@ class NativeEngine:
                 offsets=offsets.ctypes.data,
                 n_trials=n,
                 keep=keep,
+                learn=learn,
                 readout=readout.ctypes.data,
                 counts=ctypes.addressof(addresses),
                 voltages=None if voltages is None else voltages.ctypes.data,
@@ -318,7 +320,9 @@ class NativeEngine:
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray, Parameters]:
         """Forward pass; readout, spike counts, loss, drive, and the readout's own gradient."""
         voltages = self._voltages(len(events)) if needs_voltages(self.network.readout) else None
-        readout, counts = self._forward(engine, events, voltages, keep=keep, masks=masks)
+        readout, counts = self._forward(
+            engine, events, voltages, keep=keep, learn=keep, masks=masks
+        )
         of_readout = {}
         if self._learned:
             assert voltages is not None

@@ -87,6 +87,7 @@ FORWARD_ARGUMENTS = Structure(
         Field("const int64_t*", "offsets", "[n_trials + 1]: where the spikes of a trial begin"),
         Field("int32_t", "n_trials"),
         Field("bool", "keep", "whether trials stay, to learn from them or to read their spikes"),
+        Field("bool", "learn", "whether they keep what only learning needs"),
         Field("float*", "readout", "[trial][class]"),
         Field("int32_t* const*", "counts", "[population][trial][neuron]; of the input [trial]"),
         Field("float*", "voltages", "[trial][step][class], or null"),

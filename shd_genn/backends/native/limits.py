@@ -8,7 +8,16 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from shd_genn.backends.native.constants import CONSTANTS, SHARED, constants, parameters_of
+from shd_genn.backends.native.constants import (
+    CONSTANTS,
+    SHARED,
+    code_of,
+    constants,
+    derived_constants,
+    is_derived,
+    learned_of,
+    parameters_of,
+)
 from shd_genn.backends.native.layout import GROUP, padded
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.protocols import CompileConfig
@@ -65,6 +74,9 @@ def check_constants(network: Network, config: CompileConfig) -> None:
 
 
 def _check_neurons(network: Network, population: Population, dt_ms: float) -> None:
+    if is_derived(population):
+        _check_derived(network, population, dt_ms)
+        return
     name = population.name
     for kind, value in network.values_of(population).items():
         low, high = bounds_of(value)
@@ -81,6 +93,21 @@ def _check_neurons(network: Network, population: Population, dt_ms: float) -> No
             f"tau_mem, tau_syn and dt = {dt_ms:g} ms make {constant} of {name} {value}",
             "choose time constants that are not so far from dt",
         )
+
+
+def _check_derived(network: Network, population: Population, dt_ms: float) -> None:
+    """What is derived of equations has constants of any sign; they must be finite as float32."""
+    tau_syn = bounds_of(network.values_of(population)["tau_syn"])[0]
+    require_float32(f"the lowest tau_syn of {population.name}", tau_syn, "raise it")
+    if parameters_of(network, population):
+        return
+    with np.errstate(all="ignore"):
+        columns = derived_constants(network, population, {}, dt_ms)[:, 0].astype(np.float32)
+    refuse_unless(
+        bool(np.isfinite(columns).all()),
+        f"the parameters of {population.name} and dt = {dt_ms:g} ms make its equations infinite",
+        "choose parameters nearer to their defaults, or a shorter dt",
+    )
 
 
 def require_float32(name: str, value: float, cure: str) -> None:
@@ -113,14 +140,24 @@ def bytes_needed(network: Network, config: CompileConfig, n_threads: int, n_samp
         if c.delayed:
             rows = config.n_steps if c.source == network.input else c.max_delay_steps + 2
             of_thread += 4 * rows * padded(c.target.size)
-    summed = {c.name for c in lower(network).summed}
+    summed = {c.name for c in lower(network, config.dt_ms).summed}
     of_group = sum(
         4 * GROUP * config.n_steps * padded(c.target.size)
         for c in network.connections
         if c.name in summed
     )
     voltages = 4 * n_samples * config.n_steps * network.output.size
-    return weights + delays + n_threads * of_thread + of_group + voltages
+    kept = n_samples * sum(_bytes_kept(network, p, config) for p in network.populations)
+    return weights + delays + n_threads * of_thread + of_group + voltages + kept
+
+
+def _bytes_kept(network: Network, population: Population, config: CompileConfig) -> int:
+    """Bytes that a population keeps of every step of a sample, to learn from it."""
+    learned = learned_of(network, population)
+    code = code_of(population, learned, config.dt_ms)
+    if code is None or not code.keeps_states:
+        return 0
+    return 4 * code.rows * config.n_steps * padded(population.size)
 
 
 def check_memory(needed: int, n_threads: int) -> None:

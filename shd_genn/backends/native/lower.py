@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shd_genn.backends.native.constants import parameters_of
+from shd_genn.backends.native.constants import code_of, parameters_of
 from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.names import identifiers
+from shd_genn.backends.native.neuron_code import NeuronCode
 from shd_genn.network import Kind, Network, Population, kind_of
 from shd_genn.network.readouts import READOUTS, Form
 
@@ -34,6 +35,8 @@ class PopulationPlan:
         spikes: Whether its neurons take steps and spike.
         shared: Whether all its neurons have the same constants, and keep them.
         learned: Kind → identifier of the array, of what is learned of its neurons.
+        code: The functions of its neurons, if they are described by equations; else they are
+            leaky integrators, which have functions of their own.
     """
 
     name: str
@@ -41,6 +44,7 @@ class PopulationPlan:
     spikes: bool
     shared: bool
     learned: Mapping[Kind, str] = field(default_factory=dict)
+    code: NeuronCode | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,11 @@ class Plan:
         return tuple(p for p in self.populations if p.spikes)
 
     @property
+    def derived(self) -> tuple[PopulationPlan, ...]:
+        """The populations of neurons that are described by equations."""
+        return tuple(p for p in self.populations if p.code)
+
+    @property
     def stepped(self) -> tuple[PopulationPlan, ...]:
         """The populations that take steps, in this order."""
         return self.spiking if self.output.spikes else (*self.spiking, self.output)
@@ -150,8 +159,13 @@ class Plan:
         return any(c.target == self.output for c in self.outputs_of(population))
 
 
-def lower(network: Network) -> Plan:
-    """The plan of a network."""
+def lower(network: Network, dt_ms: float = 1.0) -> Plan:
+    """The plan of a network.
+
+    Args:
+        network: The network.
+        dt_ms: Length of a step in ms; neurons may divide it into sub-steps.
+    """
     taken: set[str] = set()
     population_ids = identifiers((p.name for p in network.populations), "population", taken)
     connection_ids = identifiers((c.name for c in network.connections), "connection", taken)
@@ -164,7 +178,7 @@ def lower(network: Network) -> Plan:
     learned = dict(zip((p.key for p in trained), (*connection_ids, *other_ids), strict=True))
 
     populations = {
-        p.name: _lower_population(network, p, identifier, learned)
+        p.name: _lower_population(network, p, identifier, learned, dt_ms)
         for p, identifier in zip(network.populations, population_ids, strict=True)
     }
     return Plan(
@@ -190,14 +204,20 @@ def lower(network: Network) -> Plan:
 
 
 def _lower_population(
-    network: Network, population: Population, identifier: str, learned: Mapping[str, str]
+    network: Network,
+    population: Population,
+    identifier: str,
+    learned: Mapping[str, str],
+    dt_ms: float,
 ) -> PopulationPlan:
     neuron = population.neuron.description
     keys = [p.key for p in parameters_of(network, population)]
+    of_neurons = {kind_of(key): learned[key] for key in keys if key in learned}
     return PopulationPlan(
         name=population.name,
         id=identifier,
         spikes=neuron.receives and neuron.spikes,
         shared=neuron.receives and not keys,
-        learned={kind_of(key): learned[key] for key in keys if key in learned},
+        learned=of_neurons,
+        code=code_of(population, tuple(of_neurons), dt_ms),
     )

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.native.constants import CONSTANTS, SHARED, constants, parameters_of
+from shd_genn.backends.native.constants import (
+    CONSTANTS,
+    SHARED,
+    constants,
+    derived_constants,
+    is_derived,
+    number_of_constants,
+    parameters_of,
+)
 from shd_genn.backends.native.layout import CONNECTION, LEARNED_ARRAY, POPULATION, STRIP, padded
 from shd_genn.backends.protocols import Parameters
 from shd_genn.backends.reference.synapses import whole_steps
@@ -31,7 +39,8 @@ class ParameterStore:
         values: Key → all parameters.
         gradients, m, v: Key → likewise, of those that are learned.
         delay_steps: Connection name → int32, delays in whole steps, padded as the weights.
-        constants: Population name → (strips, `CONSTANTS`, neurons of a strip), where they differ.
+        constants: Population name → (strips, `CONSTANTS`, neurons of a strip), where they differ;
+            of neurons by their equations also (constants,), where they are the same.
     """
 
     def __init__(self, network: Network, dt_ms: float) -> None:
@@ -42,11 +51,14 @@ class ParameterStore:
         self.gradients, self.m, self.v = (
             {p.key: _zeros_for(p) for p in self.learned} for _ in range(3)
         )
-        self.constants = {
-            p.name: aligned_zeros((padded(p.size) // STRIP, len(CONSTANTS), STRIP))
-            for p in network.populations
-            if parameters_of(network, p)
-        }
+        self.constants: dict[str, FloatArray] = {}
+        for p in network.populations:
+            n = number_of_constants(network, p, dt_ms)
+            if parameters_of(network, p):
+                self.constants[p.name] = aligned_zeros((padded(p.size) // STRIP, n, STRIP))
+            elif is_derived(p):
+                self.constants[p.name] = aligned_zeros((n,))
+                self._update_derived(p, {})
         self.delay_steps = {
             c.name: np.zeros(self.values[c.name].shape, np.int32)
             for c in network.connections
@@ -91,8 +103,21 @@ class ParameterStore:
             steps[...] = whole_steps(self.values[f"{name}.delay"])
         values = self.unpadded(self.values)
         for p in self._network.populations:
-            if p.name in self.constants:
+            if is_derived(p):
+                self._update_derived(p, values)
+            elif p.name in self.constants:
                 self._update_constants_of(p, values)
+
+    def _update_derived(self, population: Population, values: Parameters) -> None:
+        """One column of constants, or one a neuron, in strips; padding has those of the last."""
+        columns = derived_constants(self._network, population, values, self._dt_ms)
+        kept = self.constants[population.name]
+        if kept.ndim == 1:
+            kept[...] = columns[:, 0]
+            return
+        beyond = padded(population.size) - population.size
+        rows = np.pad(columns, ((0, 0), (0, beyond)), "edge")
+        kept[...] = rows.reshape(len(rows), -1, STRIP).transpose(1, 0, 2)
 
     def _update_constants_of(self, population: Population, values: Parameters) -> None:
         rows = np.zeros((len(CONSTANTS), padded(population.size)))

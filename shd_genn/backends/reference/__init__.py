@@ -26,6 +26,7 @@ CAPABILITIES = Capabilities(
     methods=tuple(ENGINES),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
+    derives=True,
     batched=False,
     precision="float64",
     regularises=REGULARISATION,

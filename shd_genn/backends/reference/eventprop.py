@@ -8,7 +8,8 @@ A spike that takes d steps longer acts d steps later, so its adjoint is read the
 2025): dL/dw = -τ_syn λI(t + d), and what it causes is w (λV - λI)(t + d). Moving the arrival by δ
 costs δ w (λV - λI)(t + d), which is the gradient of the delay. Those of time constants and
 thresholds are in `sensitivities`, the steps of each neuron in `neurons`, and how the output is read
-and driven in `trial`.
+and driven in `trial`. Neurons without code of their own are computed by what is derived of their
+equations, in `derived_neurons`.
 
 Symbols: V membrane voltage, x synaptic current before scaling, λV and λI their adjoints,
 α = exp(-dt/τ_mem), β = exp(-dt/τ_syn), S = τ_syn/dt (1-β), A = τ_mem/(τ_mem-τ_syn); all of these
@@ -23,7 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import CompileConfig
-from shd_genn.backends.reference.neurons import EQUATIONS, constants_of
+from shd_genn.backends.reference import derived_neurons
+from shd_genn.backends.reference.neurons import (
+    EQUATIONS,
+    Adjoint,
+    Integrate,
+    arrays_of,
+    at_arrival,
+    constants_of,
+)
 from shd_genn.backends.reference.sensitivities import Constants
 from shd_genn.backends.reference.synapses import Synapses
 from shd_genn.backends.reference.trial import Trial, output_drive, read_out
@@ -34,16 +43,28 @@ FAR_BELOW = -1e9
 """Voltage of neurons that drop-out silences; a step later they are still below any threshold."""
 
 
-def _all_constants(
+def all_constants(
     network: Network, config: CompileConfig, parameters: Mapping[str, Array]
-) -> dict[str, Constants]:
+) -> dict[str, Constants | derived_neurons.Constants]:
     """Those of all populations that have inputs, by name, in the dtype of the parameters."""
     dtype = next(iter(parameters.values())).dtype
-    return {
-        p.name: constants_of(network, p, parameters, config.dt_ms).astype(dtype)
-        for p in network.populations
-        if p != network.input
-    }
+    found: dict[str, Constants | derived_neurons.Constants] = {}
+    for p in network.populations:
+        if p == network.input:
+            continue
+        if p.neuron.hand_written:
+            found[p.name] = constants_of(network, p, parameters, config.dt_ms).astype(dtype)
+        else:
+            found[p.name] = derived_neurons.constants_of(
+                p.name,
+                p.neuron.derived,
+                arrays_of(network, p, parameters),
+                config.dt_ms,
+                _learned_of(network, p.name),
+                p.neuron.refractory_ms,
+                dtype,
+            )
+    return found
 
 
 def forward(
@@ -67,18 +88,22 @@ def forward(
         cut_last_current: Set x, and what is under way, to 0 before the last step, as mlGeNN does.
         silent: Population → its neurons that drop-out keeps from spiking.
     """
-    constants = _all_constants(network, config, parameters)
-    neurons = {
-        p.name: EQUATIONS[type(p.neuron)].forward(constants[p.name], _learned_of(network, p.name))
-        for p in network.populations
-        if p != network.input
-    }
+    constants = all_constants(network, config, parameters)
+    written: dict[str, Integrate] = {}
+    derived: dict[str, derived_neurons.Neurons] = {}
+    for p in network.populations:
+        learned, k = _learned_of(network, p.name), constants.get(p.name)
+        if isinstance(k, Constants):
+            written[p.name] = EQUATIONS[type(p.neuron)].forward(k, learned)
+        elif k is not None:
+            derived[p.name] = derived_neurons.Neurons(k, learned, (silent or {}).get(p.name))
+    neurons = {name: written[name] if name in written else derived[name] for name in constants}
     spiking = [p.name for p in network.spiking]
     synapses = {c.name: Synapses(c, parameters, config.n_steps) for c in network.connections}
     for name, array in (initial_x or {}).items():
         synapses[name].x[:] = array
     spikes = {name: neurons[name].spikes for name in spiking} | {network.input.name: inputs}
-    output = neurons[network.output.name]
+    output = written[network.output.name]
     voltages = np.zeros((config.n_steps, len(output.v)), output.v.dtype)
 
     for step in range(config.n_steps):
@@ -89,9 +114,9 @@ def forward(
             for c in network.connections:
                 synapses[c.name].receive(step, spikes[c.source.name][step - 1])
         for name, population in neurons.items():
-            if silent and name in silent:
-                population.v[silent[name]] = FAR_BELOW
-            total = np.zeros_like(population.v)
+            if silent and name in silent and name in written:
+                written[name].v[silent[name]] = FAR_BELOW
+            total = np.zeros_like(constants[name].beta)
             for each in (synapses[c.name] for c in network.connections if c.target.name == name):
                 total += each.x
                 each.x *= constants[name].beta
@@ -99,20 +124,19 @@ def forward(
         voltages[step] = output.v
     return Trial(
         spikes=spikes,
-        slopes={name: neurons[name].slopes for name in spiking},
+        slopes={name: written[name].slopes for name in spiking if name in written},
         voltages=voltages,
         readout=read_out(network, config, voltages, spikes),
         final_x={name: each.x for name, each in synapses.items()},
         sensitivities={
-            f"{name}.{kind}": e
-            for name, population in neurons.items()
-            for kind, e in population.kept_e.items()
+            f"{name}.{kind}": e for name, each in written.items() for kind, e in each.kept_e.items()
         },
         final_e={
             f"{name}.{kind}": e
-            for name, population in neurons.items()
-            for kind, e in population.sensitivity.e.items()
+            for name, each in written.items()
+            for kind, e in each.sensitivity.e.items()
         },
+        derived=derived,
     )
 
 
@@ -142,13 +166,17 @@ def backward(
     Returns:
         Key → gradient, of all parameters that are learned; see `gradient_scale`.
     """
-    constants = _all_constants(network, config, parameters)
-    adjoint = {
-        p.name: EQUATIONS[type(p.neuron)].adjoint(constants[p.name], config.n_steps)
-        for p in network.populations
-        if p != network.input
-    }
-    dtype = adjoint[network.output.name].v.dtype
+    constants = all_constants(network, config, parameters)
+    written: dict[str, Adjoint] = {}
+    derived: dict[str, derived_neurons.Adjoint] = {}
+    for p in network.populations:
+        k = constants.get(p.name)
+        if isinstance(k, Constants):
+            written[p.name] = EQUATIONS[type(p.neuron)].adjoint(k, config.n_steps)
+        elif k is not None:
+            derived[p.name] = derived_neurons.Adjoint(k, trial.derived[p.name], config.n_steps)
+    adjoint = {name: written[name] if name in written else derived[name] for name in constants}
+    dtype = written[network.output.name].v.dtype
     gradient = {p.key: np.zeros(p.shape, dtype) for p in network.parameters if p.trained}
     held_drive, output_jumps = output_drive(network, config, trial, drive)
     output = network.output.name
@@ -159,7 +187,7 @@ def backward(
             fired, target = trial.spikes[c.source.name][step], adjoint[c.target.name]
             if not len(fired):
                 continue
-            lambda_i, difference = target.at_arrival(c, parameters, fired, step)
+            lambda_i, difference = at_arrival(target, c, parameters, fired, step)
             gradient[c.name][fired] -= target.k.tau_syn * lambda_i
             moved = parameters[c.name][fired] * difference  # what moving an arrival does, per ms
             if c.train_delay:
@@ -167,16 +195,22 @@ def backward(
             if c.source.name in feedback:
                 feedback[c.source.name][fired] += moved.sum(axis=1)
         if step == config.n_steps - 1:  # the kick at the end
-            adjoint[output].v += output_jumps[config.n_steps]
-            _learn(gradient, trial.final_e, output, -constants[output].tau_mem * adjoint[output].v)
-        for name, each in adjoint.items():
+            last = written[output]
+            last.v += output_jumps[config.n_steps]
+            _learn(gradient, trial.final_e, output, -last.k.tau_mem * last.v)
+        for name, each in written.items():
             each.decay(held_drive[step] if name == output else dtype.type(0))
         if output in feedback:
             feedback[output] += output_jumps[step]
         for name, caused in feedback.items():
-            fired, each = trial.spikes[name][step], adjoint[name]
+            fired = trial.spikes[name][step]
+            if name in derived:
+                jump = jumps.get(name, np.zeros_like(caused))
+                derived[name].back(step, fired, -caused[fired], jump)
+                continue
             if not len(fired):
                 continue
+            each = written[name]
             each.jump(fired, caused[fired], trial.slopes[name][step])
             if name in jumps:
                 each.v[fired] -= jumps[name][fired]
@@ -185,8 +219,10 @@ def backward(
         if output not in feedback:
             by_voltage = -dtype.type(config.dt_ms) * held_drive[step]
             _learn(gradient, _now(trial.sensitivities, step), output, by_voltage)
-        for each in adjoint.values():
+        for each in written.values():
             each.remember(step)
+    for name, of_neuron in derived.items():
+        gradient |= {f"{name}.{kind}": g for kind, g in of_neuron.gradient.items()}
     return gradient
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from shd_genn.network import (
     LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
-    Neuron,
+    NeuronModel,
     Population,
 )
 
@@ -91,10 +92,9 @@ class Adjoint:
         self.k = k
         self.v: Array = np.zeros_like(k.alpha)
         self.i: Array = np.zeros_like(k.alpha)
-        self._n_steps, self._targets = n_steps, np.arange(len(k.alpha))
         # nothing has an effect that arrives after the last step
-        self._lambda_i = np.zeros((n_steps + 1, len(k.alpha)), k.alpha.dtype)
-        self._difference = np.zeros_like(self._lambda_i)
+        self.lambda_i = np.zeros((n_steps + 1, len(k.alpha)), k.alpha.dtype)
+        self.difference = np.zeros_like(self.lambda_i)
 
     def decay(self, drive: Array | np.floating) -> None:
         """One step back, towards a drive that is held for the step."""
@@ -108,24 +108,33 @@ class Adjoint:
 
     def remember(self, step: int) -> None:
         """Keep λI and λV - λI of a step, for spikes that arrive then."""
-        self._lambda_i[step], self._difference[step] = self.i, self.v - self.i
+        self.lambda_i[step], self.difference[step] = self.i, self.v - self.i
 
-    def at_arrival(
-        self,
-        connection: Connection,
-        parameters: Mapping[str, Array],
-        fired: NDArray[np.intp],
-        step: int,
-    ) -> tuple[Array, Array]:
-        """λI and λV - λI where spikes of a step arrive, (spikes, target neurons): one step later.
 
-        A spike that took d steps longer acted d steps later.
-        """
-        arrival = np.full((len(fired), len(self._targets)), step + 1)
-        if connection.delayed:
-            arrival += whole_steps(parameters[f"{connection.name}.delay"][fired])
-        arrival = np.minimum(arrival, self._n_steps)
-        return self._lambda_i[arrival, self._targets], self._difference[arrival, self._targets]
+class History(Protocol):
+    """The adjoint of a population in all steps: λI and λV - λI, (n_steps + 1, neurons)."""
+
+    lambda_i: Array
+    difference: Array
+
+
+def at_arrival(
+    target: History,
+    connection: Connection,
+    parameters: Mapping[str, Array],
+    fired: NDArray[np.intp],
+    step: int,
+) -> tuple[Array, Array]:
+    """λI and λV - λI where spikes of a step arrive, (spikes, target neurons): one step later.
+
+    A spike that took d steps longer acted d steps later.
+    """
+    beyond, size = len(target.lambda_i) - 1, connection.target.size
+    arrival = np.full((len(fired), size), step + 1)
+    if connection.delayed:
+        arrival += whole_steps(parameters[f"{connection.name}.delay"][fired])
+    arrival, targets = np.minimum(arrival, beyond), np.arange(size)
+    return target.lambda_i[arrival, targets], target.difference[arrival, targets]
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,7 @@ class Equations:
     constants: Callable[..., Constants] = Constants.of
 
 
-EQUATIONS: dict[type[Neuron], Equations] = {
+EQUATIONS: dict[type[NeuronModel], Equations] = {
     LeakyIntegrate: Equations(Integrate),
     LeakyIntegrateFire: Equations(IntegrateFire),
 }
@@ -157,11 +166,18 @@ def constants_of(
     dt_ms: float,
 ) -> Constants:
     """The constants of each neuron of a population that has inputs, in float64."""
-    values = {"v_thresh": math.inf, **network.values_of(population)}  # inf: it never spikes
-    arrays = {
+    arrays = {"v_thresh": np.full(population.size, math.inf)}  # it never spikes
+    arrays |= arrays_of(network, population, parameters)
+    return EQUATIONS[type(population.neuron)].constants(**arrays, dt_ms=dt_ms)
+
+
+def arrays_of(
+    network: Network, population: Population, parameters: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Kind → value of each neuron of a population, its synapses' time constant included."""
+    return {
         kind: np.full(population.size, value)
         if isinstance(value, float | int)
         else parameters[f"{population.name}.{kind}"]
-        for kind, value in values.items()
+        for kind, value in network.values_of(population).items()
     }
-    return EQUATIONS[type(population.neuron)].constants(**arrays, dt_ms=dt_ms)

@@ -7,12 +7,13 @@ decay towards a drive instead of 0; on the first spike, λV jumps there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.derived_neurons import Neurons
 from shd_genn.network import Network, Population
 from shd_genn.network.readouts import READOUTS
 
@@ -51,6 +52,8 @@ class Trial:
         sensitivities: ``POPULATION.KIND`` of what is learned of neurons → e in each step, see
             `sensitivities`: of the neurons that spiked, or of all of an output that does not spike.
         final_e: Likewise, e of all neurons after the last step.
+        derived: Names of the populations whose neurons are computed by what is derived of their
+            equations → their forward pass.
     """
 
     spikes: dict[str, list[NDArray[np.intp]]]
@@ -60,6 +63,7 @@ class Trial:
     final_x: dict[str, Array]
     sensitivities: dict[str, list[Array]]
     final_e: dict[str, Array]
+    derived: dict[str, Neurons] = field(default_factory=dict)
 
     def counts(self, population: Population) -> NDArray[np.int32]:
         """Spikes of each neuron of a population, (neurons,)."""

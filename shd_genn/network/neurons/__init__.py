@@ -10,38 +10,60 @@ from __future__ import annotations
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Kind, Value
 from shd_genn.network.learned_weight import LearnedWeight
+from shd_genn.network.neurons.adaptive_leaky_integrate_fire import AdaptiveLeakyIntegrateFire
+from shd_genn.network.neurons.adlif import AdLIF
 from shd_genn.network.neurons.description import (
-    Neuron,
     NeuronDescription,
+    NeuronModel,
     ParameterDescription,
     Synapse,
     SynapseDescription,
 )
 from shd_genn.network.neurons.exponential import Exponential
+from shd_genn.network.neurons.hodgkin_huxley import HodgkinHuxley
+from shd_genn.network.neurons.izhikevich import Izhikevich
 from shd_genn.network.neurons.leaky_integrate import LeakyIntegrate
 from shd_genn.network.neurons.leaky_integrate_fire import LeakyIntegrateFire
+from shd_genn.network.neurons.own_neuron import Neuron
+from shd_genn.network.neurons.quadratic_integrate_fire import QuadraticIntegrateFire
 from shd_genn.network.neurons.spike_input import SpikeInput
 from shd_genn.network.readouts import READOUTS, Readout
 
 __all__ = [
+    "HAND_WRITTEN_KINDS",
     "NEURONS",
     "NEURON_KINDS",
     "NEURON_PARAMETERS",
     "SYNAPSES",
+    "AdLIF",
+    "AdaptiveLeakyIntegrateFire",
     "Exponential",
+    "HodgkinHuxley",
+    "Izhikevich",
     "LeakyIntegrate",
     "LeakyIntegrateFire",
     "Neuron",
     "NeuronDescription",
+    "NeuronModel",
     "ParameterDescription",
+    "QuadraticIntegrateFire",
     "SpikeInput",
     "Synapse",
     "SynapseDescription",
     "output_neuron",
 ]
 
-NEURONS: tuple[type[Neuron], ...] = (SpikeInput, LeakyIntegrate, LeakyIntegrateFire)
-"""All neurons."""
+NEURONS: tuple[type[NeuronModel], ...] = (
+    SpikeInput,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    AdaptiveLeakyIntegrateFire,
+    AdLIF,
+    QuadraticIntegrateFire,
+    Izhikevich,
+    HodgkinHuxley,
+)
+"""All neurons, but for those by a user's own equations (`Neuron`)."""
 
 SYNAPSES: tuple[type[Synapse], ...] = (Exponential,)
 """All synapses."""
@@ -60,6 +82,15 @@ NEURON_PARAMETERS: dict[Kind, ParameterDescription] = {
 
 NEURON_KINDS: tuple[Kind, ...] = tuple(NEURON_PARAMETERS)
 """The kinds of parameters that neurons have."""
+
+HAND_WRITTEN_KINDS: tuple[Kind, ...] = tuple(
+    dict.fromkeys(
+        parameter.name
+        for described in (LeakyIntegrateFire, LeakyIntegrate, Exponential)
+        for parameter in described.description.parameters
+    )
+)
+"""Those of the neurons that all backends have code of their own for."""
 
 
 def output_neuron(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shd_genn.network.initialisers import Value, bounds_of
+from shd_genn.network.neurons.derived import Derived, derived_of
+from shd_genn.network.neurons.equations import Equations
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.support.errors import refuse_unless, require
 
@@ -80,6 +82,7 @@ class NeuronDescription:
         state: Names of its state variables, all 0 at the start of a trial.
         spikes: Whether it emits spikes.
         receives: Whether synapses may end in it.
+        equations: What it does; everything else is derived from them (see `derived`).
     """
 
     name: str
@@ -87,6 +90,15 @@ class NeuronDescription:
     state: tuple[str, ...]
     spikes: bool
     receives: bool = True
+    equations: Equations | None = None
+
+    @staticmethod
+    def of(
+        name: str, parameters: tuple[ParameterDescription, ...], equations: Equations
+    ) -> NeuronDescription:
+        """The description of a neuron that its equations say all of."""
+        spikes = bool(equations.spike)
+        return NeuronDescription(name, parameters, equations.states, spikes, equations=equations)
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,7 @@ class SynapseDescription:
     state: tuple[str, ...]
 
 
-class Neuron:
+class NeuronModel:
     """Base of neurons, which are frozen dataclasses with a field for each of their parameters.
 
     Attributes:
@@ -114,6 +126,33 @@ class Neuron:
 
     description: ClassVar[NeuronDescription]
     readout: Readout | None = None
+
+    @property
+    def dynamics(self) -> Equations | None:
+        """What it does; None for neurons that emit the spikes of the input."""
+        return self.description.equations
+
+    @property
+    def derived(self) -> Derived:
+        """Its step, derivatives and jump; see `shd_genn.network.neurons.derived`.
+
+        Raises:
+            ConfigError: if its equations cannot be read, or have no adjoint.
+        """
+        assert self.dynamics is not None
+        names = tuple(p.name for p in self.description.parameters)
+        learnable = tuple(p.name for p in self.description.parameters if p.learnable)
+        return derived_of(self.dynamics, names, learnable)
+
+    @property
+    def hand_written(self) -> bool:
+        """Whether backends have code of its own for it, beside what is derived of any neuron."""
+        return False
+
+    @property
+    def refractory_ms(self) -> float:
+        """How long variables are held after a spike, in ms."""
+        return 0.0
 
     def __post_init__(self) -> None:
         for parameter in self.description.parameters:

@@ -8,7 +8,12 @@ from typing import ClassVar
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Value
 from shd_genn.network.learned_weight import LearnedWeight
-from shd_genn.network.neurons.description import Neuron, NeuronDescription, ParameterDescription
+from shd_genn.network.neurons.description import (
+    NeuronDescription,
+    NeuronModel,
+    ParameterDescription,
+)
+from shd_genn.network.neurons.equations import Equations
 from shd_genn.network.readouts import Readout
 from shd_genn.support.errors import refuse_unless
 
@@ -19,7 +24,7 @@ TAU_MEM = ParameterDescription(
 
 
 @dataclass(frozen=True)
-class LeakyIntegrate(Neuron):
+class LeakyIntegrate(NeuronModel):
     """Leaky integrator without spikes (mlGeNN `LeakyIntegrate`): tau_mem dV/dt = -V + I.
 
     Attributes:
@@ -29,8 +34,8 @@ class LeakyIntegrate(Neuron):
             all others.
     """
 
-    description: ClassVar = NeuronDescription(
-        "LeakyIntegrate", parameters=(TAU_MEM,), state=("V",), spikes=False
+    description: ClassVar = NeuronDescription.of(
+        "LeakyIntegrate", (TAU_MEM,), Equations("tau_mem * V' = I - V")
     )
 
     tau_mem: Value = TAU_MEM.default
@@ -45,3 +50,8 @@ class LeakyIntegrate(Neuron):
             f"readout {self.readout} with weight {self.weight} makes no output",
             "give a Formula to weighted, a LearnedWeight to learned_weight, and none to others",
         )
+
+    @property
+    def hand_written(self) -> bool:
+        """It is; what is derived of its equations has no readout."""
+        return True

@@ -23,6 +23,11 @@ struct InvalidArgument : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// A state variable that grows without bound.
+struct Diverged : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 inline void refuse_unless(bool holds, const char* problem) {
     if (!holds) throw InvalidArgument(problem);
 }
@@ -62,6 +67,8 @@ inline bool guarded(Failure& failure, const Body& body) noexcept {
         report(failure, NO_THREAD, "the system does not start another thread (%s)", error.what());
     } catch (const InvalidArgument& error) {
         report(failure, INVALID_ARGUMENT, "%s", error.what());
+    } catch (const Diverged& error) {
+        report(failure, DIVERGED, "%s", error.what());
     } catch (const std::exception& error) {
         report(failure, UNEXPECTED, "%s", error.what());
     } catch (...) {

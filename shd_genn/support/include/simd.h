@@ -66,6 +66,22 @@ inline void fetch_to_write(const float* strip) {
     for (int i = 0; i < STRIP; i += 64 / int(sizeof(float))) __builtin_prefetch(strip + i, 1);
 }
 
+// Ask for numbers that will be read some steps from now; any address will do.
+inline void fetch_to_read(const float* from, int n) {
+    for (int i = 0; i < n; i += 64 / int(sizeof(float))) __builtin_prefetch(from + i, 0);
+}
+
+// Store what is not read again soon past the caches, which then keep the weights.
+inline void store_past_caches(float* to, Vector v) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, (__m512)v);
+#elif defined(__AVX__)
+    _mm256_stream_ps(to, (__m256)v);
+#else
+    at(to, 0) = v;
+#endif
+}
+
 // Bit i is set where v[i] >= threshold[i].
 inline uint64_t at_least(Vector v, Vector threshold) {
 #if defined(__AVX512F__)

@@ -132,7 +132,7 @@ inline void remember(const Population& p, const State& state, int step, Array& d
 }
 
 // As add_feedback, of each target at its own arrival.
-// NumPy twin: backends/reference/neurons.py:Adjoint.at_arrival
+// NumPy twin: backends/reference/neurons.py:at_arrival
 inline void add_late_feedback(const Connection& c, const Delays& delays, const Population& target,
                               const Array& differences, int neuron, int step, int n_steps,
                               Vector (&caused)[VECTORS]) {

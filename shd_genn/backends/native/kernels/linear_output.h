@@ -53,7 +53,7 @@ inline void read_spikes(const LinearOutput& linear, const Connection& c, const T
 }
 
 // What a spike of each source neuron is fed back, but for the factor of its step.
-// NumPy twin: backends/reference/neurons.py:Adjoint.at_arrival
+// NumPy twin: backends/reference/neurons.py:at_arrival
 inline void weigh_drive(const Connection& c, const Population& source, const Population& target,
                         const float* drive, std::vector<float>& weighed) {
     weighed.resize(source.size);

@@ -3,6 +3,8 @@
 // number of strips. What is beyond the last neuron has weights of 0, so it stays at rest and never
 // spikes. `Population` and the order of constants are written by native/layout.py.
 
+#include <vector>
+
 #include "interface.h"
 #include "memory.h"
 #include "simd.h"
@@ -79,6 +81,12 @@ struct State {
     Array v, x;
     Array difference;   // lambda_V - lambda_I
     Array sensitivity;  // [strip][g, f, z of sensitivity.h][neuron of the strip]
+    // Of neurons that are described by equations, instead of v; see derived.h.
+    Array states, adjoint;
+    Array held_for;    // steps for which variables are held; 0 in the step in which they are released
+    Array by_release;  // what the loss has by the time of that
+    std::vector<uint64_t> may_spike;  // a bit for each neuron of a strip
+    Array stays;                      // 1 for neurons that do not spike and stay as they start, else 0
 
     void make(const Population& p) {
         v = make_array(p.padded);

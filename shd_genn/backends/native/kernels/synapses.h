@@ -32,7 +32,7 @@ inline void add_arrivals(const Arrivals (&in)[N], int offset, Vector (&x)[VECTOR
 
 // caused += w_ij (lambda_V_j - lambda_I_j), spread over lanes: what the spike of neuron i did to one
 // target population.
-// NumPy twin: backends/reference/neurons.py:Adjoint.at_arrival
+// NumPy twin: backends/reference/neurons.py:at_arrival
 inline void add_feedback(const Connection& c, const Population& target, const State& state,
                          int neuron, Vector (&caused)[VECTORS]) {
     const float* const row = c.weights + neuron * c.stride;

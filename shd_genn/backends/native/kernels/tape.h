@@ -16,6 +16,9 @@ struct Tape {
     std::vector<Neuron> neuron;
     std::vector<float> slope;  // I/S - V at each spike, in proportion to dV/dt; not for inputs
     std::vector<float> by_mem, by_syn;  // derivatives of V by tau_mem, tau_syn, if learned
+    // Of neurons that are described by equations (derived.h), instead of the slope:
+    std::vector<float> at_spike;   // the state before each spike, and the current
+    std::vector<uint8_t> substep;  // the part of the step in which it was emitted
     int count = 0;
     // By neuron: the steps in which the spikes of neuron i arrive, ascending, from begin_of[i] to
     // begin_of[i + 1]. A spike arrives one step after it was emitted.
@@ -37,6 +40,15 @@ struct Tape {
             by_syn.resize(n);
         }
         neuron.resize(n);  // last: its size says how much room there is
+    }
+
+    // Make room for more spikes of neurons that are described by equations; n numbers are kept of each.
+    void reserve_derived(int more, int n_numbers) {
+        if (int(neuron.size()) >= count + more) return;
+        const size_t n = size_t(count) + count / 4 + 2 * size_t(more);
+        at_spike.resize(n * n_numbers);
+        substep.resize(n);
+        neuron.resize(n);
     }
 
     void sort_by_neuron(int n_neurons, int n_steps) {

@@ -1,0 +1,97 @@
+"""A neuron that is described by equations → the bodies of its functions in C++.
+
+`NeuronCode` is text, which kernels/neuron.h.j2 puts in its place; kernels/derived.h has the loops
+that call it. SymPy writes it once; then it is in the cache, so that nothing has to import SymPy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from shd_genn.network.neurons.derived import Derived
+from shd_genn.network.neurons.expressions import Program
+from shd_genn.support.errors import ConfigError
+from shd_genn.support.files import cache_dir, is_intact, write_checksum, write_text
+
+FIXED = (
+    "beta__syn",
+    "scale__syn",
+    "tau_syn",
+    "beta__tau_syn",
+    "scale__tau_syn",
+    "refractory__steps",
+)
+"""The first constants of every neuron: β, S, τ_syn, ∂β/∂τ_syn and ∂S/∂τ_syn of its synapses, and
+the steps for which variables are held after a spike."""
+
+
+@dataclass(frozen=True)
+class NeuronCode:
+    """The functions of a neuron in C++; kernels/neuron.h.j2 says what each of them does.
+
+    Attributes:
+        states: Its state variables; C++ has them in this order.
+        learned: The parameters that derivatives are taken by, ``tau_syn`` included.
+        constants: The program of its constants, in the order in which kernels find them.
+        bodies: Function → its lines.
+        varying: How many entries of the linearised step depend on the state.
+        exact: Whether steps are exact propagators.
+        crossing: Whether a spike is where the condition becomes true.
+        substeps: Into how many sub-steps a time step is divided.
+        keeps_states: Whether the backward pass needs the state of every step.
+        held: For each state variable, whether it is held after a spike.
+    """
+
+    states: tuple[str, ...]
+    learned: tuple[str, ...]
+    constants: Program
+    bodies: Mapping[str, tuple[str, ...]]
+    varying: int
+    exact: bool
+    crossing: bool
+    substeps: int
+    keeps_states: bool
+    held: tuple[bool, ...]
+
+    @property
+    def rows(self) -> int:
+        """Numbers that are kept of each neuron and step, where states are; see derived.h."""
+        return len(self.states) + 1 + ("tau_syn" in self.learned) + any(self.held)
+
+
+@functools.cache
+def neuron_code(derived: Derived, learned: tuple[str, ...], substeps: int) -> NeuronCode:
+    """The code of a neuron, from the cache or, the first time, by SymPy.
+
+    Args:
+        derived: What is derived of its equations.
+        learned: The parameters that are learned; ``tau_syn`` may be one.
+        substeps: Into how many sub-steps a time step is divided.
+    """
+    key = hashlib.sha256(repr((derived, learned, substeps, _sources())).encode())
+    path = cache_dir("neurons") / f"native-{key.hexdigest()[:32]}.json"
+    if is_intact(path):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(path.read_bytes(), type=NeuronCode)
+    from shd_genn.backends.native.translate import translate  # SymPy takes a second to import
+
+    code = translate(derived, learned, substeps)
+    with contextlib.suppress(ConfigError, OSError):  # without a cache it is written once more
+        write_text(path, msgspec.json.encode(code).decode())
+        write_checksum(path)
+    return code
+
+
+@functools.cache
+def _sources() -> str:
+    """The text of what translates, so that a change of it is not answered from the cache."""
+    folder = Path(__file__).parent
+    names = ("expressions.py", "neuron_code.py", "translate.py")
+    return "".join((folder / name).read_text(encoding="utf-8") for name in names)

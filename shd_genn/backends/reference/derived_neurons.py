@@ -1,0 +1,473 @@
+"""Any neuron in NumPy, by what is derived of its equations: a step forward and a step backward.
+
+The equations, and the order in which things happen, are those of
+`shd_genn.network.neurons.derived`; names are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.network.neurons.coefficients import coefficients_of
+from shd_genn.network.neurons.derived import Derived
+from shd_genn.network.neurons.expressions import Program
+from shd_genn.support.errors import DivergedError
+
+Array = NDArray[np.floating]
+Values = dict[str, Array]
+
+UNBOUNDED = 1e12
+"""A state variable beyond this grows without bound."""
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What a population's equations need, for each of its neurons.
+
+    Attributes:
+        name: The population's.
+        derived: Its neuron.
+        values: Parameter, coefficient or ``dt`` → its value, (neurons,).
+        tau_syn: In ms, (neurons,).
+        beta, scale: exp(-dt/tau_syn), and from a current to its mean over a step.
+        d_beta, d_scale: Their derivatives by tau_syn.
+        dt_ms: Length of a time step.
+        refractory_steps: How long variables are held after a spike.
+    """
+
+    name: str
+    derived: Derived
+    values: Values
+    tau_syn: Array
+    beta: Array
+    scale: Array
+    d_beta: Array
+    d_scale: Array
+    dt_ms: float
+    refractory_steps: int
+
+    @property
+    def size(self) -> int:
+        """The number of neurons."""
+        return len(self.tau_syn)
+
+    def evaluate(self, program: Program, values: Mapping[str, Array]) -> Values:
+        """All outputs of a program for all neurons, (neurons,)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = program.evaluate({**self.values, **values})
+        shape, dtype = self.tau_syn.shape, self.tau_syn.dtype
+        return {
+            name: np.broadcast_to(np.asarray(value, dtype), shape) for name, value in found.items()
+        }
+
+    def of(self, neurons: NDArray[np.intp]) -> Constants:
+        """Those of some neurons."""
+        values = {name: v if v.ndim == 0 else v[neurons] for name, v in self.values.items()}
+        names = ("tau_syn", "beta", "scale", "d_beta", "d_scale")
+        return replace(
+            self, values=values, **{name: getattr(self, name)[neurons] for name in names}
+        )
+
+
+def constants_of(
+    name: str,
+    derived: Derived,
+    parameters: Mapping[str, Array],
+    dt_ms: float,
+    learned: list[str],
+    refractory_ms: float,
+    dtype: np.dtype[np.floating],
+) -> Constants:
+    """The constants of a population, worked out in float64.
+
+    Args:
+        name: The population's name.
+        derived: Its neuron.
+        parameters: Kind → (neurons,), ``tau_syn`` among them.
+        dt_ms: Length of a time step.
+        learned: The kinds that are learned.
+        refractory_ms: How long variables are held after a spike.
+        dtype: Of everything that is computed with them.
+    """
+    float64 = {kind: np.asarray(value, np.float64) for kind, value in parameters.items()}
+    tau_syn = float64.pop("tau_syn")
+    values = float64 | coefficients_of(derived, float64, tau_syn, dt_ms, learned)
+    beta = np.exp(-dt_ms / tau_syn)
+    scale = -tau_syn / dt_ms * np.expm1(-dt_ms / tau_syn)
+    d_beta = beta * dt_ms / tau_syn**2
+    d_scale = -np.expm1(-dt_ms / tau_syn) / dt_ms - beta / tau_syn
+    return Constants(
+        name=name,
+        derived=derived,
+        values={kind: value.astype(dtype) for kind, value in values.items()},
+        tau_syn=tau_syn.astype(dtype),
+        beta=beta.astype(dtype),
+        scale=scale.astype(dtype),
+        d_beta=d_beta.astype(dtype),
+        d_scale=d_scale.astype(dtype),
+        dt_ms=dt_ms,
+        refractory_steps=int(np.floor(refractory_ms / dt_ms + 0.5)),
+    )
+
+
+@dataclass
+class Spikes:
+    """The spikes of a sub-step.
+
+    Attributes:
+        neurons: Who spiked, ascending.
+        state: The state before the reset, and I: name → (spikes,).
+        e: Learned parameter → state variable → its derivative since the spike before.
+    """
+
+    neurons: NDArray[np.intp]
+    state: Values
+    e: dict[str, Values]
+
+
+@dataclass
+class History:
+    """What a population keeps for the backward pass.
+
+    Attributes:
+        spikes: Of each sub-step of each step.
+        before: The state before each sub-step, where the backward pass needs it.
+        x: The synaptic current of each step, before scaling.
+        held: For each step, which neurons are held; empty without a refractory time.
+        released: Held variable → its f at the begin of each step in which neurons are released, 0
+            for all others; likewise.
+    """
+
+    spikes: list[list[Spikes]] = field(default_factory=list)
+    before: list[list[Values]] = field(default_factory=list)
+    x: list[Array] = field(default_factory=list)
+    held: list[NDArray[np.bool_]] = field(default_factory=list)
+    released: list[Values] = field(default_factory=list)
+
+
+class Neurons:
+    """A population in the forward pass.
+
+    Args:
+        constants: Of the population.
+        learned: The kinds of its parameters that are learned.
+        silent: Which of its neurons drop-out keeps from spiking; they stay as they start.
+
+    Attributes:
+        state: State variable → (neurons,).
+        spikes: The neurons that spiked, ascending, for each step.
+        history: What the backward pass needs.
+    """
+
+    def __init__(
+        self, constants: Constants, learned: list[str], silent: NDArray[np.bool_] | None = None
+    ) -> None:
+        self.k, self.learned = constants, learned
+        self._silent = np.zeros(constants.size, bool) if silent is None else silent
+        derived = constants.derived
+        initial = constants.evaluate(derived.initial, {})
+        zeros = np.zeros_like(constants.tau_syn)
+        self.state: Values = {q: initial.get(q, zeros).copy() for q in derived.states}
+        self._initial = self.state
+        self.spikes: list[NDArray[np.intp]] = []
+        self.history = History()
+        self._e = {
+            kind: {q: initial.get(f"{q}__{kind}", zeros).copy() for q in derived.states}
+            for kind in (learned if derived.exact else ())
+        }
+        self._z = zeros.copy()
+        self._keeps = derived.state_dependent or (bool(learned) and not derived.exact)
+        self._held_for = np.zeros(constants.size, np.intp)
+
+    def step(self, x: Array) -> None:
+        """One time step, given x of all connections together.
+
+        Raises:
+            DivergedError: if a state variable grows without bound.
+        """
+        k, derived = self.k, self.k.derived
+        current = k.scale * x
+        shown = x if derived.exact else current
+        held = self._held_for > 0
+        if k.refractory_steps:
+            self._release(held, shown)
+        spiked = held | self._silent
+        of_step, before_of_step = [], []
+        for _ in range(derived.substeps(k.dt_ms)):
+            before = self.state
+            if self._keeps:
+                before_of_step.append(before)
+            self._carry(before, current, x, held)
+            self.state = k.evaluate(derived.step, {**before, "I": current})
+            for q in derived.held:
+                self.state[q] = np.where(held, before[q], self.state[q])
+            if self._silent.any():
+                for q, initial in self._initial.items():
+                    self.state[q] = np.where(self._silent, initial, self.state[q])
+            fired = np.flatnonzero(self._condition(before) & ~spiked)
+            of_step.append(self._spike(fired, shown))
+            spiked[fired] = True
+        self._check()
+        self._held_for = np.maximum(self._held_for - 1, 0)
+        fired = np.sort(np.concatenate([each.neurons for each in of_step]))
+        self._held_for[fired] = k.refractory_steps
+        self.spikes.append(fired)
+        self.history.spikes.append(of_step)
+        self.history.before.append(before_of_step)
+        self.history.x.append(x.copy())
+
+    def _condition(self, before: Values) -> NDArray[np.bool_]:
+        derived = self.k.derived
+        if not derived.spikes:
+            return np.zeros(self.k.size, bool)
+        above: NDArray[np.bool_] = self.k.evaluate(derived.spike, self.state)["g"] >= 0
+        if derived.crossing:
+            above = above & (self.k.evaluate(derived.spike, before)["g"] < 0)
+        return above
+
+    def _spike(self, fired: NDArray[np.intp], current: Array) -> Spikes:
+        derived = self.k.derived
+        state = {q: value[fired] for q, value in self.state.items()} | {"I": current[fired]}
+        e = {kind: {q: v[fired] for q, v in each.items()} for kind, each in self._e.items()}
+        spikes = Spikes(fired, state, e)
+        if len(fired):
+            self.state = {q: value.copy() for q, value in self.state.items()}
+            for q, value in self.k.of(fired).evaluate(derived.reset, state).items():
+                self.state[q][fired] = value
+            for each in self._e.values():
+                for value in each.values():
+                    value[fired] = 0
+        return spikes
+
+    def _release(self, held: NDArray[np.bool_], current: Array) -> None:
+        """Keep who is held in this step, and f of what is released at its begin."""
+        before = self.history.held[-1] if self.history.held else np.zeros_like(held)
+        free = before & ~held
+        rates = self.k.evaluate(self.k.derived.rates, {**self.state, "I": current})
+        self.history.released.append(
+            {q: np.where(free, rates[q], 0) for q in self.k.derived.held} if free.any() else {}
+        )
+        self.history.held.append(held)
+
+    def _carry(self, before: Values, current: Array, x: Array, held: NDArray[np.bool_]) -> None:
+        """One step of e, the derivatives by learned parameters, in the exact scheme."""
+        k, derived = self.k, self.k.derived
+        if not self._e:
+            return
+        jacobian = k.evaluate(derived.jacobian, before)
+        direct = k.evaluate(derived.by_parameter, {**_zero_missing(k), **before, "I": current})
+        for kind, e in self._e.items():
+            moved = {
+                q: sum(
+                    (jacobian[f"J_{q}_{r}"] * e[r] for r in e if f"J_{q}_{r}" in jacobian),
+                    start=direct.get(f"D_{q}__{kind}", np.zeros_like(x)),
+                )
+                for q in e
+            }
+            if kind == "tau_syn":
+                gained = k.scale * self._z + k.d_scale * x
+                for q, value in k.evaluate(derived.by_current, before).items():
+                    moved[q.removeprefix("B_")] = moved[q.removeprefix("B_")] + value * gained
+                self._z = k.beta * self._z + k.d_beta * x
+            for q in derived.held:
+                moved[q] = np.where(held, e[q], moved[q])
+            self._e[kind] = {q: np.array(value) for q, value in moved.items()}
+
+    def _check(self) -> None:
+        for q, value in self.state.items():
+            wrong = np.flatnonzero(~(np.abs(value) < UNBOUNDED))
+            if len(wrong):
+                j, step = int(wrong[0]), len(self.spikes)
+                state = ", ".join(f"{name} = {v[j]:.3g}" for name, v in self.state.items())
+                raise DivergedError(
+                    f"{q} of neuron {j} of population {self.k.name} has no bound: it has come to "
+                    f"{state} at {(step + 1) * self.k.dt_ms:g} ms; take shorter steps (dt_ms or "
+                    "substep_ms), smaller weights, or a reset that ends the growth"
+                )
+
+
+def _zero_missing(k: Constants) -> Values:
+    """0 for the coefficients of parameters that are not learned."""
+    return {name: np.zeros(()) for name in k.derived.coefficients if name not in k.values}
+
+
+class Adjoint:
+    """The adjoint of a population, backward through the steps that `Neurons` kept.
+
+    Args:
+        constants: Of the population.
+        neurons: Its forward pass.
+        n_steps: Steps of the trial.
+
+    Attributes:
+        mu: State variable → ∂L/∂q, (neurons,).
+        nu: ∂L/∂x, (neurons,).
+        gradient: Learned parameter → dL/dp so far, (neurons,).
+        lambda_i: (n_steps + 1, neurons): -∂L/∂x / tau_syn of each step.
+        difference: Likewise, λ_V - λ_I with λ_V = -Σ_q b_q μ_q.
+    """
+
+    def __init__(self, constants: Constants, neurons: Neurons, n_steps: int) -> None:
+        self.k = constants
+        zeros = np.zeros_like(constants.tau_syn)
+        self.mu: Values = {q: zeros.copy() for q in constants.derived.states}
+        self.nu = zeros.copy()
+        self.gradient = {kind: zeros.copy() for kind in neurons.learned}
+        self._history = neurons.history
+        self.lambda_i = np.zeros((n_steps + 1, constants.size), zeros.dtype)
+        self.difference = np.zeros_like(self.lambda_i)
+        self._b = constants.evaluate(constants.derived.input, {})
+        self._n_steps = n_steps
+        self._by_release = zeros.copy()
+
+    def back(self, step: int, fired: NDArray[np.intp], feedback: Array, regulariser: Array) -> None:
+        """One time step back, over its spikes.
+
+        Args:
+            step: The step.
+            fired: The neurons that spiked in it, ascending.
+            feedback: F of each of these spikes.
+            regulariser: mlGeNN's jump of λ_V at a spike, (neurons,).
+        """
+        given = np.zeros_like(self.nu)
+        given[fired] = feedback
+        if self.k.derived.exact:
+            if step + 1 < self._n_steps:
+                self._propagate(step + 1)
+                self._release(step + 1)
+            self._jump(step, 0, given, regulariser)
+        else:
+            self._back_through(step, given, regulariser)
+            self._release(step)
+        incoming: Array = np.zeros_like(self.nu)
+        for q, b in self._b.items():
+            incoming = incoming - b * self.mu[q.removeprefix("b_")]
+        self.lambda_i[step] = -self.nu / self.k.tau_syn
+        self.difference[step] = incoming - self.lambda_i[step]
+        if step == 0:
+            self._finish()
+
+    def _propagate(self, step: int) -> None:
+        """Back over a step of the exact scheme."""
+        k, mu = self.k, self.mu
+        held = self._held(step)
+        free = {q: np.where(held, 0, mu[q]) if q in k.derived.held else mu[q] for q in mu}
+        nu = k.beta * self.nu
+        for q, value in free.items():
+            if (gain := k.values.get(f"k_{q}")) is not None:
+                nu = nu + gain * value
+        self.nu = nu
+        self.mu = self._transposed(k.evaluate(k.derived.jacobian, {}), free, held)
+
+    def _transposed(self, jacobian: Values, free: Values, held: NDArray[np.bool_]) -> Values:
+        """Jᵀ μ, where the rows of what is held are those of the identity."""
+        found = {}
+        for r in self.mu:
+            terms = (jacobian[f"J_{q}_{r}"] * free[q] for q in free if f"J_{q}_{r}" in jacobian)
+            found[r] = sum(terms, start=np.zeros_like(self.nu))
+            if r in self.k.derived.held:
+                found[r] = found[r] + np.where(held, self.mu[r], 0)
+        return found
+
+    def _held(self, step: int) -> NDArray[np.bool_]:
+        held = self._history.held
+        return held[step] if held else np.zeros(self.k.size, bool)
+
+    def _back_through(self, step: int, feedback: Array, regulariser: Array) -> None:
+        """Back over the sub-steps of another scheme, the last first."""
+        k, derived, history = self.k, self.k.derived, self._history
+        x, held = history.x[step], self._held(step)
+        current = k.scale * x
+        by_current = np.zeros_like(x)
+        for substep in reversed(range(derived.substeps(k.dt_ms))):
+            self._jump(step, substep, feedback, regulariser)
+            kept = history.before[step]
+            values = {"I": current} | (kept[substep] if kept else {})
+            free = {
+                q: np.where(held, 0, mu) if q in derived.held else mu for q, mu in self.mu.items()
+            }
+            for name, value in k.evaluate(derived.by_current, values).items():
+                by_current = by_current + value * free[name.removeprefix("B_")]
+            if self.gradient:
+                for name, value in k.evaluate(derived.by_parameter, values).items():
+                    q, _, kind = name.removeprefix("D_").rpartition("__")
+                    if kind in self.gradient:
+                        self.gradient[kind] += free[q] * value
+            jacobian = k.evaluate(derived.jacobian, values)
+            self.mu = self._transposed(jacobian, free, held)
+        if "tau_syn" in self.gradient:
+            self.gradient["tau_syn"] += k.d_scale * x * by_current + k.d_beta * x * self.nu
+        self.nu = k.beta * self.nu + k.scale * by_current
+
+    def _jump(self, step: int, substep: int, feedback: Array, regulariser: Array) -> None:
+        """Back over the spikes of a sub-step."""
+        spikes = self._history.spikes[step][substep]
+        j, derived = spikes.neurons, self.k.derived
+        if not len(j):
+            return
+        k = self.k.of(j)
+        found = k.evaluate(derived.jump, spikes.state)
+        after = {q: self.mu[q][j] for q in self.mu}
+        total = feedback[j]
+        if derived.held:
+            total = total + self._by_release[j]
+            self._by_release[j] = 0
+        for q, mu in after.items():
+            if q in derived.held:
+                total = total - self._carried(q, spikes, found, k) * mu
+            elif f"after_{q}" in found:
+                total = total + found[f"after_{q}"] * mu
+        rising = found["slope"] > 0
+        raised = np.where(rising, total / np.where(rising, found["slope"], 1), 0)
+        upward = sum(
+            (found[f"g_{q}"] * self._b[f"b_{q}"][j] for q in after if _both(q, found, self._b)),
+            start=np.zeros_like(total),
+        )
+        raised = raised + np.where(upward > 0, regulariser[j] / np.where(upward > 0, upward, 1), 0)
+        for r in self.mu:
+            terms = (found[f"R_{q}_{r}"] * after[q] for q in after if f"R_{q}_{r}" in found)
+            value = sum(terms, start=np.zeros_like(total))
+            value = value + found[f"g_{r}"] * raised if f"g_{r}" in found else value
+            self.mu[r] = self.mu[r].copy()
+            self.mu[r][j] = value
+        for kind in self.gradient:
+            learned = found[f"g__{kind}"] * raised if f"g__{kind}" in found else 0 * raised
+            for q, mu in after.items():
+                if f"r_{q}__{kind}" in found:
+                    learned = learned + found[f"r_{q}__{kind}"] * mu
+                if kind in spikes.e:
+                    learned = learned + spikes.e[kind][q] * self.mu[q][j]
+            self.gradient[kind][j] += learned
+
+    def _release(self, step: int) -> None:
+        """What the time of a release at the begin of a step does to the loss."""
+        released = self._history.released
+        for q, f in (released[step] if released else {}).items():
+            self._by_release = self._by_release + f * self.mu[q]
+
+    def _carried(self, q: str, spikes: Spikes, found: Values, k: Constants) -> Array:
+        """R f⁻ of a held variable."""
+        rates = k.evaluate(k.derived.rates, spikes.state)
+        value: Array = np.zeros(len(spikes.neurons))
+        for s in k.derived.states:
+            if f"R_{q}_{s}" in found:
+                value = value + found[f"R_{q}_{s}"] * rates[s]
+        return value
+
+    def _finish(self) -> None:
+        """What the initial state has to do with parameters, if steps were inverted one by one."""
+        k = self.k
+        if k.derived.exact:
+            return
+        for name, value in k.evaluate(k.derived.initial, {}).items():
+            q, _, kind = name.rpartition("__")
+            if q and kind in self.gradient:
+                self.gradient[kind] += value * self.mu[q]
+
+
+def _both(q: str, found: Values, b: Values) -> bool:
+    return f"g_{q}" in found and f"b_{q}" in b

@@ -1,0 +1,473 @@
+"""From equations to their step, derivatives and jump, by SymPy; see `derived` for what comes out.
+
+SymPy is imported here only, and this module only when a neuron is derived for the first time.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import sympy
+from sympy.printing.str import StrPrinter
+
+from shd_genn.network.neurons.derived import Derived
+from shd_genn.network.neurons.equations import CURRENT, Equations
+from shd_genn.network.neurons.expressions import Program, tree_of
+from shd_genn.support.errors import ConfigError, refuse_unless
+
+Expr = Any
+"""A SymPy expression; SymPy's own types say too little to check more."""
+
+EMPTY = Program((), (), ())
+
+
+class exprel(sympy.Function):  # noqa: N801  # its name in equations
+    """(exp(x) - 1) / x."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Its derivative."""
+        return exprel_slope(self.args[0])
+
+
+class exprel_slope(sympy.Function):  # noqa: N801
+    """The derivative of `exprel`."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Its derivative, for x that are not 0."""
+        x = self.args[0]
+        return (sympy.exp(x) - 2 * exprel_slope(x)) / x
+
+
+class _Printer(StrPrinter):
+    """SymPy's text, in the language of `expressions`."""
+
+    def _print_Abs(self, expr: Expr) -> str:  # noqa: N802  # SymPy's names
+        return f"abs({self._print(expr.args[0])})"
+
+    def _print_Rational(self, expr: Expr) -> str:  # noqa: N802
+        return repr(float(expr))
+
+    def _print_Float(self, expr: Expr) -> str:  # noqa: N802
+        return repr(float(expr))
+
+
+FUNCTIONS = {
+    name: getattr(sympy, name)
+    for name in ("exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "tanh", "sign")
+} | {"abs": sympy.Abs, "exprel": exprel, "exprel_slope": exprel_slope}
+
+
+def symbol(name: str) -> Expr:
+    """The real symbol of a name."""
+    return sympy.Symbol(name, real=True)
+
+
+def _expression(node: ast.expr, names: Mapping[str, Expr]) -> Expr:
+    if isinstance(node, ast.Constant):
+        assert isinstance(node.value, int | float)
+        return sympy.Integer(node.value) if isinstance(node.value, int) else sympy.Float(node.value)
+    if isinstance(node, ast.Name):
+        return names[node.id]
+    if isinstance(node, ast.UnaryOp):
+        operand = _expression(node.operand, names)
+        return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.Call):
+        assert isinstance(node.func, ast.Name)
+        return FUNCTIONS[node.func.id](_expression(node.args[0], names))
+    assert isinstance(node, ast.BinOp)
+    left, right = _expression(node.left, names), _expression(node.right, names)
+    if isinstance(node.op, ast.Add):
+        return left + right
+    if isinstance(node.op, ast.Sub):
+        return left - right
+    if isinstance(node.op, ast.Mult):
+        return left * right
+    return left / right if isinstance(node.op, ast.Div) else left**right
+
+
+def _program(outputs: Mapping[str, Expr], order: Iterable[str]) -> Program:
+    """Outputs as a program; what they share, and is more than a name, is named once."""
+    names = (symbol(f"t{i}") for i in range(10_000))
+    temporaries, reduced = sympy.cse(list(outputs.values()), symbols=names, order="none")
+    text = _Printer().doprint
+    used = set().union(*(expr.free_symbols for expr in outputs.values())) if outputs else set()
+    found = {s.name for s in used}
+    return Program(
+        tuple(name for name in order if name in found),
+        tuple((name.name, text(expr)) for name, expr in temporaries),
+        tuple((name, text(expr)) for name, expr in zip(outputs, reduced, strict=True)),
+    )
+
+
+@dataclass
+class _Derivation:
+    """The expressions of a neuron on the way to its programs."""
+
+    equations: Equations
+    parameters: tuple[str, ...]
+    learnable: tuple[str, ...]
+    hoisted: dict[Expr, Expr] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        states = self.equations.states
+        _check_names(self.equations, self.parameters)
+        self.x = {name: symbol(name) for name in states}
+        self.p = {name: symbol(name) for name in self.parameters}
+        self.current, self.dt = symbol(CURRENT), symbol("dt")
+        names: dict[str, Expr] = {**self.x, **self.p, CURRENT: self.current}
+        self.names = names
+        for name, text in self.equations.definitions.items():
+            names[name] = _expression(tree_of(text), names)
+        read = lambda text: _expression(tree_of(text), names)  # noqa: E731
+        self.f = {q: read(text) for q, text in self.equations.derivatives.items()}
+        condition = self.equations.condition
+        self.g: Any = read(condition) if condition else None
+        self.r = {q: read(text) for q, text in self.equations.resets.items()}
+        self.x0 = {q: read(text) for q, text in self.equations.initials.items()}
+        self.varying = {*self.x.values(), self.current}
+        self.b = {q: self._plain(sympy.diff(f, self.current)) for q, f in self.f.items()}
+        self.A = {
+            (q, r): self._plain(sympy.diff(f, x))
+            for q, f in self.f.items()
+            for r, x in self.x.items()
+        }
+
+    def _plain(self, expr: Expr) -> Expr:
+        """An expression, multiplied out if it then no longer depends on the state."""
+        if not expr.free_symbols & self.varying:
+            return expr
+        expanded = sympy.expand(expr)
+        return expr if expanded.free_symbols & self.varying else expanded
+
+    # ------------------------------------------------------------------ what fits
+
+    @cached_property
+    def scheme(self) -> str:
+        linear = not any(a.free_symbols & self.varying for a in self.A.values())
+        own = not any(self.A[q, q].free_symbols & {x} for q, x in self.x.items())
+        fits = {"exact": linear, "exponential_euler": own, "rk2": True}
+        chosen = self.equations.scheme
+        if chosen == "auto":
+            return next(name for name, holds in fits.items() if holds)
+        reason = {
+            "exact": "the equations are not linear in all state variables",
+            "exponential_euler": "an equation is not linear in its own variable",
+            "rk2": "",
+        }[chosen]
+        refuse_unless(
+            fits[chosen],
+            f"scheme {chosen} does not fit, because {reason}",
+            "leave scheme out, then the best one that fits is taken",
+        )
+        return chosen
+
+    @cached_property
+    def crossing(self) -> bool:
+        return self.g is not None and not any(self.g.has(self.x[q]) for q in self.r)
+
+    def check(self) -> None:
+        """Refuse equations of which no adjoint can be derived."""
+        for q, b in self.b.items():
+            depends = sorted(s.name for s in b.free_symbols & self.varying)
+            refuse_unless(
+                not depends,
+                f"the current I enters the equation of {q} with a factor that depends on "
+                f"{', '.join(depends)}",
+                "let I enter linearly, with a factor of parameters only, because the adjoint of a "
+                "spike would need the state of its targets otherwise",
+            )
+        refuse_unless(
+            any(b != 0 for b in self.b.values()),
+            "the current I enters no equation, so that spikes would have no effect",
+            "add I to the equation of the voltage",
+        )
+        for q, start in self.x0.items():
+            refuse_unless(
+                not start.free_symbols & self.varying,
+                f"the initial value of {q} depends on state variables or I",
+                "give it by parameters and numbers",
+            )
+        if self.g is not None:
+            self._check_condition()
+
+    def _check_condition(self) -> None:
+        condition = self.equations.condition
+        refuse_unless(
+            not self.g.has(self.current),
+            f"the spike condition {condition} depends on the current I, which jumps",
+            "write it with state variables and parameters",
+        )
+        read = [q for q, x in self.x.items() if self.g.has(x)]
+        driven = {q for q, b in self.b.items() if b != 0}
+        for _ in self.x:
+            driven |= {q for (q, r), a in self.A.items() if r in driven and a != 0}
+        refuse_unless(
+            any(q in driven for q in read),
+            f"no input can reach the spike condition {condition}, because I drives none of its "
+            "variables",
+            f"write it with one of {', '.join(sorted(driven))}",
+        )
+
+    # ------------------------------------------------------------------ programs
+
+    @property
+    def order(self) -> list[str]:
+        return [*self.x, CURRENT, *self.p, *(k.name for k in self.hoisted.values()), "dt"]
+
+    def hoist(self, expr: Expr) -> Expr:
+        """An expression, with its largest parts of parameters and dt replaced by coefficients."""
+        fixed = {*self.p.values(), self.dt}
+        if not expr.args or expr.is_Number:
+            return expr
+        if expr.free_symbols and expr.free_symbols <= fixed:
+            return self._coefficient(expr)
+        if expr.is_Add or expr.is_Mul:
+            constant = [a for a in expr.args if a.free_symbols <= fixed]
+            rest = [self.hoist(a) for a in expr.args if not a.free_symbols <= fixed]
+            part = expr.func(*constant)
+            if part.free_symbols and part.args:
+                part = self._coefficient(part)
+            return expr.func(part, *rest)
+        return expr.func(*(self.hoist(a) for a in expr.args))
+
+    def _coefficient(self, expr: Expr) -> Expr:
+        plain = -expr if expr.could_extract_minus_sign() else expr
+        if not plain.args:
+            return expr
+        if plain not in self.hoisted:
+            self.hoisted[plain] = symbol(f"K{len(self.hoisted)}")
+        return self.hoisted[plain] if plain is expr else -self.hoisted[plain]
+
+    def linear_part(self) -> dict[str, Expr]:
+        """A, b and c of x' = A x + b I + c, and their derivatives by parameters."""
+        rest = dict.fromkeys(self.varying, 0)
+        found = {f"A_{q}_{r}": a for (q, r), a in self.A.items()}
+        found |= {f"b_{q}": b for q, b in self.b.items()}
+        found |= {f"c_{q}": sympy.expand(f.subs(rest)) for q, f in self.f.items()}
+        found |= {
+            f"{name}__{p}": sympy.diff(expr, self.p[p])
+            for name, expr in found.items()
+            for p in self.learnable
+        }
+        return {name: expr for name, expr in found.items() if expr != 0}
+
+    def propagator(self) -> tuple[dict[str, Expr], dict[str, Expr], list[str]]:
+        """The step of the exact scheme, its derivatives by parameters, and all coefficients."""
+        linear, states = self.linear_part(), list(self.x)
+        reach = {(q, r) for q in states for r in states if q == r or f"A_{q}_{r}" in linear}
+        for k in states:
+            reach |= {(q, r) for q in states for r in states if {(q, k), (k, r)} <= reach}
+        driven = {q for q in states if any((q, r) in reach and f"b_{r}" in linear for r in states)}
+        offset = {q for q in states if any((q, r) in reach and f"c_{r}" in linear for r in states)}
+        step = {
+            q: sum(
+                [symbol(f"P_{q}_{r}") * self.x[r] for r in states if (q, r) in reach]
+                + [symbol(f"q_{q}") * self.current] * (q in driven)
+                + [symbol(f"o_{q}")] * (q in offset)
+            )
+            for q in states
+        }
+        by_parameter: dict[str, Expr] = {}
+        for p in self.learnable:
+            moved = {(k, m) for k in states for m in states if f"A_{k}_{m}__{p}" in linear}
+            through = {
+                (q, m) for q in states for k, m in moved if (q, k) in reach
+            }  # q feels a change of how m acts
+            changes = {(q, r) for q, m in through for r in states if (m, r) in reach}
+            for q in states:
+                terms = [symbol(f"P_{q}_{r}__{p}") * self.x[r] for r in states if (q, r) in changes]
+                direct = any((q, k) in reach and f"b_{k}__{p}" in linear for k in states)
+                if direct or any((q, m) in through and m in driven for m in states):
+                    terms.append(symbol(f"q_{q}__{p}") * self.current)
+                direct = any((q, k) in reach and f"c_{k}__{p}" in linear for k in states)
+                if direct or any((q, m) in through and m in offset for m in states):
+                    terms.append(symbol(f"o_{q}__{p}"))
+                if terms:
+                    by_parameter[f"D_{q}__{p}"] = sum(terms)
+        used = set().union(*(e.free_symbols for e in (*step.values(), *by_parameter.values())))
+        names = sorted(s.name for s in used - self.varying) + [
+            f"k_{q}" for q in states if q in driven
+        ]
+        return step, by_parameter, names
+
+    def numerical_step(self) -> dict[str, Expr]:
+        """The step of the other schemes, in parameters and dt."""
+        dt = self.dt
+        if self.scheme == "exponential_euler":
+            return {
+                q: self.x[q] + dt * exprel(self.A[q, q] * dt) * f
+                if self.A[q, q] != 0
+                else self.x[q] + dt * f
+                for q, f in self.f.items()
+            }
+        half = {self.x[q]: self.x[q] + dt / 2 * f for q, f in self.f.items()}
+        return {q: self.x[q] + dt * f.subs(half, simultaneous=True) for q, f in self.f.items()}
+
+    def jump(self) -> dict[str, Expr]:
+        """What the adjoint of a spike takes."""
+        x = self.x
+        r = {q: self.r.get(q, x[q]) for q in x}
+        R = {(q, s): sympy.diff(r[q], x[s]) for q in x for s in x}
+        after = {x[q]: value for q, value in self._state_after().items()}
+        slope = sum(sympy.diff(self.g, x[q]) * f for q, f in self.f.items())
+        found = {"slope": slope}
+        for q, f in self.f.items():
+            carried = sum(R[q, s] * self.f[s] for s in x)
+            found[f"after_{q}"] = sympy.expand(f.subs(after, simultaneous=True) - carried)
+        found |= self.by_state()
+        found |= {f"R_{q}_{s}": value for (q, s), value in R.items()}
+        found |= {f"r_{q}__{p}": sympy.diff(r[q], self.p[p]) for q in x for p in self.learnable}
+        return {name: sympy.sympify(e) for name, e in found.items() if name == "slope" or e != 0}
+
+    def _state_after(self) -> dict[str, Expr]:
+        """The state at which f⁺ is taken.
+
+        In the exact scheme the state at a spike lies beyond the threshold by what is left of the
+        step. It keeps this distance through the reset, as in mlGeNN: x⁻ + r(x̂) - x̂, where x̂ is
+        x⁻ with the variable of the condition moved to the threshold.
+        """
+        x = self.x
+        plain = {q: self.r.get(q, x[q]) for q in x}
+        if self.scheme != "exact":
+            return plain
+        linear = [
+            q
+            for q in x
+            if (slope := sympy.diff(self.g, x[q])) != 0 and not slope.free_symbols & self.varying
+        ]
+        if not linear:
+            return plain
+        q = next((q for q in linear if self.b[q] != 0), linear[0])
+        at = {x[q]: sympy.solve(self.g, x[q])[0]}
+        return {q: sympy.expand(x[q] + (plain[q] - x[q]).subs(at)) for q in x}
+
+    def by_state(self) -> dict[str, Expr]:
+        """The derivatives of the spike condition."""
+        found = {f"g_{q}": sympy.diff(self.g, x) for q, x in self.x.items()}
+        found |= {f"g__{p}": sympy.diff(self.g, self.p[p]) for p in self.learnable}
+        return {name: e for name, e in found.items() if e != 0}
+
+
+def _check_names(equations: Equations, parameters: tuple[str, ...]) -> None:
+    used, given = equations.names(), set(parameters)
+    unknown, idle = sorted(used - given), sorted(given - used)
+    known = ", ".join((*equations.states, *equations.definitions, *parameters, CURRENT))
+    refuse_unless(
+        not unknown,
+        f"the equations use {', '.join(unknown)}, which is neither a state variable nor a "
+        f"parameter nor defined (known: {known})",
+        "give it as a parameter, or correct its name",
+    )
+    refuse_unless(
+        not idle,
+        f"no equation uses the parameter {', '.join(idle)}",
+        "leave it out, or use it",
+    )
+    for name in (*equations.states, *equations.definitions, *parameters):
+        refuse_unless(
+            name not in (CURRENT, "dt", "tau_syn", *FUNCTIONS),
+            f"{name} has a meaning of its own in equations",
+            "choose another name",
+        )
+    twice = set(parameters) & {*equations.states, *equations.definitions}
+    refuse_unless(
+        not twice,
+        f"{', '.join(sorted(twice))} is a parameter and has an equation, too",
+        "choose another name for one of them",
+    )
+
+
+def derive(
+    equations: Equations, parameters: tuple[str, ...], learnable: tuple[str, ...]
+) -> Derived:
+    """Derive everything of a neuron.
+
+    Args:
+        equations: Its equations.
+        parameters: The names of its parameters.
+        learnable: Those of them that derivatives are taken by.
+
+    Raises:
+        ConfigError: if the equations cannot be read, or have no adjoint.
+    """
+    d = _Derivation(equations, parameters, learnable)
+    d.check()
+    x = d.x
+    linear = EMPTY
+    coefficients: list[str] = []
+    if d.scheme == "exact":
+        step, by_parameter, coefficients = d.propagator()
+        linear = _program(d.linear_part(), d.order)
+        d.hoisted = {symbol(name): symbol(name) for name in coefficients}  # for the order of names
+    else:
+        plain = d.numerical_step()
+        by_parameter = {
+            f"D_{q}__{p}": d.hoist(sympy.diff(e, d.p[p]))
+            for q, e in plain.items()
+            for p in learnable
+            if e.has(d.p[p])
+        }
+        step = {q: d.hoist(e) for q, e in plain.items()}
+    jacobian = {f"J_{q}_{r}": sympy.diff(e, s) for q, e in step.items() for r, s in x.items()}
+    jacobian = {name: e for name, e in jacobian.items() if e != 0}
+    by_current = {f"B_{q}": sympy.diff(e, d.current) for q, e in step.items()}
+    by_current = {name: e for name, e in by_current.items() if e != 0}
+    constants = EMPTY
+    if d.scheme != "exact":
+        constants = _program({k.name: e for e, k in d.hoisted.items()}, [*d.p, "dt"])
+        coefficients = list(constants.names)
+    order = d.order
+    moved = set().union(*(e.free_symbols for e in (*jacobian.values(), *by_current.values())))
+    initial = dict(d.x0)
+    initial |= {f"{q}__{p}": sympy.diff(e, d.p[p]) for q, e in d.x0.items() for p in learnable}
+    partials = {f"A_{q}_{r}": a for (q, r), a in d.A.items() if a != 0}
+    partials |= {
+        f"f_{q}__{p}": sympy.diff(f, d.p[p])
+        for q, f in d.f.items()
+        for p in learnable
+        if f.has(d.p[p])
+    }
+    spikes = d.g is not None
+    jump = _program(d.jump(), order) if spikes else EMPTY
+    return Derived(
+        states=tuple(x),
+        parameters=parameters,
+        learnable=learnable,
+        receives=tuple(q for q, b in d.b.items() if b != 0),
+        scheme=d.scheme,
+        substep_ms=equations.substep_ms,
+        spikes=spikes,
+        crossing=d.crossing,
+        state_dependent=bool(moved & d.varying),
+        kept_at_spikes=tuple(name for name in (*x, CURRENT) if name in jump.inputs),
+        coefficients=tuple(coefficients),
+        held=_held(d) if equations.refractory else (),
+        constants=constants,
+        linear=linear,
+        step=_program(step, order),
+        jacobian=_program(jacobian, order),
+        by_current=_program(by_current, order),
+        by_parameter=_program({name: e for name, e in by_parameter.items() if e != 0}, order),
+        spike=_program({"g": d.g}, order) if spikes else EMPTY,
+        by_state=_program(d.by_state(), order) if spikes else EMPTY,
+        jump=jump,
+        reset=_program(d.r, order) if spikes else EMPTY,
+        initial=_program({name: e for name, e in initial.items() if e != 0}, order),
+        input=_program({f"b_{q}": b for q, b in d.b.items() if b != 0}, order),
+        rates=_program(d.f, order),
+        partials=_program(partials, order),
+    )
+
+
+def _held(d: _Derivation) -> tuple[str, ...]:
+    held = tuple(q for q in d.r if d.b[q] != 0)
+    if not held:
+        raise ConfigError(
+            "the neuron has a refractory time, but its reset sets no variable that I drives; set "
+            "one, because it is held for that time"
+        )
+    return held

@@ -1,0 +1,248 @@
+#pragma once
+// Functions that equations of neurons may contain, for one number or a vector of them. Relative errors
+// of the vector functions: exp 1.2e-7 (1 + |x|), as much as the rounding of x itself makes; tanh,
+// exprel and bernoulli 3e-7, their slopes 1e-6. Others are those of the standard library, one
+// lane after the other. Numbers that are not finite go through: exp(inf) is inf.
+
+#include <cmath>
+
+#include "simd.h"
+
+typedef int32_t Integers __attribute__((vector_size(VECTOR_BYTES), may_alias));
+
+inline Vector bits_as_floats(Integers i) {
+    Vector v;
+    std::memcpy(&v, &i, sizeof v);
+    return v;
+}
+inline Integers floats_as_bits(Vector v) {
+    Integers i;
+    std::memcpy(&i, &v, sizeof i);
+    return i;
+}
+
+// The same in all lanes, if there are several.
+template <class Number, class Given>
+inline Number as(const Given& x) {
+    return x + Number{};
+}
+
+// Where a condition holds, `yes`, else `no`. Both are computed.
+inline float choose(bool condition, float yes, float no) { return condition ? yes : no; }
+inline Vector choose(Integers condition, Vector yes, Vector no) {
+    return bits_as_floats((condition & floats_as_bits(yes)) | (~condition & floats_as_bits(no)));
+}
+inline Vector choose(Integers condition, float yes, Vector no) {
+    return choose(condition, broadcast(yes), no);
+}
+inline Vector choose(Integers condition, Vector yes, float no) {
+    return choose(condition, yes, broadcast(no));
+}
+inline Vector choose(Integers condition, float yes, float no) {
+    return choose(condition, broadcast(yes), broadcast(no));
+}
+
+// Conditions; of a vector, all bits of a lane are set where it holds.
+inline bool is_less(float a, float b) { return a < b; }
+inline Integers is_less(Vector a, Vector b) { return (Integers)(a < b); }
+inline Integers is_less(Vector a, float b) { return is_less(a, broadcast(b)); }
+inline Integers is_less(float a, Vector b) { return is_less(broadcast(a), b); }
+inline bool is_equal(float a, float b) { return !(a < b) && !(a > b); }
+inline Integers is_equal(Vector a, Vector b) { return (Integers)(a == b); }
+inline Integers is_equal(Vector a, float b) { return is_equal(a, broadcast(b)); }
+inline Integers is_equal(float a, Vector b) { return is_equal(broadcast(a), b); }
+template <class A, class B>
+inline auto is_at_most(const A& a, const B& b) {
+    return is_less(a, b) | is_equal(a, b);
+}
+
+template <class A, class B>
+inline auto larger(const A& a, const B& b) { return choose(is_less(a, b), b, a); }
+template <class A, class B>
+inline auto smaller(const A& a, const B& b) { return choose(is_less(b, a), b, a); }
+
+inline float absolute(float x) { return std::fabs(x); }
+inline Vector absolute(Vector x) { return bits_as_floats(floats_as_bits(x) & 0x7fffffff); }
+
+// x times itself, N times in all.
+template <int N, class Number>
+inline Number power(const Number& x) {
+    static_assert(N >= 1, "use 1 / power<-N>(x)");
+    if constexpr (N == 1)
+        return x;
+    else if constexpr (N % 2 == 0)
+        return power<N / 2>(Number(x * x));
+    else
+        return x * power<N - 1>(x);
+}
+
+// Of a polynomial sum c[k] x^k, by Horner's rule.
+template <int N, class Number>
+inline Number polynomial(const float (&c)[N], const Number& x) {
+    Number sum = c[N - 1] + Number{};
+    for (int k = N - 2; k >= 0; k--) sum = sum * x + c[k];
+    return sum;
+}
+
+inline float exponential(float x) { return std::exp(x); }
+
+// exp(x) = 2^n 2^r, n the whole number nearest to x / ln 2; 2^r by a polynomial that was fitted to it
+// on [-1/2, 1/2] for the smallest relative error, which is 1.1e-7.
+inline Vector exponential(Vector x) {
+    static constexpr float SERIES[] = {1.0f,           6.931470037e-1f, 2.402224243e-1f,
+                                       5.550733581e-2f, 9.671512991e-3f, 1.326472731e-3f};
+    const Vector scaled = x * 1.44269504088896341f;
+#if defined(__AVX512F__)
+    const Vector n = (Vector)_mm512_maskz_roundscale_ps(__mmask16(-1), (__m512)scaled, 0);
+    const Vector y = polynomial(SERIES, scaled - n);
+    return (Vector)_mm512_maskz_scalef_ps(__mmask16(-1), (__m512)y, (__m512)n);
+#else
+    constexpr float ROUND = 12582912;  // 1.5 * 2^23: what is added to it is rounded to whole numbers
+    const Vector bounded = larger(smaller(scaled, 129.0f), -151.0f);
+    const Vector n = (bounded + ROUND) - ROUND;
+    const Vector y = polynomial(SERIES, bounded - n);
+    // in two halves, because 2^n may be too large or too small where 2^n 2^r is not
+    const Integers whole = __builtin_convertvector(n, Integers), half = whole >> 1;
+    const Vector first = bits_as_floats((half + 127) << 23);
+    const Vector second = bits_as_floats((whole - half + 127) << 23);
+    return choose(is_equal(x, x), y * first * second, x);
+#endif
+}
+
+// a / b. A division takes as long as ten multiplications where vectors have 16 lanes, so there 1 / b
+// is approximated, and made exact to the last bit but one by one step of Newton's method.
+template <class A>
+inline A quotient(const A& a, float b) {
+    return a / b;
+}
+template <class A>
+inline Vector quotient(const A& a, const Vector& b) {
+#if defined(__AVX512F__)
+    const __m512 x = (__m512)b, near = _mm512_maskz_rcp14_ps(__mmask16(-1), x);
+    const __m512 error = _mm512_fnmadd_ps(x, near, _mm512_set1_ps(1));
+    // not where b is 0 or infinite
+    const __mmask16 finite = _mm512_cmp_ps_mask(error, error, _CMP_ORD_Q);
+    return a * (Vector)_mm512_mask_fmadd_ps(near, finite, error, near);
+#else
+    return a / b;
+#endif
+}
+
+// A function of the standard library, one lane after the other.
+template <class Function>
+inline Vector by_lane(const Vector& x, const Function& function) {
+    alignas(64) float lanes[LANES];
+    std::memcpy(lanes, &x, sizeof x);
+    for (float& lane : lanes) lane = function(lane);
+    Vector y;
+    std::memcpy(&y, lanes, sizeof y);
+    return y;
+}
+
+inline float square_root(float x) { return std::sqrt(x); }
+inline Vector square_root(Vector x) {
+    return by_lane(x, [](float lane) { return std::sqrt(lane); });
+}
+inline float logarithm(float x) { return std::log(x); }
+inline Vector logarithm(Vector x) {
+    return by_lane(x, [](float lane) { return std::log(lane); });
+}
+inline float sine(float x) { return std::sin(x); }
+inline Vector sine(Vector x) { return by_lane(x, [](float lane) { return std::sin(lane); }); }
+inline float cosine(float x) { return std::cos(x); }
+inline Vector cosine(Vector x) { return by_lane(x, [](float lane) { return std::cos(lane); }); }
+inline float arctangent(float x) { return std::atan(x); }
+inline Vector arctangent(Vector x) {
+    return by_lane(x, [](float lane) { return std::atan(lane); });
+}
+inline float raised(float x, float exponent) { return std::pow(x, exponent); }
+inline Vector raised(Vector x, float exponent) {
+    return by_lane(x, [exponent](float lane) { return std::pow(lane, exponent); });
+}
+template <class A, class B>
+inline Vector raised(const A& x, const B& exponent) {
+    const Vector base = x + Vector{}, by = exponent + Vector{};
+    Vector y;
+    for (int i = 0; i < LANES; i++) y[i] = std::pow(base[i], by[i]);
+    return y;
+}
+
+inline float sign(float x) { return float(x > 0) - float(x < 0); }
+inline Vector sign(Vector x) {
+    return choose(is_less(x, 0.0f), -1.0f, choose(is_less(0.0f, x), 1.0f, Vector{}));
+}
+
+inline float hyperbolic_sine(float x) { return std::sinh(x); }
+inline Vector hyperbolic_sine(Vector x) {
+    return by_lane(x, [](float lane) { return std::sinh(lane); });
+}
+inline float hyperbolic_cosine(float x) { return std::cosh(x); }
+inline Vector hyperbolic_cosine(Vector x) {
+    const Vector y = exponential(x);
+    return 0.5f * (y + quotient(1.0f, y));
+}
+
+// tanh(x) = 1 - 2 / (exp(2 x) + 1), and by its series where that loses digits.
+inline float hyperbolic_tangent(float x) { return std::tanh(x); }
+inline Vector hyperbolic_tangent(Vector x) {
+    static constexpr float SERIES[] = {1.0f, -3.33332819422e-1f, 1.33314422036e-1f,
+                                       -5.37397155531e-2f, 2.06390887954e-2f, -5.70498872745e-3f};
+    const Vector size = absolute(x), square = x * x;
+    const Vector near = x * polynomial(SERIES, square);
+    const Vector far = 1.0f - quotient(2.0f, exponential(2.0f * size) + 1.0f);
+    return choose(is_less(size, 0.625f), near, choose(is_less(x, 0.0f), -far, far));
+}
+
+// Whether a condition holds anywhere.
+inline bool anywhere(bool condition) { return condition; }
+inline bool anywhere(Integers condition) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)condition, (__m512i)condition) != 0;
+#else
+    int32_t any = 0;
+    for (int i = 0; i < LANES; i++) any |= condition[i];
+    return any != 0;
+#endif
+}
+
+// exprel(x) = (exp(x) - 1) / x, which is 1 at 0, and its derivative: by their series near 0, which is
+// where the exponent of a short step lies.
+template <class Number>
+inline Number exprel(const Number& x) {
+    static constexpr float SERIES[] = {1.0f,       1 / 2.0f,   1 / 6.0f,    1 / 24.0f,   1 / 120.0f,
+                                       1 / 720.0f, 1 / 5040.0f, 1 / 40320.0f};
+    const Number near = polynomial(SERIES, x);
+    const auto is_far = is_less(0.5f, absolute(x));
+    if (!anywhere(is_far)) return near;
+    return choose(is_far, Number(quotient(exponential(x) - 1.0f, x)), near);
+}
+
+template <class Number>
+inline Number exprel_slope(const Number& x) {
+    static constexpr float SERIES[] = {1 / 2.0f,   2 / 6.0f,    3 / 24.0f,    4 / 120.0f,
+                                       5 / 720.0f, 6 / 5040.0f, 7 / 40320.0f, 8 / 362880.0f};
+    const Number near = polynomial(SERIES, x);
+    const auto is_far = is_less(0.75f, absolute(x));
+    if (!anywhere(is_far)) return near;
+    const Number far = quotient(exponential(x) * (x - 1.0f) + 1.0f, Number(x * x));
+    return choose(is_far, far, near);
+}
+
+// x / (exp(x) - 1) = 1 / exprel(x), and its derivative, given exp(x).
+template <class Number>
+inline Number bernoulli(const Number& x, const Number& exp_x) {
+    static constexpr float SERIES[] = {1 / 12.0f, -1 / 720.0f, 1 / 30240.0f, -1 / 1209600.0f};
+    const Number square = x * x;
+    const Number near = polynomial(SERIES, square) * square + (1.0f - 0.5f * x);
+    return choose(is_less(absolute(x), 0.9f), near, Number(quotient(x, exp_x - 1.0f)));
+}
+
+template <class Number>
+inline Number bernoulli_slope(const Number& x, const Number& exp_x) {
+    static constexpr float SERIES[] = {1 / 6.0f, -1 / 180.0f, 1 / 5040.0f, -1 / 151200.0f,
+                                       1 / 4790016.0f};
+    const Number near = polynomial(SERIES, Number(x * x)) * x - 0.5f;
+    const Number inverse = quotient(1.0f, exp_x - 1.0f);
+    const Number far = inverse * (1.0f - exp_x * (x * inverse));
+    return choose(is_less(absolute(x), 0.9f), near, far);
+}
