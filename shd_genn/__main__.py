@@ -15,6 +15,8 @@ COMMANDS = {
     "readout": "draw a weight of output voltages over time",
     "list": "list runs: state, accuracy, settings that differ",
     "compare": "compare runs side by side",
+    "neuron": "draw what a neuron does",
+    "check": "prove the gradient of a neuron, built-in or your own",
     "encode": "turn recordings into a dataset of spikes",
     "datasets": "fetch SHD or SSC",
     "sweep": "search for good settings, with many runs",

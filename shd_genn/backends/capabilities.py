@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import HAND_WRITTEN_KINDS, Kind, Network, NeuronModel, Synapse
 from shd_genn.network.initialisers import population_of
+from shd_genn.network.neurons.limits import check_step
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.support.errors import refuse_unless
 
@@ -79,6 +80,8 @@ class Capabilities:
         method.check(network)
         for population in network.populations:
             self._check_neuron(population.neuron)
+            if config is not None and not self._has(population.neuron):
+                check_step(population.neuron, config.dt_ms)
         for connection in network.connections:
             synapse = type(connection.synapse)
             self._refuse_unless(synapse in self.synapses, f"simulate {synapse.__name__} synapses")
@@ -122,8 +125,8 @@ class Capabilities:
         known = ", ".join(n.__name__ for n in self.neurons)
         refuse_unless(
             self.derives,
-            f"{self.title} cannot simulate {name} as {neuron}, because it has code for the usual "
-            f"{known} only and derives none from equations",
+            f"{self.title} cannot simulate {neuron if type(neuron) in self.neurons else name}, "
+            f"because it has code for the usual {known} only and derives none from equations",
             "take --backend reference or native, or another neuron",
         )
         _ = neuron.derived  # refuses equations that nothing can be derived of

@@ -6,26 +6,99 @@ import math
 from typing import Literal, TypedDict
 
 from shd_genn.network import (
+    AdaptiveLeakyIntegrateFire,
+    AdLIF,
     Clipped,
     Exponential,
     Gamma,
+    HodgkinHuxley,
+    Izhikevich,
     LeakyIntegrate,
     LeakyIntegrateFire,
+    NeuronModel,
     Normal,
+    QuadraticIntegrateFire,
     Trainable,
     Uniform,
     output_neuron,
 )
 from shd_genn.network.initialisers import Initialiser, Value
+from shd_genn.network.neuron_settings import Adlif, Alif, IzhikevichNeuron, Lif, NeuronSettings, Qif
+from shd_genn.network.neurons.izhikevich import CELLS
 from shd_genn.network.settings import GammaTau, ModelConfig, NetworkSettings
 
 LONGEST = 3
 """How many times the mean a time constant may be that is drawn from a Gamma distribution."""
 
 
-def hidden_neuron(model: ModelConfig) -> LeakyIntegrateFire:
-    """Hidden neurons with the time constants and thresholds that the settings ask for."""
-    return LeakyIntegrateFire(_tau(model, model.tau_mem_ms, model.tau_mem_min_ms), _thresh(model))
+def hidden_neuron(model: ModelConfig) -> NeuronModel:
+    """Hidden neurons as the settings ask for, with time constants and thresholds likewise."""
+    chosen = model.neuron
+    tau_mem = _tau(model, model.tau_mem_ms, model.tau_mem_min_ms)
+    if isinstance(chosen, Lif):
+        return LeakyIntegrateFire(
+            tau_mem, _thresh(model), reset=chosen.reset, tau_refrac=chosen.tau_refrac_ms
+        )
+    if isinstance(chosen, Alif):
+        return AdaptiveLeakyIntegrateFire(
+            tau_mem,
+            _thresh(model),
+            _own(chosen, "tau_adapt", _drawn(model, chosen.tau_adapt_ms), model.tau_mem_min_ms),
+            _own(chosen, "beta", chosen.threshold_jump, 1e-6),
+            chosen.alif_reset,
+            chosen.tau_refrac_ms,
+        )
+    if isinstance(chosen, Adlif):
+        return AdLIF(
+            tau_mem,
+            _thresh(model),
+            _own(chosen, "tau_w", _drawn(model, chosen.tau_w_ms), model.tau_mem_min_ms),
+            _own(chosen, "a", chosen.adapt_a, -0.95),
+            _own(chosen, "b", chosen.adapt_b),
+        )
+    if isinstance(chosen, Qif):
+        return QuadraticIntegrateFire(
+            tau_mem,
+            _own(chosen, "v_crit", chosen.v_crit, 0.1),
+            _own(chosen, "v_peak", chosen.v_peak, 1.0),
+            _own(chosen, "v_reset", chosen.v_reset, high=-0.01),
+        )
+    if isinstance(chosen, IzhikevichNeuron):
+        return _izhikevich(chosen)
+    usual = HodgkinHuxley()
+    own = {k: _own(chosen, k, getattr(usual, k), 0.01) for k in ("g_Na", "g_K", "g_L")}
+    return HodgkinHuxley(**own, gain=_own(chosen, "gain", chosen.current_gain, 0.1))
+
+
+def _izhikevich(chosen: IzhikevichNeuron) -> Izhikevich:
+    of_cell = CELLS[chosen.cell]
+    return Izhikevich(
+        chosen.cell,
+        a=_own(chosen, "a", of_cell["a"], 0.001, 1.0),
+        b=_own(chosen, "b", of_cell["b"], high=0.26),  # beyond it the neuron has no rest
+        c=_own(chosen, "c", of_cell["c"], -90.0, -20.0),
+        d=_own(chosen, "d", of_cell["d"]),
+        gain=_own(chosen, "gain", chosen.current_gain, 0.1),
+    )
+
+
+def _own(
+    chosen: NeuronSettings,
+    name: str,
+    value: float | Initialiser,
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> Value:
+    """A parameter that only this neuron has, learned if the settings say so."""
+    return Trainable(value, low, high) if name in chosen.learned else value
+
+
+def _drawn(model: ModelConfig, mean: float) -> float | Initialiser:
+    """A time constant, drawn for each neuron if the settings say so."""
+    if isinstance(distribution := model.tau_distribution, GammaTau):
+        shape = distribution.gamma_shape
+        return Clipped(Gamma(shape, mean / shape), model.tau_mem_min_ms, LONGEST * mean)
+    return mean
 
 
 def hidden_synapse(model: ModelConfig) -> Exponential:

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Len
 from shd_genn.network.formulas import CONSTANTS, Formula
 from shd_genn.network.learned_weight import Form as WeightForm
 from shd_genn.network.learned_weight import LearnedWeight
+from shd_genn.network.neuron_settings import Lif, NeuronChoice
 from shd_genn.network.readouts import Readout
 from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.settings import Choice, Cure, Settings, UserPath
@@ -214,6 +215,8 @@ class ModelConfig(Settings):
     """Input channels; by default the dataset decides."""
     n_classes: Count | None = None
     """Output neurons; by default the dataset decides."""
+    neuron: NeuronChoice = field(default_factory=Lif)
+    """The neuron of hidden layers."""
     tau_mem_ms: Tau = 20.0
     """Membrane time constant of hidden neurons in ms."""
     tau_syn_ms: Tau = 5.0
@@ -284,6 +287,11 @@ class ModelConfig(Settings):
                 f"{low} and {value}",
                 f"lower {lowest}",
             )
+        refuse_unless(
+            self.neuron.has_threshold or not (self.train_v_thresh or self.v_thresh_sd),
+            f"neuron {self.neuron.kind} has no v_thresh that could differ or be learned",
+            "leave v_thresh_sd and train_v_thresh out, or use neuron=lif",
+        )
         for name in ("delay_in_ms", "delay_rec_ms", "delay_hidden_ms"):
             require(
                 getattr(self, name) <= self.max_delay_ms,

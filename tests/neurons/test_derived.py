@@ -1,0 +1,226 @@
+"""Neurons by their equations: what is derived, that it is right, and what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.paper_neurons import ADEX, FITZHUGH_NAGUMO, RESONATE_AND_FIRE
+
+from shd_genn.backends import genn, reference
+from shd_genn.backends.conformance.networks import (
+    CONFIG,
+    largest_error,
+    layered_network,
+    learned_network,
+    random_events,
+    random_labels,
+)
+from shd_genn.backends.conformance.neuron_proof import Proof
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
+from shd_genn.learning.methods import EventProp
+from shd_genn.network import (
+    AdaptiveLeakyIntegrateFire,
+    AdLIF,
+    HodgkinHuxley,
+    Izhikevich,
+    LeakyIntegrateFire,
+    Network,
+    Neuron,
+    QuadraticIntegrateFire,
+)
+from shd_genn.network.neurons.coefficients import matrix_exponential
+from shd_genn.network.neurons.expressions import Program, exprel, exprel_slope
+from shd_genn.network.neurons.named import NAMES
+from shd_genn.support.errors import ConfigError, DivergedError
+
+EVERY = {
+    "lif, reset to 0": LeakyIntegrateFire(),
+    "lif, subtracting": LeakyIntegrateFire(reset="subtract"),
+    "lif, refractory": LeakyIntegrateFire(tau_refrac=2.0),
+    "alif": AdaptiveLeakyIntegrateFire(tau_adapt=100.0, beta=0.2),
+    "alif, refractory": AdaptiveLeakyIntegrateFire(tau_adapt=60.0, beta=0.2, tau_refrac=2.0),
+    "adlif": AdLIF(),
+    "qif": QuadraticIntegrateFire(),
+    "izhikevich": Izhikevich(),
+    "resonate and fire": RESONATE_AND_FIRE,
+    "adex": ADEX,
+}
+
+
+class ByEquations(LeakyIntegrateFire):
+    """The usual neuron, computed by what is derived of its equations."""
+
+    @property
+    def hand_written(self):
+        return False
+
+
+def with_neuron(network, of):
+    """The same network, with hidden neurons made by ``of(neuron)``."""
+    populations = {
+        p.name: replace(p, neuron=of(p.neuron)) if p in network.hidden else p
+        for p in network.populations
+    }
+    connections = [
+        replace(c, source=populations[c.source.name], target=populations[c.target.name])
+        for c in network.connections
+    ]
+    return Network(tuple(populations.values()), tuple(connections))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [layered_network(), learned_network(delays=True), learned_network("first_spike_time")],
+    ids=["layers", "learned with delays", "first spikes"],
+)
+def test_the_derived_lif_neuron_is_the_hand_written_one(network):
+    """The same spikes, and the same gradients to 1e-6 (they are equal to the float32)."""
+    derived = with_neuron(network, lambda n: ByEquations(n.tau_mem, n.v_thresh))
+    events, labels = random_events(2), random_labels(2)
+    old, new = Reference(network, CONFIG), Reference(derived, CONFIG)
+    for name, counts in old.evaluate(events).spike_counts.items():
+        assert counts.sum() > 50
+        np.testing.assert_array_equal(new.evaluate(events).spike_counts[name], counts)
+    assert largest_error(new.gradient(events, labels), old.gradient(events, labels)) < 1e-6
+
+
+@pytest.fixture(scope="module")
+def proofs():
+    return {name: Proof(neuron) for name, neuron in EVERY.items()}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_gradient_of_every_neuron_is_right(proofs, name):
+    proof = proofs[name]
+    order, errors = proof.stepped((0.4, 0.2, 0.1))
+    findings = [proof.derivatives(), proof.order_of_step(), *proof.finite_differences(every=False)]
+    assert all(finding.holds for finding in findings), findings
+    assert order.holds or errors[-1] < 0.1, (order, errors)
+
+
+def spoiled(program, output):
+    """A program with one output 3 % too large."""
+    outputs = [(n, f"1.03 * ({text})" if n == output else text) for n, text in program.outputs]
+    assert output in program.names
+    return Program(program.inputs, program.temporaries, tuple(outputs))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_wrong_jump_and_a_wrong_derivative_are_noticed(proofs, name):
+    right = proofs[name]
+    derived = right.derived
+    first = derived.states[0]
+    wrong = Proof(right.neuron, replace(derived, jump=spoiled(derived.jump, "slope")))
+    assert not all(finding.holds for finding in wrong.finite_differences(every=False))
+    jacobian = spoiled(derived.jacobian, f"J_{first}_{first}")
+    assert not Proof(right.neuron, replace(derived, jacobian=jacobian)).derivatives().holds
+    partials = spoiled(derived.partials, f"A_{first}_{first}")
+    wrong = Proof(right.neuron, replace(derived, partials=partials))
+    assert not all(finding.holds for finding in wrong.finite_differences(every=False))
+
+
+@pytest.mark.parametrize("neuron", [HodgkinHuxley(), FITZHUGH_NAGUMO], ids=["hh", "fhn"])
+def test_neurons_without_reset_spike_where_v_rises_through_the_threshold(neuron):
+    proof = Proof(neuron)
+    assert proof.derived.crossing
+    assert proof.derivatives().holds and proof.order_of_step().holds
+    by_input = proof.finite_differences(every=False)[0]
+    assert by_input.what == "adjoint by input_hidden" and by_input.holds
+    jacobian = spoiled(proof.derived.jacobian, "J_V_V")
+    assert not Proof(neuron, replace(proof.derived, jacobian=jacobian)).derivatives().holds
+
+
+@pytest.mark.parametrize("neuron", [ADEX, RESONATE_AND_FIRE, FITZHUGH_NAGUMO, AdLIF()])
+def test_neurons_of_a_users_file_train(neuron):
+    network = with_neuron(layered_network(hidden_sizes=(8,), recurrent=True), lambda _: neuron)
+    learner = reference.compile(network, EventProp(), CompileConfig(60))
+    events, labels = random_events(4, n_spikes=200), random_labels(4)
+    losses = [float(learner.train_batch(events, labels, 5e-3).loss.mean()) for _ in range(6)]
+    assert losses[-1] < losses[0]
+
+
+def own(**changes):
+    usual = {
+        "equations": "tau_mem * V' = I - V",
+        "spike": "V >= v_thresh",
+        "reset": "V = 0",
+        "parameters": {"tau_mem": 20.0, "v_thresh": 1.0},
+    }
+    return Neuron(**(usual | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"equations": "tau * V' = I - V + x"}, "the equations use tau, x, which is neither"),
+        ({"parameters": {"tau_mem": 20.0}}, "the equations use v_thresh, which is neither"),
+        ({"parameters": {"tau_mem": 9.0, "v_thresh": 1.0, "z": 2.0}}, "no equation uses .* z;"),
+        ({"equations": "tau_mem * V' = I * V - V"}, "I enters the equation of V with a factor"),
+        ({"equations": "tau_mem * V' = I**2 - V"}, "I enters the equation of V with a factor"),
+        ({"equations": "tau_mem * V' = -V"}, "enters no equation"),
+        (
+            {"equations": "tau_mem * V' = I - V; w' = -w", "spike": "w >= v_thresh"},
+            "no input can reach the spike condition",
+        ),
+        ({"spike": "V + I >= v_thresh"}, "depends on the current I"),
+        ({"equations": "V' = (I - V)tau_mem"}, "is no expression"),
+        ({"equations": "tau_mem * V' = I - lambda_(V)"}, "lambda_ .* is no function"),
+        ({"equations": "tau_mem * V' = I - V[0]"}, "is not part of the language"),
+        ({"reset": "W = 0"}, "sets W, which has no differential equation"),
+        ({"equations": "V = I"}, "have no differential equation"),
+        ({"scheme": "exact", "equations": "tau_mem * V' = I - V**2"}, "scheme exact does not fit"),
+        ({"reset": "V = 2 * v_thresh"}, "reset of Neuron leaves its spike condition at 1"),
+        (
+            {
+                "equations": "V' = (I - V - V**3) / 0.1 / tau_mem**0",
+                "parameters": {"tau_mem": 20.0, "v_thresh": 1.0},
+            },
+            "shortest time constant of Neuron is 0.1 ms, .* set substep_ms of the neuron to 0.05",
+        ),
+    ],
+)
+def test_equations_that_cannot_work_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        network = with_neuron(layered_network(hidden_sizes=(4,)), lambda _: own(**changes))
+        reference.CAPABILITIES.check(network, EventProp(), CONFIG)
+
+
+def test_growth_without_bound_is_refused_with_neuron_time_and_values():
+    neuron = own(equations="tau_mem * V' = V * V + I", spike="V >= 1e9 * v_thresh", substep_ms=0.5)
+    network = with_neuron(layered_network(hidden_sizes=(3,)), lambda _: neuron)
+    message = r"V of neuron \d of population hidden0 has no bound: it has come to V = .* ms; take"
+    with pytest.raises(DivergedError, match=message):
+        Reference(network, CONFIG).evaluate(random_events(1))
+
+
+def test_a_backend_without_derivation_refuses_other_neurons_with_the_reason():
+    network = with_neuron(layered_network(hidden_sizes=(3,)), lambda _: AdLIF())
+    with pytest.raises(ConfigError, match=r"cannot simulate AdLIF, .* derives none from equations"):
+        genn.CAPABILITIES.check(network, EventProp())
+    network = with_neuron(network, lambda _: LeakyIntegrateFire(reset="subtract"))
+    with pytest.raises(ConfigError, match="cannot simulate LeakyIntegrateFire.*reset='subtract'"):
+        genn.CAPABILITIES.check(network, EventProp())
+
+
+def test_text_of_equations_cannot_run_code():
+    with pytest.raises(ConfigError, match="is no function of the language"):
+        own(equations="tau_mem * V' = I - V + __import__('os').getpid()").derived
+
+
+def test_numbers_of_the_language():
+    x = np.array([-30.0, -1.0, -1e-3, 0.0, 1e-9, 1e-3, 2.0])
+    safe = np.where(x == 0, 1, x)
+    np.testing.assert_allclose(exprel(x), np.where(x == 0, 1, np.expm1(safe) / safe), rtol=1e-14)
+    h = 1e-5
+    slope = (exprel(x + h) - exprel(x - h)) / (2 * h)
+    np.testing.assert_allclose(exprel_slope(x), slope, rtol=1e-6)
+    matrices = np.array([[[-0.05, -0.05], [0.002, -0.01]], [[-3.0, 40.0], [0.0, -3.0]]])
+    turned = np.exp(-3.0) * np.array([[1, 40.0], [0, 1]])
+    got = matrix_exponential(matrices)
+    np.testing.assert_allclose(got[1], turned, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(got[0] @ matrix_exponential(-matrices)[0], np.eye(2), atol=1e-15)
+
+
+def test_every_neuron_of_the_command_line_has_a_name():
+    assert all(name in NAMES for name in ("lif", "alif", "adlif", "qif", "izhikevich"))
