@@ -3,18 +3,22 @@
 A population of `LeakyIntegrateFire` becomes a ``CubaLIF``, one of `LeakyIntegrate` a ``CubaLI``, a
 connection a ``Linear``, and delays a ``Delay`` in front of it. Times are in seconds, as all
 exporters write them. NIR's equations are τ_syn I' = -I + w_in S and τ_mem v' = (v_leak - v) + R I,
-where a spike S has area 1, so that it lets I jump by w_in/τ_syn. Ours lets I jump by the weight, so
-w_in = τ_syn and R = 1.
+and there are two ways to read them, of which `Form` names the one that a file is written for:
 
-NIR is continuous. What belongs to our steps is in the graph's metadata, which no reader needs:
-``dt`` and ``trial`` in seconds, ``spike_delay_steps`` (every spike takes one step to arrive),
-``reset`` and ``readout``.
+* ``continuous``: a spike S has area 1, so that it lets I jump by w_in/τ_syn. Ours lets I jump by
+  the weight, so w_in = τ_syn, R = 1, and the time constants are those of the network.
+* ``steps``: Norse, snnTorch and others integrate by Euler's rule in steps of dt, in which S is 1 or
+  0. With τ' = dt/(1 - exp(-dt/τ)) instead of τ, and w_in = τ_syn/dt, their steps are ours.
+
+What belongs to our steps is in the graph's metadata, which no reader needs: ``form``, ``dt`` and
+``trial`` in seconds, ``spike_delay_steps`` (every spike takes one step to arrive), ``reset`` and
+``readout``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +43,8 @@ from shd_genn.support.errors import ConfigError, DataError, refuse_unless, requi
 from shd_genn.support.files import written_aside
 
 Array = NDArray[np.float64]
+Form = Literal["steps", "continuous"]
+"""How the numbers of a file are to be read; see the module."""
 NOT_DRAWN = Dense(Normal(0.0, 0.0))
 """Connectivity of imported networks: their weights are given, so that none need be drawn."""
 
@@ -58,11 +64,12 @@ def nir_module() -> Any:
     return nir
 
 
-def to_nir(trained: TrainedNetwork) -> Any:
+def to_nir(trained: TrainedNetwork, form: Form = "steps") -> Any:
     """The NIR graph of a trained network.
 
     Args:
         trained: The network.
+        form: Which readers its numbers are for.
 
     Returns:
         A ``nir.NIRGraph``. Nodes have the names of populations and connections.
@@ -76,7 +83,7 @@ def to_nir(trained: TrainedNetwork) -> Any:
     nodes = {source.name: nir.Input(input_type={"input": np.array([source.size])})}
     edges = []
     for population in trained.populations:
-        nodes[population.name] = _node_of(trained, population)
+        nodes[population.name] = _node_of(trained, population, form)
     for c in network.connections:
         nodes[c.name] = nir.Linear(weight=trained.parameters[c.name].T.copy())
         begin = c.source.name
@@ -87,6 +94,7 @@ def to_nir(trained: TrainedNetwork) -> Any:
     nodes["readout"] = nir.Output(output_type={"output": np.array([output.size])})
     edges.append((output.name, "readout"))
     metadata = {
+        "form": form,
         "dt": trained.dt_ms / 1000,
         "trial": trained.n_steps * trained.dt_ms / 1000,
         "spike_delay_steps": 1,
@@ -99,9 +107,9 @@ def to_nir(trained: TrainedNetwork) -> Any:
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata)
 
 
-def write_nir(trained: TrainedNetwork, path: Path) -> None:
-    """Write a NIR file, which is HDF5."""
-    graph = to_nir(trained)
+def write_nir(trained: TrainedNetwork, path: Path, form: Form = "steps") -> None:
+    """Write a NIR file, which is HDF5; see `to_nir`."""
+    graph = to_nir(trained, form)
     with written_aside(path) as aside:
         nir_module().write(aside, graph)
 
@@ -123,6 +131,7 @@ def read_nir(path: Path, **defaults: Any) -> TrainedNetwork:
 def from_nir(
     graph: Any,
     *,
+    form: Form = "steps",
     dt_ms: float = 1.0,
     trial_ms: float = 1000.0,
     readout: Readout = "avg_var_exp_weight",
@@ -132,7 +141,8 @@ def from_nir(
 
     Args:
         graph: A ``nir.NIRGraph``; graphs inside it are unfolded.
-        dt_ms: Length of a step in ms, if the graph's metadata do not have it.
+        form: How its numbers are to be read, if the graph's metadata do not say it.
+        dt_ms: Length of a step in ms, likewise.
         trial_ms: Length of a trial in ms, likewise.
         readout: How the output is read, likewise.
         name: What the network is called in messages.
@@ -146,7 +156,8 @@ def from_nir(
     nodes = {key: nodes[key] for key in (*order, *(k for k in nodes if k not in order))}
     dt_ms = float(data.get("dt", dt_ms / 1000)) * 1000
     trial_ms = float(data.get("trial", trial_ms / 1000)) * 1000
-    readout = data.get("readout", readout)
+    readout, form = data.get("readout", readout), data.get("form", form)
+    require(form in get_args(Form), "form in steps, continuous", form, "choose one of them")
     require(
         readout in READOUTS, f"readout in {', '.join(READOUTS)}", readout, "choose one of them"
     )
@@ -162,7 +173,7 @@ def from_nir(
             populations[key] = Population(_identifier(key), SpikeInput(), size)
         elif kind in ("CubaLIF", "CubaLI"):
             read = readout if key in ends else None
-            population, synapse, arrays, scale = _population(key, node, read)
+            population, synapse, arrays, scale = _population(key, node, read, form, dt_ms / 1000)
             populations[key], synapses[key], scales[key] = population, synapse, scale
             parameters |= arrays
         elif kind not in ("Output", "Linear", "Affine", "Delay"):
@@ -203,24 +214,45 @@ WHY = {
 """Why nodes of other programs are refused, and what to do."""
 
 
-def _node_of(trained: TrainedNetwork, population: Population) -> Any:
+def _node_of(trained: TrainedNetwork, population: Population, form: Form) -> Any:
     """The node of a population; everything float64, so that it comes back to the bit."""
     nir, k = nir_module(), trained.constants(population)
-    shape = (population.size,)
+    shape, dt = (population.size,), trained.dt_ms / 1000
+    tau_syn, tau_mem = k.tau_syn / 1000, k.tau_mem / 1000
+    w_in = tau_syn
+    if form == "steps":
+        w_in = tau_syn / dt
+        tau_syn, tau_mem = _of_steps(tau_syn, dt), _of_steps(tau_mem, dt)
     common = {
-        "tau_syn": k.tau_syn / 1000,
-        "tau_mem": k.tau_mem / 1000,
+        "tau_syn": tau_syn,
+        "tau_mem": tau_mem,
         "r": np.ones(shape),
         "v_leak": np.zeros(shape),
-        "w_in": k.tau_syn / 1000,
+        "w_in": w_in,
     }
     if population.neuron.description.spikes:
         return nir.CubaLIF(**common, v_threshold=k.v_thresh.copy(), v_reset=np.zeros(shape))
     return nir.CubaLI(**common)
 
 
+def _of_steps(tau: Array, dt: float) -> Array:
+    """The time constant with which a step of Euler's rule decays as exp(-dt/tau)."""
+    return -dt / np.expm1(-dt / tau)
+
+
+def _from_steps(key: str, tau: Array, dt: float) -> Array:
+    """The time constant that decays as a step of Euler's rule does."""
+    require(
+        bool((tau > dt).all()),
+        f"dt < time constants of node {key}",
+        f"dt {dt} s, {tau.min()} s",
+        "give a shorter dt_ms, or read it as continuous",
+    )
+    return -dt / np.log1p(-dt / tau)
+
+
 def _population(
-    key: str, node: Any, readout: Readout | None
+    key: str, node: Any, readout: Readout | None, form: Form, dt: float
 ) -> tuple[Population, Exponential, dict[str, NDArray[np.float32]], Array]:
     """A population, its synapses, arrays of its constants, and what weights are multiplied by."""
     name, size = _identifier(key), int(np.prod(node.tau_mem.shape))
@@ -238,20 +270,24 @@ def _population(
         "connect it to the output, or leave it out",
         DataError,
     )
-    values = {"tau_mem": flat["tau_mem"] * 1000, "tau_syn": flat["tau_syn"] * 1000}
+    # what a spike lets I jump by, as a part of the weight
+    scale = flat["w_in"] * flat["r"] / flat["tau_syn"]
+    tau_mem, tau_syn = flat["tau_mem"], flat["tau_syn"]
+    if form == "steps":
+        tau_mem, tau_syn = (_from_steps(key, tau, dt) for tau in (tau_mem, tau_syn))
+        scale = flat["w_in"] * flat["r"] * dt / tau_syn
+    values = {"tau_mem": tau_mem * 1000, "tau_syn": tau_syn * 1000}
     if spikes:
         values["v_thresh"] = flat["v_threshold"] - flat["v_leak"]
     arrays = {f"{name}.{kind}": value.astype(np.float32) for kind, value in values.items()}
     drawn = {kind: _value(value) for kind, value in values.items()}
-    tau_mem = drawn["tau_mem"]
     neuron: LeakyIntegrate | LeakyIntegrateFire
     if not spikes:
         assert readout is not None
-        neuron = LeakyIntegrate(tau_mem, readout)
+        neuron = LeakyIntegrate(drawn["tau_mem"], readout)
     else:
         spiking = readout if readout and READOUTS[readout].spiking else None
-        neuron = LeakyIntegrateFire(tau_mem, drawn["v_thresh"], spiking)
-    scale = flat["w_in"] * flat["r"] / flat["tau_syn"]
+        neuron = LeakyIntegrateFire(drawn["tau_mem"], drawn["v_thresh"], spiking)
     return Population(name, neuron, size), Exponential(drawn["tau_syn"]), arrays, scale
 
 
@@ -262,8 +298,9 @@ def _fields(node: Any) -> list[str]:
 
 def _value(values: Array) -> Value:
     """One number if all are the same, as it was in ms; else that they differ."""
-    if np.all(values == values[0]):
-        return float(np.round(values[0], 12))  # s and ms: a unit in the last place
+    rounded = np.round(values, 9)  # to s and back: units in the last place
+    if np.all(rounded == rounded[0]):
+        return float(rounded[0])
     return _drawn(values.astype(np.float32))
 
 

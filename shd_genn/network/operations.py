@@ -8,7 +8,7 @@ NeuroBench (Yik et al. 2025, Nature Communications 16, 1545) counts for each sam
 | activation sparsity | part of all neurons × steps without a spike; it depends on the step |
 | connection sparsity | part of the weights that are 0 |
 | footprint | bytes of all parameters |
-| membrane updates | neurons × steps in which the voltage changed |
+| membrane updates | neurons × steps in which the voltage changed; the first step always counts |
 
 All functions take plain numbers of spikes, so that training methods may count with them, too.
 """
@@ -79,11 +79,11 @@ def activation_sparsity(network: Network, spikes: Mapping[str, ArrayLike], n_ste
     """Part of the neurons × steps of a trial in which a neuron is silent.
 
     Args:
-        network: The network; its input is not counted.
+        network: The network. Its input is not counted, but outputs that never spike are.
         spikes: Population → spikes in a trial, of each neuron or of all together.
         n_steps: Steps of the trial.
     """
-    neurons = sum(p.size for p in network.spiking)
+    neurons = sum(p.size for p in network.populations if p != network.input)
     active = sum(float(np.sum(np.asarray(spikes[p.name]))) for p in network.spiking)
     return 1.0 - active / max(neurons * n_steps, 1)
 
@@ -93,7 +93,7 @@ def connection_sparsity(
 ) -> float:
     """Part of the weights that are 0."""
     weights = [parameters[c.name] for c in network.connections]
-    return 1.0 - sum(np.count_nonzero(w) for w in weights) / sum(w.size for w in weights)
+    return 1.0 - sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights)
 
 
 def footprint_bytes(parameters: Mapping[str, NDArray[np.generic]]) -> int:
