@@ -74,8 +74,7 @@ def off_grid(
         if step == "exact":
             predicted = _exact(trained, dataset, delay_ms)
         else:
-            on_grid = _on_grid(trained, float(step), delay_ms)
-            predicted = predict(on_grid, dataset, backend)
+            predicted = predict(on_grid(trained, float(step), delay_ms), dataset, backend)
         answers = predicted if answers is None else answers
         accuracy = float(np.mean(predicted == dataset.labels))
         same = float(np.mean(predicted == answers))
@@ -106,7 +105,7 @@ def _check(trained: TrainedNetwork, step: Step, delay_ms: float) -> None:
     )
 
 
-def _on_grid(trained: TrainedNetwork, dt_ms: float, delay_ms: float) -> TrainedNetwork:
+def on_grid(trained: TrainedNetwork, dt_ms: float, delay_ms: float) -> TrainedNetwork:
     """The network with other steps; delays keep their time in ms."""
     extra = round(delay_ms / dt_ms) - 1
     parameters = dict(trained.parameters)
