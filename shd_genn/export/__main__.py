@@ -97,7 +97,9 @@ def _check(options: Options) -> None:
         "neither a target nor a report is given",
         "give --to nir, numpy, c or torch, or --report",
     )
-    require(0 <= options.fine_tune_epochs, "0 <= fine_tune_epochs", options.fine_tune_epochs, "give 5")
+    require(
+        0 <= options.fine_tune_epochs, "0 <= fine_tune_epochs", options.fine_tune_epochs, "give 5"
+    )
     rate = options.fine_tune_rate
     require(rate is None or 0 < rate < 1, "0 < fine_tune_rate < 1", rate, "1e-4 is usual")
     require(
@@ -154,7 +156,9 @@ def _report(options: Options, folder: RunFolder, networks: Networks) -> str:
         steps = options.dt_ms or (networks[32].dt_ms,)
         places = off_grid(networks[32], dataset, steps, options.delay_ms, backend)
     rows = [
-        report.bits_row(network, dataset, bits, backend, bits != 32 and options.fine_tune_epochs > 0)
+        report.bits_row(
+            network, dataset, bits, backend, bits != 32 and options.fine_tune_epochs > 0
+        )
         for bits, network in networks.items()
     ]
     return report.text(networks[32], dataset, _counted(networks[32], dataset), rows, places)

@@ -224,8 +224,8 @@ def _lines(numbers: Iterator[str]) -> str:
 def _quoted(word: str) -> str:
     """A word as a string of C: UTF-8, all but plain letters as octal numbers."""
     plain = "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or chr(byte) in " _-.," else f"\\{byte:03o}"
-        for byte in word.encode()
+        byte if byte.isascii() and (byte.isalnum() or byte in " _-.,") else f"\\{ord(byte):03o}"
+        for byte in word.encode().decode("latin-1")
     )
     return f'"{plain}"'
 

@@ -66,7 +66,9 @@ def measure(trained: TrainedNetwork, events: Events) -> Costs:
     for i in range(size):
         for step, channels in enumerate(steps_of_input(*events.sample(i), config)):
             inputs[step, i, channels] = 1
-    constants = {p.name: trained.constants(p).astype(np.dtype(np.float32)) for p in trained.populations}
+    constants = {
+        p.name: trained.constants(p).astype(np.dtype(np.float32)) for p in trained.populations
+    }
     zeros = {p.name: np.zeros((size, p.size), np.float32) for p in trained.populations}
     x, v, fired = dict(zeros), dict(zeros), dict(zeros)
     spikes = {p.name: np.zeros(p.size, np.int64) for p in trained.populations}

@@ -1,9 +1,9 @@
 """Simulation without a grid: spikes at the times at which voltages reach the threshold.
 
 Between arrivals voltage and current are exponentials, so that crossings can be found to rounding.
-In diagonal form, U = V + r I with r = τ_syn/(τ_mem - τ_syn), U and I decay independently; an arrival
-of weight w adds w to I and r w to U; a spike where V = U - r I reaches θ takes V to 0. Steps only
-sort arrivals: none may come sooner than a step after its spike. A neuron that rises above θ and
+In diagonal form, U = V + r I with r = τ_syn/(τ_mem - τ_syn), U and I decay independently; an
+arrival of weight w adds w to I and r w to U; a spike where V = U - r I reaches θ takes V to 0.
+Steps only sort arrivals: none may come sooner than a step after its spike. A neuron that rises above θ and
 falls below it again between two step ends is missed, which is rare (below 0.1 % of spikes at 4 ms).
 """
 
@@ -22,7 +22,7 @@ from shd_genn.support.errors import refuse_unless, require
 
 Array = NDArray[np.float64]
 APART = 1e-6
-"""τ_mem and τ_syn that are closer, relative to τ_mem, are moved so far apart: r would be infinite."""
+"""τ_mem and τ_syn that are closer, relative to τ_mem, are moved apart: r would be infinite."""
 ITERATIONS = 60
 
 
@@ -58,10 +58,14 @@ class EventExact:
     def _constants(self) -> tuple[Array, Array, Array]:
         """τ_mem, τ_syn and θ of all neurons, the output's included, (neurons,)."""
         k = [self.trained.constants(p) for p in self.trained.populations]
-        tau_mem, tau_syn = (np.concatenate([getattr(x, f) for x in k]) for f in ("tau_mem", "tau_syn"))
+        tau_mem, tau_syn = (
+            np.concatenate([getattr(x, f) for x in k]) for f in ("tau_mem", "tau_syn")
+        )
         equal = np.abs(tau_mem - tau_syn) < APART * tau_mem
-        return tau_mem, np.where(equal, tau_syn * (1 - APART), tau_syn), np.concatenate(
-            [x.v_thresh for x in k]
+        return (
+            tau_mem,
+            np.where(equal, tau_syn * (1 - APART), tau_syn),
+            np.concatenate([x.v_thresh for x in k]),
         )
 
     @cached_property
@@ -75,9 +79,9 @@ class EventExact:
         weights = np.zeros((begins[-1], begins[-1] - network.input.size))
         for c in network.connections:
             top, left = rows[c.source.name], rows[c.target.name] - network.input.size
-            weights[top : top + c.source.size, left : left + c.target.size] += (
-                trained.parameters[c.name]
-            )
+            weights[top : top + c.source.size, left : left + c.target.size] += trained.parameters[
+                c.name
+            ]
         return weights
 
     def readout(self, times_ms: NDArray[np.floating], channels: NDArray[np.integer]) -> Array:
@@ -89,9 +93,9 @@ class EventExact:
         output, form = trained.network.output, READOUTS[trained.network.readout].form
         voltages, first = self._simulate(times_ms, channels, dt, n_steps)
         if form == "first_spike":
-            return -np.minimum(first[-output.size :], trial_ms)
+            return np.asarray(-np.minimum(first[-output.size :], trial_ms))
         if form == "max":
-            return np.maximum(voltages.max(axis=0), 0)
+            return np.asarray(np.maximum(voltages.max(axis=0), 0))
         weights = read_weights(trained.network.readout, n_steps)
         averaged = READOUTS[trained.network.readout].averaged
         return np.asarray(weights @ voltages * (1 if averaged else dt / trained.dt_ms))
@@ -99,7 +103,7 @@ class EventExact:
     def _simulate(
         self, times_ms: NDArray[np.floating], channels: NDArray[np.integer], dt: float, n_steps: int
     ) -> tuple[Array, Array]:
-        """Output voltages at the ends of steps, (steps, classes), and every neuron's first spike."""
+        """Output voltages at step ends, (steps, classes), and every neuron's first spike."""
         tau_mem, tau_syn, theta = self._constants
         weights, n_inputs = self._weights, self.trained.network.input.size
         r, a, b = tau_syn / (tau_mem - tau_syn), np.exp(-dt / tau_mem), np.exp(-dt / tau_syn)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shd_genn.backends.choice import BackendOption
 from shd_genn.backends.protocols import Differentiable, Parameters
@@ -63,7 +64,9 @@ def fine_tune(
     train = prepare(replace(config, data=replace(config.data, test=False))).train
     rate = tuning.learning_rate or config.train.learning_rate / 10
     batch_size = config.train.batch_size
-    parameters = {key: array.astype(np.float64) for key, array in trained.parameters.items()}
+    parameters: dict[str, NDArray[np.floating]] = {
+        key: array.astype(np.float64) for key, array in trained.parameters.items()
+    }
     with compile_learner(config, folder.model_file(trust_model)) as learner:
         refuse_unless(
             isinstance(learner, Differentiable),
@@ -91,5 +94,5 @@ def fine_tune(
     return replace(trained, parameters=_float32(parameters))
 
 
-def _float32(parameters: dict[str, np.ndarray]) -> Parameters:
+def _float32(parameters: dict[str, NDArray[np.floating]]) -> Parameters:
     return {key: array.astype(np.float32) for key, array in parameters.items()}

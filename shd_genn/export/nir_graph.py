@@ -158,9 +158,7 @@ def from_nir(
     trial_ms = float(data.get("trial", trial_ms / 1000)) * 1000
     readout, form = data.get("readout", readout), data.get("form", form)
     require(form in get_args(Form), "form in steps, continuous", form, "choose one of them")
-    require(
-        readout in READOUTS, f"readout in {', '.join(READOUTS)}", readout, "choose one of them"
-    )
+    require(readout in READOUTS, f"readout in {', '.join(READOUTS)}", readout, "choose one of them")
     ends = {p for p, q in edges if type(nodes[q]).__name__ == "Output"}
     populations: dict[str, Population] = {}
     parameters: dict[str, NDArray[np.float32]] = {}

@@ -36,7 +36,9 @@ def arrays_of(trained: TrainedNetwork) -> dict[str, NDArray[np.generic]]:
     network, n_steps = trained.network, trained.n_steps
     arrays: dict[str, NDArray[np.generic]] = {
         "populations": np.array([p.name for p in trained.populations]),
-        "connections": np.array([(c.name, c.source.name, c.target.name) for c in network.connections]),
+        "connections": np.array(
+            [(c.name, c.source.name, c.target.name) for c in network.connections]
+        ),
         "words": np.array(require_words(trained)),
         "step_times_ms": (np.arange(n_steps) * np.float32(trained.dt_ms)).astype(np.float32),
     }

@@ -140,9 +140,7 @@ def predict(
     return np.concatenate(parts)
 
 
-def _exact(
-    trained: TrainedNetwork, dataset: SpikeDataset, delay_ms: float
-) -> NDArray[np.int64]:
+def _exact(trained: TrainedNetwork, dataset: SpikeDataset, delay_ms: float) -> NDArray[np.int64]:
     network = EventExact(trained, delay_ms)
     events, answers = dataset.presented(np.arange(len(dataset))), []
     with progress("Simulating without steps", len(dataset), "samples") as advance:

@@ -68,8 +68,8 @@ def text(
         places: A row for each grid and delay; none: it was not asked for.
     """
     parts = [
-        f"# {trained.name}\n\nMeasured on {len(dataset)} test samples of {dataset.name}, in steps of "
-        f"{trained.dt_ms:g} ms, {trained.n_steps} of them a word."
+        f"# {trained.name}\n\nMeasured on {len(dataset)} test samples of {dataset.name}, "
+        f"in steps of {trained.dt_ms:g} ms, {trained.n_steps} of them a word."
     ]
     if costs is not None:
         parts.append(_costs(trained, costs))
@@ -135,8 +135,8 @@ def _places(places: Sequence[off_grid.Accuracy]) -> str:
     ]
     heads = ("step (ms)", "delay of a spike (ms)", "accuracy", "same answers")
     return (
-        "## Off its grid\n\nA network adapts to the steps that it was trained with, which is the first "
-        f"row.\n\n{_table(heads, rows)}"
+        "## Off its grid\n\nA network adapts to the steps that it was trained with, which is "
+        f"the first row.\n\n{_table(heads, rows)}"
     )
 
 

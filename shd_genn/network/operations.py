@@ -4,7 +4,7 @@ NeuroBench (Yik et al. 2025, Nature Communications 16, 1545) counts for each sam
 
 | number | is |
 |---|---|
-| synaptic operations | non-zero input × non-zero weight products, here additions: inputs are spikes |
+| synaptic operations | non-zero inputs × non-zero weights; additions, as inputs are spikes |
 | activation sparsity | part of all neurons × steps without a spike; it depends on the step |
 | connection sparsity | part of the weights that are 0 |
 | footprint | bytes of all parameters |
@@ -88,9 +88,7 @@ def activation_sparsity(network: Network, spikes: Mapping[str, ArrayLike], n_ste
     return 1.0 - active / max(neurons * n_steps, 1)
 
 
-def connection_sparsity(
-    network: Network, parameters: Mapping[str, NDArray[np.floating]]
-) -> float:
+def connection_sparsity(network: Network, parameters: Mapping[str, NDArray[np.floating]]) -> float:
     """Part of the weights that are 0."""
     weights = [parameters[c.name] for c in network.connections]
     return 1.0 - sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights)

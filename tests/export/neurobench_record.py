@@ -8,7 +8,7 @@ It needs torch, snntorch and neurobench, in an environment of their own:
 import warnings
 
 import torch
-from export.conftest import dense_input, trained_network
+from helpers.exporting import dense_input, trained_network
 from neurobench.benchmarks import Benchmark
 from neurobench.metrics.static import ConnectionSparsity, Footprint, ParameterCount
 from neurobench.metrics.workload import ActivationSparsity, MembraneUpdates, SynapticOperations
@@ -17,7 +17,7 @@ from snntorch import Synaptic
 
 
 class Module(torch.nn.Module):
-    """One recurrent layer. snnTorch's neurons have no gain, so their thresholds are divided by it."""
+    """One recurrent layer; snnTorch's neurons have no gain, so it divides their thresholds."""
 
     def __init__(self, trained):
         super().__init__()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.exporting import trained_network
 
-from export.conftest import trained_network
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.export.c_source import memory, packed, source_of, write_c
@@ -92,7 +92,9 @@ def test_the_file_needs_no_heap_and_no_library(tmp_path):
     if compiler is None:
         pytest.skip("gcc is not installed, whose option keeps loops from becoming memset")
     subprocess.run([compiler, *STRICT, *options, path, "-o", tmp_path / "n.o"], check=True)
-    names = subprocess.run(["nm", "-u", tmp_path / "n.o"], capture_output=True, text=True, check=True)
+    names = subprocess.run(
+        ["nm", "-u", tmp_path / "n.o"], capture_output=True, text=True, check=True
+    )
     assert set(names.stdout.split()) <= {"U", "_GLOBAL_OFFSET_TABLE_"}
 
 
@@ -151,12 +153,25 @@ def test_a_cortex_m4_gives_the_same_words(tmp_path):
         board = [BOARD / "startup.c", "-T", BOARD / "board.ld", "--specs=rdimon.specs"]
         elf = tmp_path / f"{bits}.elf"
         subprocess.run(
-            ["arm-none-eabi-gcc", *STRICT, "-O2", *machine, "-DNETWORK_MAIN", path, *board, "-o", elf],
+            [
+                "arm-none-eabi-gcc",
+                *STRICT,
+                "-O2",
+                *machine,
+                "-DNETWORK_MAIN",
+                path,
+                *board,
+                "-o",
+                elf,
+            ],
             check=True,
         )
         done = subprocess.run(
-            ["qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial"]
-            + ["none", "-semihosting-config", "enable=on,target=native", "-kernel", elf],
+            [
+                *("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none"),
+                *("-serial", "none", "-semihosting-config", "enable=on,target=native"),
+                *("-kernel", elf),
+            ],
             input=recordings(trained, events),
             capture_output=True,
             text=True,

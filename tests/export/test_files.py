@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.exporting import dense_input, trained_network
 
-from export.conftest import dense_input, trained_network
 from shd_genn.export.numpy_network import write_numpy
 from shd_genn.export.torch_module import write_torch
 from shd_genn.network.settings import FirstSpikeTime, GammaTau, MaxVar
@@ -43,7 +43,7 @@ def test_numpy_gives_our_outputs(kind, tmp_path):
 def test_the_numpy_file_is_short_and_runs_alone(tmp_path):
     trained, events, reference = trained_network()
     write_numpy(trained, tmp_path)
-    code = (tmp_path / "network.py").read_text().split("def run")[1].split('if __name__')[0]
+    code = (tmp_path / "network.py").read_text().split("def run")[1].split("if __name__")[0]
     assert len(code.strip().splitlines()) <= 32
     times_ms, channels = events.sample(0)
     np.savez(tmp_path / "spikes.npz", times_ms=times_ms, channels=channels)

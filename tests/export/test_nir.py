@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 from helpers import networks
+from helpers.exporting import dense_input, trained_network
 from helpers.nir_integrator import euler, exact, simulate
 
-from export.conftest import dense_input, trained_network
 from shd_genn.export.nir_graph import from_nir, read_nir, to_nir, write_nir
 from shd_genn.export.trained import of_run
 from shd_genn.network.readouts import read_weights
@@ -166,7 +166,9 @@ def test_norse_gives_the_same_predictions():
 
     trained, events, reference = trained_network(hidden_sizes=(30,))
     graph = to_nir(trained)
-    spiking = nir.CubaLIF(**{**vars_of(graph.nodes["output"]), "v_threshold": np.full(networks.N_CLASSES, 1e9)})
+    spiking = nir.CubaLIF(
+        **{**vars_of(graph.nodes["output"]), "v_threshold": np.full(networks.N_CLASSES, 1e9)}
+    )
     graph.nodes["output"] = spiking  # Norse has no CubaLI: a threshold that is never reached
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Norse itself loads it so

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import exact_neurons, networks
+from helpers.exporting import trained_network
 
-from export.conftest import trained_network
 from shd_genn.export.costs import measure
 from shd_genn.export.event_exact import EventExact
 from shd_genn.export.fine_tune import FineTuning, fine_tune
@@ -136,7 +136,9 @@ def test_delays_keep_their_time_on_other_grids():
 def test_fine_tuning_learns_to_be_rounded(run, samples):
     trained = of_run(run.folder)
     tuned = fine_tune(run.folder, trained, 4, FineTuning(epochs=6, learning_rate=3e-3))
-    assert not np.array_equal(tuned.parameters["input_hidden0"], trained.parameters["input_hidden0"])
+    assert not np.array_equal(
+        tuned.parameters["input_hidden0"], trained.parameters["input_hidden0"]
+    )
 
     def loss(network):
         few = replace(network, parameters=rounded(network.network, network.parameters, 4))
@@ -203,5 +205,3 @@ def test_64_neurons_take_less_than_250_kb(tmp_path):
     write_nir(trained, tmp_path / "n.nir")
     for path in (*paths, tmp_path / "n.nir"):
         assert path.stat().st_size <= 250_000, path
-
-

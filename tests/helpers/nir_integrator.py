@@ -1,8 +1,8 @@
 """Simulates a NIR graph by its equations; it knows NIR only, nothing of shd_genn.
 
 `euler`: steps of dt in which a spike is 1, as Norse and snnTorch integrate. `exact`: the equations
-of the NIR paper in closed form, in which a spike has area 1. Both deliver what neurons emit one step
-later, and give the voltages of the node before the output.
+of the NIR paper in closed form, in which a spike has area 1. Both deliver what neurons emit one
+step later, and give the voltages of the node before the output.
 """
 
 import numpy as np
