@@ -3,8 +3,9 @@
 Between arrivals voltage and current are exponentials, so that crossings can be found to rounding.
 In diagonal form, U = V + r I with r = τ_syn/(τ_mem - τ_syn), U and I decay independently; an
 arrival of weight w adds w to I and r w to U; a spike where V = U - r I reaches θ takes V to 0.
-Steps only sort arrivals: none may come sooner than a step after its spike. A neuron that rises above θ and
-falls below it again between two step ends is missed, which is rare (below 0.1 % of spikes at 4 ms).
+Steps only sort arrivals: none may come sooner than a step after its spike. A neuron that rises
+above θ and falls below it again between two step ends is missed, which is rare (below 0.1 % of
+spikes at 4 ms).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Server:
             if body is None:
                 return _refused(
                     413,
-                    f"a recording may have {LARGEST // 1_000_000} MB, but this one is larger; cut it",
+                    f"a recording may have {LARGEST // 1_000_000} MB, but this has more; cut it",
                 )
             answer = await run_in_threadpool(self._listen, body)
         except TimeoutError:

@@ -77,9 +77,9 @@ class Listener:
         try:
             for path in self._runs:
                 self._open(path)
-            for code in {r.encoder.code: r.encoder for r in self.ready}.values():
-                if isinstance(code, Cochlea):
-                    code.prepare(RATE)  # so that the first word need not wait for it
+            for encoder in {r.encoder.code: r.encoder for r in self.ready}.values():
+                if isinstance(encoder, Cochlea):
+                    encoder.prepare(RATE)  # so that the first word need not wait for it
         except BaseException:
             self._stack.close()
             raise
@@ -159,9 +159,10 @@ def _answer(run: Ready, spikes: Spikes, encoding_s: float) -> dict[str, Any]:
     order = np.argsort(-p[:n], kind="stable")
     voltages, dt_ms = recording.voltages[0], run.simulator.config.dt_ms
     stride = max(1, -(-len(voltages) // POINTS))
-    rasters = [_raster("input", run.encoder.n_channels, recorded)]
-    for population in run.simulator.network.hidden:
-        rasters.append(_raster(population.name, population.size, recording.spikes[population.name]))
+    rasters = [
+        _raster("input", run.encoder.n_channels, recorded),
+        *(_raster(p.name, p.size, recording.spikes[p.name]) for p in run.simulator.network.hidden),
+    ]
     return {
         "run": run.name,
         "code": run.encoder.code,

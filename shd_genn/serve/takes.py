@@ -69,4 +69,4 @@ class Takes:
         if not manifest.is_file():
             return []
         with manifest.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.reader(file)][1:]
+            return list(csv.reader(file))[1:]
