@@ -69,7 +69,8 @@ function show(answer) {
   byId("sound").hidden = byId("label").hidden = false;
   byId("saved").textContent = "";
   byId("answers").replaceChildren();
-  const end = Math.max(answer.duration_ms, Math.min(1000, answer.answers[0].trial_ms));
+  const longest = Math.max(...answer.answers.map((a) => a.trial_ms));
+  const end = Math.max(answer.duration_ms, Math.min(answer.duration_ms + 200, longest));
   pictures.push((now) => draw.waveform(byId("waveform"), answer.waveform, answer.duration_ms, end, now));
   for (const a of answer.answers) {
     const article = byId("answer").content.cloneNode(true).firstElementChild;
