@@ -84,7 +84,7 @@ def activation_sparsity(network: Network, spikes: Mapping[str, ArrayLike], n_ste
         n_steps: Steps of the trial.
     """
     neurons = sum(p.size for p in network.populations if p != network.input)
-    active = sum(float(np.sum(np.asarray(spikes[p.name]))) for p in network.spiking)
+    active = sum(float(np.sum(np.asarray(spikes[p.name], float))) for p in network.spiking)
     return 1.0 - active / max(neurons * n_steps, 1)
 
 

@@ -205,3 +205,13 @@ def test_64_neurons_take_less_than_250_kb(tmp_path):
     write_nir(trained, tmp_path / "n.nir")
     for path in (*paths, tmp_path / "n.nir"):
         assert path.stat().st_size <= 250_000, path
+
+
+def test_a_run_s_summary_has_its_costs(run):
+    test, network = run.result.test, of_run(run.folder).network
+    steps, weights = 120, sum(c.source.size * c.target.size for c in network.connections)
+    assert test.dense_operations == steps * weights
+    assert test.footprint_bytes == 4 * weights
+    assert test.connection_sparsity == 0
+    hidden = test.hidden_spikes_mean * 20
+    assert test.activation_sparsity == pytest.approx(1 - hidden / (steps * 23))
