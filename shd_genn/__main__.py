@@ -21,6 +21,8 @@ COMMANDS = {
     "datasets": "fetch SHD or SSC",
     "sweep": "search for good settings, with many runs",
     "cache": "show or empty the cache",
+    "export": "write a trained network for chips, C, NumPy or PyTorch",
+    "serve": "open a page to speak into",
     "bench": "measure speed, here and beside other libraries",
 }
 USAGE = "\n".join(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shd_genn.backends.protocols import BatchResult, Simulator
 from shd_genn.datasets.split import speaker_name
 from shd_genn.learning.objective import probabilities
-from shd_genn.network import Network
+from shd_genn.network import Network, operations
 from shd_genn.record.rows import EpochRow, PredictionRow, Split
 from shd_genn.record.summary import TestResult
 from shd_genn.spikes.dataset import SpikeDataset
@@ -50,7 +50,7 @@ class Metrics:
         """The number of synapses that all spikes arrive at."""
         totals = {name: int(counts.sum()) for name, counts in self.spikes.items()}
         totals[self.network.input.name] = self.input_spikes
-        return sum(totals[c.source.name] * c.target.size for c in self.network.connections)
+        return operations.synaptic_operations(self.network, totals)
 
     def row(self, epoch: int, split: Split, learning_rate: float | None = None) -> EpochRow:
         """A row of ``metrics.csv``; hidden spikes are per neuron and trial."""
