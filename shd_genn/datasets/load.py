@@ -15,7 +15,7 @@ from shd_genn.datasets.settings import (
     NoValidation,
     SpeakerValidation,
 )
-from shd_genn.datasets.split import split_random, split_speaker
+from shd_genn.datasets.split import balanced, split_random, split_speaker
 from shd_genn.spikes.dataset import SpikeDataset, Splits
 from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import ConfigError, DataError, refuse_unless
@@ -50,6 +50,10 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
         files.pop("valid", None)
     parts |= {split: read_spikes(path, name) for split, path in files.items()}
     parts = match_parts(parts)
+    if config.balance:
+        parts |= {
+            split: balanced(parts[split], seed) for split in ("train", "valid") if split in parts
+        }
     note_times(parts["train"], config.trial_ms)
     return Splits(parts["train"], parts.get("valid"), parts.get("test"))
 

@@ -92,6 +92,8 @@ class DataConfig(Settings):
     """Length of a trial in ms; later spikes are left out."""
     validation: ValidationChoice = field(default_factory=AutoValidation)
     """Where validation samples come from. They never come from the test set."""
+    balance: bool = False
+    """Keep as many samples of each word as the rarest word has, in training and in validation."""
     test: bool = True
     """Test the chosen epoch on the test set, once, at the end. Use --no-test while you still
     choose settings, so that the test set has no influence on them."""

@@ -32,6 +32,7 @@ metrics.csv       one row per epoch and split: accuracy, loss, spikes, seconds, 
 best.npz          parameters and optimiser state of the chosen epoch
 last.npz          parameters and optimiser state of the last whole epoch
 summary.json      state of the run, notes, and the final numbers
+epochs/           parameters, spikes and voltages of the epochs that --keep-epochs names
 predictions.csv   the network's answer to every test sample
 spike_counts.npz  spikes of every hidden neuron for every test sample
 
