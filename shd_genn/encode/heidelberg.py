@@ -1,4 +1,4 @@
-"""The Heidelberg Digits' audio: what its file names and its official lists say (Cramer et al. 2020).
+"""The Heidelberg Digits' audio (Cramer et al. 2020): its file names and its official lists.
 
 ``lang-german_speaker-03_trial-7_digit-4.flac`` is the German *vier* of speaker 3. The published
 archive has a folder ``audio`` and the lists ``train_filenames.txt`` and ``test_filenames.txt``.

@@ -75,9 +75,14 @@ class Drawn:
     @staticmethod
     def of(variation: Variation, rng: np.random.Generator) -> Drawn:
         """Draw a version: factors evenly on a logarithmic scale, all else evenly."""
-        factors = (variation.vocal_tract, variation.pitch, variation.tempo)
+        largest = (variation.vocal_tract, variation.pitch, variation.tempo)
+        vocal_tract, pitch, tempo = (
+            math.exp(rng.uniform(-1, 1) * math.log(factor)) for factor in largest
+        )
         return Drawn(
-            *(math.exp(rng.uniform(-1, 1) * math.log(factor)) for factor in factors),
+            vocal_tract=vocal_tract,
+            pitch=pitch,
+            tempo=tempo,
             level_db=rng.uniform(-1, 1) * variation.level_db,
             snr_db=rng.uniform(variation.lowest_snr_db, variation.highest_snr_db),
             reverberation_s=rng.uniform(0, variation.reverberation_s),
