@@ -38,6 +38,7 @@ FIGURES = (
     "spike_counts",
     "silent_neurons",
     "epoch_time",
+    "energy",
     "memory",
     "peers",
     "roofline",

@@ -13,10 +13,11 @@ import tyro
 
 from shd_genn.encode.audio import check_audio
 from shd_genn.encode.cluster import on_cluster
-from shd_genn.encode.corpus import Corpus, encoded, on_threads
+from shd_genn.encode.corpus import Corpus, Encoding, encoded, on_threads
 from shd_genn.encode.encoder import Encoder
 from shd_genn.encode.options import EncoderOptions
 from shd_genn.encode.recordings import MOST_NAMED, Found, Recording, find_recordings
+from shd_genn.encode.variants import Variation, Varied
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import DataError, refuse_unless, require
@@ -34,10 +35,15 @@ class Options:
     """
 
     recordings: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDINGS")]
-    """A folder that holds a folder for each word, or a CSV file with columns file,word,speaker.
+    """A folder that holds a folder for each word, a CSV file with columns file,word,speaker, or a
+    list of the Heidelberg Digits (train_filenames.txt) beside their folder audio.
     WAV, FLAC, MP3, OGG, AIFF and what else libsndfile reads, at any sampling rate."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The HDF5 file to write, in SHD's layout."""
+    variants: int = 0
+    """Versions of each recording that are encoded, too: as another speaker in another room might
+    have said it. Version 1 of words.h5 goes into words.variant1.h5."""
+    variation: Variation = field(default_factory=Variation)
     seed: int = 0
     """Seed of all random numbers: those of the nerve fibres, or of the rate code."""
     workers: int = 0
@@ -61,25 +67,38 @@ def main() -> None:
     require(options.workers >= 0, "0 <= workers", options.workers, "0 means the number of cores")
     cut_s = options.cut_s
     require(cut_s is None or 0 < cut_s < math.inf, "0 < cut_s < inf", cut_s, "1 s is usual")
+    require(0 <= options.variants, "0 <= variants", options.variants, "0 means none")
+    refuse_unless(
+        not options.variants or options.dask is None,
+        f"variants = {options.variants} are made on this machine, but dask = {options.dask} is set",
+        "leave one of them out",
+    )
     encoder = options.encoder.make()
-    require_file(options.output)
+    outputs: dict[Path, Encoder] = {options.output: encoder}
+    for number in range(1, options.variants + 1):
+        path = options.output.with_suffix(f".variant{number}{options.output.suffix}")
+        outputs[path] = Varied(encoder, options.variation, number)
+    for path in outputs:
+        require_file(path)
     found = find_recordings(options.recordings)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
-    good = check_recordings(found, encoder, options)
-    corpus = Corpus.of(found.recordings, encoder, options.seed, cut_s, good)
+    good = check_recordings(found, outputs[path], options)  # versions need the most
     encoding = on_threads(options.workers)
     if options.dask is not None:
         encoding = on_cluster(options.dask, options.encoder)
-    made_by = {
-        "made_by": f"shd_genn {__version__}",
-        "encoder": repr(encoder),
-        "seed": str(options.seed),
-    }
-    with encoded(corpus, options.output, encoding) as dataset:
-        write_spikes(options.output, dataset, made_by)
+    for path, one in outputs.items():
+        corpus = Corpus.of(found.recordings, one, options.seed, cut_s, good)
+        _write(corpus, path, encoding, repr(one), options.seed)
+
+
+def _write(corpus: Corpus, path: Path, encoding: Encoding, encoder: str, seed: int) -> None:
+    """Encode recordings into a file, and print what is in it."""
+    made_by = {"made_by": f"shd_genn {__version__}", "encoder": encoder, "seed": str(seed)}
+    with encoded(corpus, path, encoding) as dataset:
+        write_spikes(path, dataset, made_by)
         print(
-            f"{options.output}: {len(dataset)} recordings of {dataset.n_classes} words by "
+            f"{path}: {len(dataset)} recordings of {dataset.n_classes} words by "
             f"{max(len(dataset.speaker_names), 1)} speakers, "
             f"{dataset.events.counts.mean():.0f} spikes each"
         )

@@ -27,6 +27,8 @@ class SpikeDataset:
         class_names: The word of each class.
         speaker_names: The name of each speaker index; empty where none are known.
         code: How sound became spikes: ``cochlea`` (as SHD), ``rate``, ``latency``.
+        variants: Other versions of the samples, which training draws from besides the samples
+            themselves; each has as many samples in the same order.
         presentation: How its spikes are presented to a network; None: as they are recorded.
     """
 
@@ -38,6 +40,7 @@ class SpikeDataset:
     class_names: tuple[str, ...]
     speaker_names: tuple[str, ...] = ()
     code: str = "cochlea"
+    variants: tuple[Events, ...] = ()
     presentation: Presentation | None = None
 
     def __len__(self) -> int:
@@ -61,6 +64,16 @@ class SpikeDataset:
             events=self.events.select(indices),
             labels=self.labels[indices],
             speakers=self.speakers[indices],
+            variants=tuple(events.take(indices) for events in self.variants),
+        )
+
+    def drawn(self, indices: NDArray[np.integer], versions: NDArray[np.integer]) -> Events:
+        """The spikes of the given samples, each in the given version; 0 is the sample itself."""
+        if not self.variants:
+            return self.events.take(indices)
+        all_versions = (self.events, *self.variants)
+        return Events.join(
+            [all_versions[version].sample(i) for i, version in zip(indices, versions, strict=True)]
         )
 
 
