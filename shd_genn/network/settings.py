@@ -171,11 +171,7 @@ class LearnedWeightReadout(VoltageReadout, kind="learned_weight"):
     """Strength of the regularisation that keeps curves smooth: it multiplies the sum of the squared
     second differences of the knots."""
     weight_learning_rate: Annotated[float, Gt(0), Cure("0.01 is usual")] = 0.01
-<<<<<<< HEAD
     """Adam's step for the knots. Ease-in and schedule change it as they change that of weights."""
-=======
-    """Adam's step for the knots. It changes in proportion to that of weights."""
->>>>>>> f7445ad (The table of capabilities ends where it did)
     weight_start: str = "exp(-s)"
     """Formula of s that all curves start from."""
 

@@ -205,7 +205,7 @@ def test_a_backend_without_derivation_refuses_other_neurons_with_the_reason():
 
 def test_text_of_equations_cannot_run_code():
     with pytest.raises(ConfigError, match="is no function of the language"):
-        own(equations="tau_mem * V' = I - V + __import__('os').getpid()").derived
+        _ = own(equations="tau_mem * V' = I - V + __import__('os').getpid()").derived
 
 
 def test_numbers_of_the_language():
