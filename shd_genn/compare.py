@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -41,7 +42,7 @@ def main() -> None:
         "give another one",
     )
     runs = [RunOverview.of(path) for path in paths]
-    table = Table("", *map(Text, short_names(paths)))
+    table = Table("", *map(escape, short_names(paths)))
     settings = differing(runs)
     for name, values in settings.items():
         table.add_row(name, *(Text(shown(value)) for value in values))
@@ -70,7 +71,7 @@ def _facts(run: RunOverview) -> dict[str, str]:
         "training: accuracy": percent(train.accuracy if train else None),
         "training: loss": f"{train.loss:.4g}" if train else "",
         "training: seconds per epoch": f"{train.seconds:.2f}" if train else "",
-        "hidden spikes per trial": f"{(test or train).hidden_spikes_mean:.1f}" if train else "",  # type: ignore[union-attr]
+        "hidden spikes per trial": f"{(test or train).hidden_spikes_mean:.1f}" if train else "",
         "backend": run.config.backend if run.config else "",
         "commit": (known.commit or "") if known else "",
         "machine": known.cpu if known else "",
