@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -41,9 +42,7 @@ def main() -> None:
         "give another one",
     )
     runs = [RunOverview.of(path) for path in paths]
-    table = Table("")
-    for name in short_names(paths):
-        table.add_column(Text(name))
+    table = Table("", *map(escape, short_names(paths)))
     settings = differing(runs)
     for name, values in settings.items():
         table.add_row(name, *(Text(shown(value)) for value in values))

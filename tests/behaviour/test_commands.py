@@ -20,7 +20,7 @@ from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.errors import ConfigError
 from shd_genn.train import crossval, loop
 from shd_genn.train.ensemble import evaluate_together
-from shd_genn.train.inference import evaluate_run
+from shd_genn.train.inference import evaluate_run, listen_to
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,32 @@ def test_listen_says_a_word_and_draws_it(hearing, tmp_path):
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("L"))
     assert min(pixels.shape) > 500 and (pixels < 128).mean() > 0.001
+
+
+def test_listen_to_many_sounds(hearing, tmp_path):
+    """Files and folders of them: a line each, in order, and a table; the answers of each alone."""
+    rng = np.random.default_rng(1)
+    (tmp_path / "more").mkdir()
+    sounds = [tmp_path / "b.wav", tmp_path / "more" / "a.wav", tmp_path / "more" / "c.flac"]
+    for sound in sounds:
+        soundfile.write(sound, 0.1 * rng.normal(size=4000), 16_000)
+    (tmp_path / "more" / "list.txt").write_text("no sound")
+    (tmp_path / "more" / "._a.wav").write_text("of another system")
+    table = tmp_path / "answers.csv"
+    result = run("listen", hearing.path, sounds[0], tmp_path / "more", "-o", table)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [name for _, _, name in lines] == list(map(str, sounds))
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    assert rows[0] == ["file", "word", "probability"] and len(rows) == 4
+    answers = [listen_to(hearing, sound) for sound in sounds]
+    assert [(word, float(p)) for _, word, p in rows[1:]] == [a.ranking(1)[0] for a in answers]
+    result = run("listen", hearing.path, tmp_path / "more", "-o", tmp_path / "a.png")
+    assert result.returncode == 2 and "output must end in .csv" in result.stderr
+    (tmp_path / "more" / "bad.wav").write_text("no sound")
+    result = run("listen", hearing.path, tmp_path / "more")
+    assert result.returncode == 2 and "bad.wav must be a sound file" in result.stderr
+    assert not result.stdout  # before the first one is answered
 
 
 def test_listen_refuses_what_it_cannot_use(hearing, tmp_path):

@@ -199,7 +199,7 @@ def test_a_backend_without_derivation_refuses_other_neurons_with_the_reason():
     with pytest.raises(ConfigError, match=r"cannot simulate AdLIF, .* derives none from equations"):
         genn.CAPABILITIES.check(network, EventProp())
     network = with_neuron(network, lambda _: LeakyIntegrateFire(reset="subtract"))
-    with pytest.raises(ConfigError, match="cannot simulate LeakyIntegrateFire.*reset='subtract'"):
+    with pytest.raises(ConfigError, match=r"cannot simulate LeakyIntegrateFire.*reset='subtract'"):
         genn.CAPABILITIES.check(network, EventProp())
 
 
