@@ -305,6 +305,7 @@ def test_entry_points_check_their_arguments():
                     times_ms=None,
                     channels=None,
                     offsets=None,
+                    n_spikes=0,
                     n_trials=1,
                     keep=False,
                     readout=None,
@@ -320,7 +321,8 @@ def test_entry_points_check_their_arguments():
         ([0, 1], networks.N_INPUTS, "a spike's channel has no input neuron"),
         ([0, -1], 0, "offsets of spikes are out of range"),
         ([-5, 1], 0, "offsets of spikes are negative"),
-        ([0, 2**40], 0, "offsets of spikes are out of range"),
+        ([0, 2], 0, "offsets of spikes are out of range"),
+        ([0, 2**63 - 1], 0, "offsets of spikes are out of range"),
     ],
 )
 def test_spikes_out_of_range(offsets, channel, message):
@@ -337,6 +339,7 @@ def test_spikes_out_of_range(offsets, channel, message):
                     times_ms=times.ctypes.data,
                     channels=channels.ctypes.data,
                     offsets=bounds.ctypes.data,
+                    n_spikes=1,
                     n_trials=1,
                     keep=True,
                     readout=readout.ctypes.data,
