@@ -75,9 +75,12 @@ def perform(
     """
     output = folder.with_suffix(".output")
     begin = time.monotonic()
+    # until the command has begun: what Python itself does before is not tried here
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     child = os.fork()
     if child == 0:
         _child(work, folder, output, number, at)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if after_s is not None:
         time.sleep(after_s)
         os.kill(child, number)
@@ -120,8 +123,12 @@ def _exit_code(work: Callable[[], None]) -> int:
 
     from shd_genn.support.cli import command
 
+    def main() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        work()
+
     try:
-        command(work)
+        command(main)
     except SystemExit as end:
         return int(end.code or 0)
     except BaseException:
@@ -217,7 +224,13 @@ class Campaign:
         for key in expected.keys() | found.keys():
             if expected.get(key) != found.get(key):
                 self._problem(name, history, f"{key}: {expected.get(key)} became {found.get(key)}")
-        if left := [str(path) for path in folder.rglob(".*part-*")]:
+        left = [
+            str(path)
+            for path in folder.rglob(".*part-*")
+            # a run that was killed before it was whole is not gone on with
+            if (path.parent / "environment.json").exists() or not path.is_relative_to(folder / "runs")
+        ]
+        if left:
             self._problem(name, history, f"left behind: {left}")
 
     def _problem(self, name: str, history: list[str], what: str) -> None:

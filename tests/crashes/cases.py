@@ -118,7 +118,7 @@ def _outcome_of_run() -> dict[str, str]:
 
 
 TRAIN = [*DATA, *EVERYTHING, "--epochs", 6, "--n-threads", 2]
-FOLDS = [*DATA, "--epochs", 2, "--validation", "speaker", "--n-threads", 1]
+FOLDS = [*DATA, "--batch-size", 8, "--epochs", 2, "--validation", "speaker", "--n-threads", 1]
 
 
 def _encode(*options: str) -> Case:
@@ -128,7 +128,7 @@ def _encode(*options: str) -> Case:
     def outcome() -> dict[str, str]:
         return _of_dataset(Path("spikes.h5"))
 
-    return Case(begin, begin, outcome)
+    return Case(begin, begin, outcome, 3)
 
 
 def _of_dataset(path: Path) -> dict[str, str]:
@@ -211,16 +211,16 @@ def _outcome_of_sweep() -> dict[str, str]:
 
 
 CASES = {
-    "train": Case(lambda: start("run", *TRAIN), lambda: _go_on_with_run(*TRAIN), _outcome_of_run, 5),
+    "train": Case(lambda: start("run", *TRAIN), lambda: _go_on_with_run(*TRAIN), _outcome_of_run, 10),
     "crossval": Case(
-        lambda: start("run", *FOLDS), lambda: _go_on_with_run(*FOLDS), _outcome_of_run, 2
+        lambda: start("run", *FOLDS), lambda: _go_on_with_run(*FOLDS), _outcome_of_run, 4
     ),
     "encode": _encode("--code", "rate", "--channels", "40"),
     "cochlea": _encode(),
-    "evaluate": Case(_evaluate, _evaluate, _outcome_of_evaluate),
-    "compile": Case(_compile, _compile, _outcome_of_compile),
+    "evaluate": Case(_evaluate, _evaluate, _outcome_of_evaluate, 4),
+    "compile": Case(_compile, _compile, _outcome_of_compile, 4),
     "generate": Case(_generate, _generate, _outcome_of_generate),
-    "noise": Case(_noise, _noise, _outcome_of_noise),
+    "noise": Case(_noise, _noise, _outcome_of_noise, 4),
     "sweep": Case(_sweep, _sweep, _outcome_of_sweep),
 }
 """Name → command."""
