@@ -162,7 +162,7 @@ def read_spikes(path: Path, name: str) -> SpikeDataset:
         name: The dataset's name in results.
 
     Returns:
-        The dataset, each sample's spikes sorted by time; times are float32 ms. If the spikes would
+        The dataset, each sample's spikes ascend in time; times are float32 ms. If the spikes would
         take more than a quarter of the free memory, they stay in the file, see `StoredEvents`.
 
     Raises:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from shd_genn.support.errors import DataError, refuse_unless
 
+AT_ONCE = 1 << 16
+"""Rows that are checked at a time: what is known of their heaps is short-lived."""
 HEAP = struct.Struct("<4sB3xQ")
 """Begin of a heap: signature, version, bytes."""
 OBJECT = struct.Struct("<HHxxxxQ")
@@ -45,14 +47,17 @@ def check_places(file: h5py.File, rows: h5py.Dataset, key: str, path: Path) -> N
             return
         base = int(file.userblock_size)
         item = rows.id.get_type().get_super().get_size()
-        heaps = {a: _sizes(content, base + a) for a in np.unique(records["heap"]).tolist()}
-        for i, (length, heap, index) in enumerate(records.tolist()):
-            refuse_unless(
-                length == 0 or length * item <= heaps[heap].get(index, -1),
-                f"{path}: row {i} of {key} must hold {length} values, but they are not in the file",
-                "copy the file again from where it came, or make it again",
-                DataError,
-            )
+        for start in range(0, len(records), AT_ONCE):
+            some = records[start : start + AT_ONCE]
+            heaps = {a: _sizes(content, base + a) for a in np.unique(some["heap"]).tolist()}
+            for i, (length, heap, index) in enumerate(some.tolist(), start):
+                refuse_unless(
+                    length == 0 or length * item <= heaps[heap].get(index, -1),
+                    f"{path}: row {i} of {key} must hold {length} values, but they are not in the "
+                    "file",
+                    "copy the file again from where it came, or make it again",
+                    DataError,
+                )
 
 
 def _records(

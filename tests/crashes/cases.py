@@ -211,7 +211,9 @@ def _outcome_of_sweep() -> dict[str, str]:
 
 
 CASES = {
-    "train": Case(lambda: start("run", *TRAIN), lambda: _go_on_with_run(*TRAIN), _outcome_of_run, 10),
+    "train": Case(
+        lambda: start("run", *TRAIN), lambda: _go_on_with_run(*TRAIN), _outcome_of_run, 10
+    ),
     "crossval": Case(
         lambda: start("run", *FOLDS), lambda: _go_on_with_run(*FOLDS), _outcome_of_run, 4
     ),

@@ -63,7 +63,9 @@ def campaign(name: str, executions: int, seed: int, findings: Path) -> dict[str,
             fuzzing.TARGETS[name].accepts(fuzzing.example(name, -1, number), Path())
     shared = mmap.mmap(-1, 4096)
     begin, done, read, found = time.monotonic(), 0, 0, 0
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as aside:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+    ) as aside:
         while done < executions:
             numbers = range(done, min(done + AT_A_TIME, executions))
             shared[:] = bytes(4096)
@@ -84,8 +86,14 @@ def campaign(name: str, executions: int, seed: int, findings: Path) -> dict[str,
                 reason = bytes(shared[16:]).rstrip(b"\0").decode(errors="replace")
                 print(f"{name} {seed} {number}: status {status}\n{reason}", flush=True)
     seconds = time.monotonic() - begin
-    return {"target": name, "seed": seed, "executions": done, "read": read, "found": found,
-            "seconds": round(seconds, 1)}
+    return {
+        "target": name,
+        "seed": seed,
+        "executions": done,
+        "read": read,
+        "found": found,
+        "seconds": round(seconds, 1),
+    }
 
 
 def main() -> None:
@@ -98,7 +106,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.replay:
         with tempfile.TemporaryDirectory() as aside:
-            print(fuzzing.TARGETS[options.target].accepts(options.replay.read_bytes(), Path(aside) / "file"))
+            print(
+                fuzzing.TARGETS[options.target].accepts(
+                    options.replay.read_bytes(), Path(aside) / "file"
+                )
+            )
         return
     result = campaign(options.target, options.executions, options.seed, options.findings)
     print(json.dumps(result), flush=True)

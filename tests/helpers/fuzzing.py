@@ -5,9 +5,7 @@ exception pass that is not a `ShdGennError`.
 """
 
 import io
-import json
 import os
-import pickle
 import random
 import re
 import sqlite3
@@ -45,8 +43,8 @@ from shd_genn.record import checkpoints
 from shd_genn.record.rows import EpochRow, read_rows, write_rows
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import read_summary, write_summary
-from shd_genn.spikes.hdf5 import read_spikes, write_spikes
 from shd_genn.spikes.events import Events
+from shd_genn.spikes.hdf5 import read_spikes, write_spikes
 from shd_genn.support.errors import DataError, ShdGennError
 from shd_genn.sweep.storage import opened, patiently
 
@@ -54,14 +52,36 @@ VALUE = re.compile(rb"(?<=[=,:])[ ]*[^=,:\s]+")
 """A value in TOML, JSON or CSV."""
 Draw = Callable[[int], int]
 """``draw(n)``: a whole number from 0 to n - 1."""
-NUMBERS = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1]
+NUMBERS = [
+    0,
+    1,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63,
+    2**64 - 1,
+]
 """Numbers at which something begins or ends."""
 WORDS = [
     *(b"nan", b"inf", b"-1", b"1e999", b"1e-46", b"99999999999999999999", b"true", b"null", b"[]"),
     *(b"{}", b'""', b"\x00", b"\xff", b"\xef\xbb\xbf", b",", b";", b"\n", b"\r", b'"', b"..", b"~"),
 ]
 """Text at which something begins or ends."""
-VALUES = [*WORDS, *(str(n).encode() for n in NUMBERS), b" 0.5", b" -0.0", b' "step"', b" [3, 4]", b" 7"]
+VALUES = [
+    *WORDS,
+    *(str(n).encode() for n in NUMBERS),
+    b" 0.5",
+    b" -0.0",
+    b' "step"',
+    b" [3, 4]",
+    b" 7",
+]
 
 
 def mutate(content: bytes, draw: Draw, others: list[bytes]) -> bytes:
@@ -344,7 +364,9 @@ def _compute(content: bytes, path: Path) -> None:
     channels = np.array([stream.below(n_inputs + stream.below(60) // 59) for _ in times], np.uint16)
     events = Events(times_ms, channels, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
     labels = np.array([stream.below(n_out) for _ in range(n)])
-    config = CompileConfig(1 + stream.below(60), dt_ms=stream.number(), n_threads=1 + stream.below(2))
+    config = CompileConfig(
+        1 + stream.below(60), dt_ms=stream.number(), n_threads=1 + stream.below(2)
+    )
     with np.errstate(all="ignore"), get("native").compile(network, EventProp(), config) as engine:
         result = engine.train_batch(events, labels, stream.number())
         recording = engine.record(events)
@@ -360,7 +382,10 @@ def _engine(process: int):
     hidden = Population("hidden", LeakyIntegrateFire(20.0, 1.0), 20)
     output = Population("output", output_neuron("avg_var_exp_weight", 20.0), 5)
     dense, synapse = Dense(Normal(0.2, 0.1)), Exponential(5.0)
-    connections = (Connection(source, hidden, dense, synapse), Connection(hidden, output, dense, synapse))
+    connections = (
+        Connection(source, hidden, dense, synapse),
+        Connection(hidden, output, dense, synapse),
+    )
     network = Network((source, hidden, output), connections)
     return get("native").compile(network, EventProp(), CompileConfig(50, n_threads=2))
 
@@ -390,26 +415,43 @@ def _call_engine(content: bytes, path: Path) -> None:
             match stream.below(3):
                 case 0:
                     places = np.array([pointer(array) or 0 for array in counts], np.uintp)
-                    library.forward(handle, FORWARD_ARGUMENTS(
-                        times_ms=pointer(times), channels=pointer(channels),
-                        offsets=pointer(offsets), n_spikes=stream.one_of((64, 64, 64, 0, -1, 3)),
-                        n_trials=stream.one_of((n_trials, n_trials, n_trials, 0, -1, -(2**31))),
-                        keep=bool(stream.below(2)), readout=pointer(readout), counts=pointer(places),
-                        voltages=pointer(voltages),
-                    ))
+                    library.forward(
+                        handle,
+                        FORWARD_ARGUMENTS(
+                            times_ms=pointer(times),
+                            channels=pointer(channels),
+                            offsets=pointer(offsets),
+                            n_spikes=stream.one_of((64, 64, 64, 0, -1, 3)),
+                            n_trials=stream.one_of((n_trials, n_trials, n_trials, 0, -1, -(2**31))),
+                            keep=bool(stream.below(2)),
+                            readout=pointer(readout),
+                            counts=pointer(places),
+                            voltages=pointer(voltages),
+                        ),
+                    )
                 case 1:
                     drive, jump = np.zeros((4, 5), np.float32), np.zeros(64, np.float32)
                     places = np.array([0, pointer(jump) or 0, 0], np.uintp)
-                    library.backward(handle, BACKWARD_ARGUMENTS(
-                        n_trials=stream.one_of((n_trials, n_trials, *sizes)),
-                        drive=pointer(drive), regulariser=pointer(places),
-                    ))
+                    library.backward(
+                        handle,
+                        BACKWARD_ARGUMENTS(
+                            n_trials=stream.one_of((n_trials, n_trials, *sizes)),
+                            drive=pointer(drive),
+                            regulariser=pointer(places),
+                        ),
+                    )
                 case 2:
                     neurons, begin = np.empty(64 * 50, np.int32), np.empty(51, np.int32)
-                    library.spikes(handle, SPIKES_ARGUMENTS(
-                        trial=stream.one_of(sizes), population=stream.one_of(sizes),
-                        n=stream.one_of(sizes), neurons=pointer(neurons), begin=pointer(begin),
-                    ))
+                    library.spikes(
+                        handle,
+                        SPIKES_ARGUMENTS(
+                            trial=stream.one_of(sizes),
+                            population=stream.one_of(sizes),
+                            n=stream.one_of(sizes),
+                            neurons=pointer(neurons),
+                            begin=pointer(begin),
+                        ),
+                    )
             outcomes += 1
         except ShdGennError as error:
             assert "report this" in str(error)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shd_genn.support.builder import SANITIZERS, find_compiler
+from shd_genn.support.builder import find_compiler
 
 TESTS = Path(__file__).parents[1]
 RUNTIMES = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}
@@ -46,7 +46,7 @@ def watched(sanitizer: str, *arguments: str) -> subprocess.Popen[str]:
     """Start Python with kernels that a sanitizer watches.
 
     Args:
-        sanitizer: One of `SANITIZERS`.
+        sanitizer: One of `RUNTIMES`.
         arguments: Of Python.
     """
     preloaded = runtime(sanitizer)
