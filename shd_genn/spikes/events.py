@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.support.errors import DataError, refuse_unless
+
 
 class EventSource(Protocol):
     """The spikes of a number of samples, in memory (`Events`) or in a file (`StoredEvents`)."""
@@ -53,6 +55,23 @@ class Events:
     times_ms: NDArray[np.float32]
     channels: NDArray[np.uint16]
     offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Check that the arrays belong together; kernels rely on it.
+
+        Raises:
+            DataError: if they do not.
+        """
+        ends = self.offsets
+        fits = len(ends) > 0 and ends[0] == 0 and bool((ends[1:] >= ends[:-1]).all())
+        refuse_unless(
+            fits and ends[-1] == len(self.times_ms) == len(self.channels),
+            f"offsets must ascend from 0 to the number of spikes, but end at "
+            f"{ends[-1] if len(ends) else 'nothing'} with {len(self.times_ms)} times and "
+            f"{len(self.channels)} channels",
+            "make events with Events.of",
+            DataError,
+        )
 
     def __len__(self) -> int:
         """The number of samples."""

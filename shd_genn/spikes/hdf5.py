@@ -31,6 +31,7 @@ from shd_genn.spikes.hdf5_checks import (
     whole_numbers,
 )
 from shd_genn.spikes.hdf5_checks import dataset as dataset_of
+from shd_genn.spikes.hdf5_heap import check_places
 from shd_genn.support.errors import DataError, refuse_unless
 from shd_genn.support.files import written_aside
 
@@ -161,7 +162,7 @@ def read_spikes(path: Path, name: str) -> SpikeDataset:
         name: The dataset's name in results.
 
     Returns:
-        The dataset, each sample's spikes sorted by time; times are float32 ms. If the spikes would
+        The dataset, each sample's spikes ascend in time; times are float32 ms. If the spikes would
         take more than a quarter of the free memory, they stay in the file, see `StoredEvents`.
 
     Raises:
@@ -204,6 +205,7 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
     )
     for key, kinds in (("spikes/times", "fiu"), ("spikes/units", "iu")):
         _check_rows(parts[key], key, kinds, path)
+        check_places(file, parts[key], key, path)
     n_channels = whole_attribute(file, "n_channels", N_CHANNELS, path)
     refuse_unless(
         1 <= n_channels <= 65_536,
@@ -238,6 +240,14 @@ def _check_rows(rows: h5py.Dataset, key: str, kinds: str, path: Path) -> None:
         np.dtype(kind).kind in kinds,
         f"{path}: {key} must be {'real' if 'f' in kinds else 'whole'} numbers, but are {kind}",
         "make the file again",
+        DataError,
+    )
+    stored = rows.id.get_type()
+    refuse_unless(
+        # HDF5 2.0 does not survive other kinds of variable length than sequences (0) here
+        stored.encode()[3] & 0x0F == 0,
+        f"{path}: the type of {key} is damaged",
+        "copy the file again from where it came, or make it again",
         DataError,
     )
     check_held(rows, key, path)

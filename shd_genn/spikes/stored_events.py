@@ -42,8 +42,8 @@ class FileState:
 class StoredEvents:
     """Samples whose spikes stay in their file; see `EventSource`.
 
-    The file was checked once, from its first to its last spike. What is read of it later is sorted
-    and converted in the same way, so the spikes are those of `Events` to the bit.
+    The file was checked once, from its first to its last spike. What is read of it later is
+    converted in the same way, so the spikes are those of `Events` to the bit.
 
     Attributes:
         file: The file, as it was when it was checked.
@@ -173,7 +173,7 @@ def _ranges(rows: NDArray[np.int64]) -> Iterator[slice]:
 def _converted(
     times: h5py.Dataset, units: h5py.Dataset, rows: slice, path: Path, n_channels: int
 ) -> Events:
-    """Some rows of a file, checked, in ms, and sorted."""
+    """Some rows of a file, checked, in ms."""
     seconds, channels = times[rows], units[rows]
     counts = np.array([len(s) for s in seconds])
     wrong = np.flatnonzero(counts != [len(u) for u in channels])
@@ -190,7 +190,7 @@ def _converted(
     times_ms = all_seconds.astype(np.float32) * np.float32(1000)
     _check(path, times_ms, all_channels, n_channels)
     all_channels = all_channels.astype(np.uint16)
-    _sort(times_ms, all_channels, offsets)
+    _check_order(path, times_ms, offsets, rows.start)
     return Events(times_ms, all_channels, offsets)
 
 
@@ -212,13 +212,15 @@ def _check(
         )
 
 
-def _sort(
-    times_ms: NDArray[np.float32], channels: NDArray[np.uint16], offsets: NDArray[np.int64]
+def _check_order(
+    path: Path, times_ms: NDArray[np.float32], offsets: NDArray[np.int64], first: int
 ) -> None:
-    """Sort those samples by time, in place, that are not sorted."""
+    """Refuse samples whose spikes do not follow each other in time."""
     falls = np.flatnonzero(np.diff(times_ms) < 0) + 1
     inside = falls[~np.isin(falls, offsets)]
-    for i in np.unique(np.searchsorted(offsets, inside, side="right") - 1):
-        part = slice(offsets[i], offsets[i + 1])
-        order = np.argsort(times_ms[part], kind="stable")
-        times_ms[part], channels[part] = times_ms[part][order], channels[part][order]
+    if len(inside):
+        i = int(np.searchsorted(offsets, inside[0], side="right")) - 1
+        raise DataError(
+            f"{path}: the times of every sample must ascend, but those of sample {first + i} do "
+            "not; sort them, and its units with them"
+        )

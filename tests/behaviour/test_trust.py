@@ -112,6 +112,13 @@ def test_a_checkpoint_of_another_epoch_is_refused(copied):
     (copied.path / "best.npz").write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(ConfigError, match=r"best\.npz is damaged"):
         loop.resume(copied, longer(copied))
+    content = (copied.path / "last.npz").read_bytes()
+    (copied.path / "last.npz").write_bytes(content.replace(b"{'descr'", b"{('desc'"))
+    with pytest.raises(ConfigError, match=r"last\.npz is damaged: .*; restore the file"):
+        loop.resume(copied, longer(copied))
+    np.savez_compressed(copied.path / "last.npz", epoch=np.array(1), a=np.zeros(10**6))
+    with pytest.raises(ConfigError, match=r"is damaged: it declares more bytes than it has"):
+        loop.resume(copied, longer(copied))
     (copied.path / "last.npz").unlink()
     with pytest.raises(ConfigError, match=r"last\.npz is missing, but .* more than one epoch"):
         loop.resume(copied, longer(copied))

@@ -284,6 +284,7 @@ class NativeEngine:
         times_ms = np.ascontiguousarray(events.times_ms, np.float32)
         channels = np.ascontiguousarray(events.channels, np.uint16)
         offsets = np.ascontiguousarray(events.offsets, np.int64)
+        assert len(times_ms) == len(channels)
         addresses = _addresses(counts)
         silent = [masks.get(p.name) for p in populations] if masks else None
         silent_addresses = None if silent is None else _addresses(silent)
@@ -293,6 +294,7 @@ class NativeEngine:
                 times_ms=times_ms.ctypes.data,
                 channels=channels.ctypes.data,
                 offsets=offsets.ctypes.data,
+                n_spikes=len(times_ms),
                 n_trials=n,
                 keep=keep,
                 learn=learn,
