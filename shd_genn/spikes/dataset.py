@@ -40,7 +40,7 @@ class SpikeDataset:
     class_names: tuple[str, ...]
     speaker_names: tuple[str, ...] = ()
     code: str = "cochlea"
-    variants: tuple[Events, ...] = ()
+    variants: tuple[EventSource, ...] = ()
     presentation: Presentation | None = None
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class SpikeDataset:
             events=self.events.select(indices),
             labels=self.labels[indices],
             speakers=self.speakers[indices],
-            variants=tuple(events.take(indices) for events in self.variants),
+            variants=tuple(events.select(indices) for events in self.variants),
         )
 
     def drawn(self, indices: NDArray[np.integer], versions: NDArray[np.integer]) -> Events:
