@@ -13,12 +13,16 @@ COMMANDS = {
     "evaluate": "test a trained network on a dataset",
     "listen": "recognise the word in a recording",
     "readout": "draw a weight of output voltages over time",
+    "list": "list runs: state, accuracy, settings that differ",
+    "compare": "compare runs side by side",
     "neuron": "draw what a neuron does",
     "check": "prove the gradient of a neuron, built-in or your own",
     "encode": "turn recordings into a dataset of spikes",
     "datasets": "fetch SHD or SSC",
     "sweep": "search for good settings, with many runs",
     "cache": "show or empty the cache",
+    "export": "write a trained network for chips, C, NumPy or PyTorch",
+    "serve": "open a page to speak into",
     "bench": "measure speed, here and beside other libraries",
 }
 USAGE = "\n".join(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -13,7 +14,9 @@ from shd_genn.config import Config, command_line, presets
 from shd_genn.record.run_folder import RunFolder, check_name
 from shd_genn.record.sources import given_settings
 from shd_genn.support.cli import command
+from shd_genn.support.errors import refuse_unless
 from shd_genn.train import crossval, loop
+from shd_genn.train.live_curves import Curves, live_curves
 from shd_genn.train.report import report
 
 
@@ -39,6 +42,8 @@ class Options:
     """The folder that run folders go into."""
     name: str | None = None
     """The name of the run's folder; by default made of date, dataset, network and settings."""
+    curves: Curves = "none"
+    """Show each epoch in tensorboard or wandb (Weights & Biases) while the run trains."""
     trust_model: bool = False
     """With --resume: execute the folder's model.py although it was not used on this machine."""
 
@@ -53,13 +58,20 @@ def main() -> None:
     choice = backends.choose(settings.backend)
     print(f"backend             {choice.name} ({choice.why})", flush=True)
     protocol = crossval if crossval.is_cross_validation(settings) else loop
-    if options.resume is not None:
-        folder = RunFolder.open(options.resume)
-        protocol.resume(folder, settings, trust_model=options.trust_model)
-    else:
-        if options.name is not None:
-            check_name(options.runs, options.name)
-        folder = protocol.start(settings, options.runs, name=options.name)
+    refuse_unless(
+        protocol is loop or options.curves == "none",
+        f"curves show a single run, but {settings.data.validation.kind} validation trains several",
+        "name a speaker by --validation-speaker, or leave --curves out",
+    )
+    if options.resume is None and options.name is not None:
+        check_name(options.runs, options.name)
+    with live_curves(options.curves) as on_epoch:
+        more: dict[str, Any] = {} if on_epoch is None else {"on_epoch": on_epoch}
+        if options.resume is not None:
+            folder = RunFolder.open(options.resume)
+            protocol.resume(folder, settings, trust_model=options.trust_model, **more)
+        else:
+            folder = protocol.start(settings, options.runs, name=options.name, **more)
     print("\n".join(report(folder)))
 
 

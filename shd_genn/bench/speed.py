@@ -34,6 +34,7 @@ from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import GammaTau, ModelConfig
 from shd_genn.support.cli import parse, print_table
+from shd_genn.support.energy import Meter
 from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.machine import available_cores, peak_memory
 from shd_genn.support.progress import progress
@@ -67,6 +68,8 @@ class Options:
     reference has one thread and is hundreds of times slower."""
     threads: tuple[int, ...] = (1, available_cores())
     """Numbers of threads."""
+    batch_sizes: tuple[int, ...] = ()
+    """Samples of a batch; by default 32, or 1 where the backend takes no more."""
     repetitions: int = 10
     """Batches that are timed, after one to warm up; the fastest counts."""
     train_on: str | None = None
@@ -77,8 +80,9 @@ class Options:
     """A CSV file for the table."""
 
     def __post_init__(self) -> None:
-        for n in (*self.hidden_sizes, *self.threads):
-            require(1 <= n, "1 <= hidden_sizes and threads", n, "give at least one of each")
+        for n in (*self.hidden_sizes, *self.threads, *self.batch_sizes):
+            relation = "1 <= hidden_sizes, threads and batch_sizes"
+            require(1 <= n, relation, n, "give positive numbers")
         measurements.require_measurable(self.repetitions)
         require(1 <= self.epochs, "1 <= epochs", self.epochs, "50 are usual")
         for name in ("hidden_sizes", "topologies", "features", "backend", "threads"):
@@ -107,11 +111,14 @@ class Case:
     repetitions: int
     train_on: str | None = None
     epochs: int = 50
+    batch: int | None = None
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A row of the table: times in ms per sample, memory in MB, bandwidth in GB/s.
+    """A row of the table: times in ms and energy in mJ per sample, memory in MB, bandwidth in GB/s.
+
+    Energy is the mean over the training batches, of all that the machine did meanwhile.
 
     What was not measured is nan: memory and bandwidth of what runs elsewhere, and accuracy and time
     per epoch of the dataset, unless one was to be learned.
@@ -135,6 +142,9 @@ class Measurement:
     limit_gb_s: float
     accuracy: float
     epoch_s: float
+    cpu_mj: float = math.nan
+    dram_mj: float = math.nan
+    gpu_mj: float = math.nan
 
 
 def main(arguments: list[str]) -> None:
@@ -150,12 +160,14 @@ def main(arguments: list[str]) -> None:
             options.repetitions,
             options.train_on,
             options.epochs,
+            batch,
         )
         for backend in options.backend
         for topology in options.topologies
         for feature in options.features
         if feature != "recurrent-delay" or topology == "recurrent"
         for hidden in options.hidden_sizes
+        for batch in options.batch_sizes or (None,)
         for threads in (
             dict.fromkeys(options.threads) if get(backend).CAPABILITIES.threads else (1,)
         )
@@ -172,6 +184,8 @@ def main(arguments: list[str]) -> None:
             rows.append(row)
             advance()
     _print(rows)
+    if all(math.isnan(row.cpu_mj) and math.isnan(row.gpu_mj) for row in rows):
+        print(f"energy              {Meter().sources()}")
     measurements.write(options.output, rows)
 
 
@@ -181,7 +195,14 @@ def measure(case: Case) -> Measurement:
     backend = get(case.backend)
     status = backend.status()
     gpu = status.accelerator
-    batch = status.largest_batch or (BATCH if backend.CAPABILITIES.batched else 1)
+    largest = status.largest_batch or (BATCH if backend.CAPABILITIES.batched else 1)
+    batch = case.batch or largest
+    require(
+        status.largest_batch is None or batch <= status.largest_batch,
+        f"batch_sizes <= {status.largest_batch} of {case.backend} on this machine",
+        batch,
+        "leave larger ones out",
+    )
     config = CompileConfig(n_steps=N_STEPS, n_threads=case.threads, batch_size=batch)
     events, labels = synthetic_batch(batch)
     gpu_before = gpu_memory_mb() if gpu else math.nan
@@ -189,7 +210,9 @@ def measure(case: Case) -> Measurement:
     with require_learner(backend.compile(network, EventProp(), config)) as compiled:
         spikes = activate(compiled, events)
         before = peak_memory() // 1024
+        meter = Meter()
         training = seconds(lambda: compiled.train_batch(events, labels, 0.0), case.repetitions)
+        used = meter.poll()
         after = peak_memory() // 1024
         gpu_growth = (gpu_memory_mb() if gpu else math.nan) - gpu_before
         inference = seconds(lambda: compiled.evaluate(events), case.repetitions)
@@ -216,7 +239,15 @@ def measure(case: Case) -> Measurement:
         limit_gb_s=math.nan if gpu else read_limit(N_CHANNELS, case.hidden, case.threads),
         accuracy=accuracy,
         epoch_s=epoch_s,
+        cpu_mj=_per_sample(used.cpu, case, batch),
+        dram_mj=_per_sample(used.dram, case, batch),
+        gpu_mj=_per_sample(used.gpu, case, batch),
     )
+
+
+def _per_sample(joules: float | None, case: Case, batch: int) -> float:
+    """Millijoules a sample of all batches, the one to warm up included."""
+    return math.nan if joules is None else 1000 * joules / ((case.repetitions + 1) * batch)
 
 
 def learned(case: Case, batch: int) -> tuple[float, float]:
@@ -267,6 +298,9 @@ def _print(rows: list[Measurement]) -> None:
         "limit\nGB/s": lambda r: f"{r.limit_gb_s:.0f}",
         "accuracy\n%": lambda r: f"{100 * r.accuracy:.1f}",
         "real\nepoch s": lambda r: f"{r.epoch_s:.1f}",
+        "CPU\nmJ/sample": lambda r: f"{r.cpu_mj:.1f}",
+        "DRAM\nmJ/sample": lambda r: f"{r.dram_mj:.1f}",
+        "GPU\nmJ/sample": lambda r: f"{r.gpu_mj:.1f}",
     }
     cells = {column: [show(row) for row in rows] for column, show in columns.items()}
     measured = {column: texts for column, texts in cells.items() if set(texts) != {"nan"}}

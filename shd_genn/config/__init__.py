@@ -5,6 +5,7 @@ Every field is an option of `python -m shd_genn.run`; the text below it is the o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -14,7 +15,14 @@ from shd_genn.backends.choice import BackendOption
 from shd_genn.config import compare
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
-from shd_genn.network.settings import FirstSpikeTime, FirstSpikeTimeExp, ModelConfig
+from shd_genn.network.initialisers import Kind
+from shd_genn.network.learned_weight import KEY as READOUT_WEIGHT
+from shd_genn.network.settings import (
+    FirstSpikeTime,
+    FirstSpikeTimeExp,
+    LearnedWeightReadout,
+    ModelConfig,
+)
 from shd_genn.present.batches import Batching
 from shd_genn.present.presentation import Presentation
 from shd_genn.present.settings import CHANNELS_MAX, AugmentConfig, PresentConfig
@@ -82,6 +90,19 @@ class Config(Settings):
             f"readout is {self.model.readout.kind}",
             "set label_smoothing = 0, or choose a readout of voltages",
         )
+
+    def rates(self, learning_rate: float, kinds: Iterable[Kind]) -> dict[str, float]:
+        """Learning rates of all kinds of parameters, when that of weights has become this.
+
+        Args:
+            learning_rate: That of weights.
+            kinds: The kinds of the network's parameters.
+        """
+        rates = self.train.rates(learning_rate, kinds)
+        if isinstance(readout := self.model.readout, LearnedWeightReadout):
+            part = learning_rate / self.train.learning_rate
+            rates[READOUT_WEIGHT] = part * readout.weight_learning_rate
+        return rates
 
     @property
     def n_steps(self) -> int:

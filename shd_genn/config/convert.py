@@ -101,7 +101,7 @@ def _converter() -> Converter:
         def structure(value: Any, _: Any) -> Any:
             table = dict(value) if isinstance(value, Mapping) else {KIND: value}
             kind = table.pop(KIND, None)
-            if kind not in known:
+            if not isinstance(kind, str) or kind not in known:
                 expected = f"one of {', '.join(known)}"
                 if kind is None:
                     raise _WrongValueError(f"a table with {KIND} = {expected}", value)

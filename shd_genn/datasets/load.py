@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from shd_genn.datasets.settings import (
     NoValidation,
     SpeakerValidation,
 )
-from shd_genn.datasets.split import split_random, split_speaker
+from shd_genn.datasets.split import balanced, split_random, split_speaker
+from shd_genn.datasets.variants import with_variants
 from shd_genn.spikes.dataset import SpikeDataset, Splits
 from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import ConfigError, DataError, refuse_unless
@@ -45,11 +47,18 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
             f"{', '.join(files)}; encode recordings into it"
         )
     # divided before the other files are read, so that the test set cannot have an influence
-    parts = _divide(read_spikes(files.pop("train"), name), config, seed, "valid" in files)
+    path = files.pop("train")
+    train = with_variants(read_spikes(path, name), path, config.variants)
+    parts = _divide(train, config, seed, "valid" in files)
+    parts = {s: replace(p, variants=() if s == "valid" else p.variants) for s, p in parts.items()}
     if "valid" in parts or isinstance(config.validation, NoValidation):
         files.pop("valid", None)
     parts |= {split: read_spikes(path, name) for split, path in files.items()}
     parts = match_parts(parts)
+    if config.balance:
+        parts |= {
+            split: balanced(parts[split], seed) for split in ("train", "valid") if split in parts
+        }
     note_times(parts["train"], config.trial_ms)
     return Splits(parts["train"], parts.get("valid"), parts.get("test"))
 
@@ -83,12 +92,16 @@ def note_times(dataset: SpikeDataset, trial_ms: float) -> None:
         dataset: The samples.
         trial_ms: Length of a trial in ms.
     """
-    times_ms = dataset.events.times_ms
-    late = float(np.mean(times_ms >= trial_ms)) if len(times_ms) else 0.0
+    n_late, n_spikes, last_ms = 0, 0, 0.0
+    for block in dataset.events.blocks():
+        n_late += int(np.count_nonzero(block.times_ms >= trial_ms))
+        n_spikes += len(block.times_ms)
+        last_ms = max(last_ms, float(block.times_ms.max(initial=0)))
+    late = n_late / n_spikes if n_spikes else 0.0
     if late > 0.5:
         print(
             f"note: {late:.0%} of the spikes come after the trial of {trial_ms:g} ms (the last one "
-            f"at {times_ms.max():g} ms) and are not used; times in the file must be in seconds, "
+            f"at {last_ms:g} ms) and are not used; times in the file must be in seconds, "
             "or give a longer --trial-ms",
             file=sys.stderr,
         )

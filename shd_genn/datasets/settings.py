@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Gt, Lt
+from annotated_types import Ge, Gt, Lt
 
 from shd_genn.support.settings import (
     CHANGES_NO_RESULT,
@@ -92,6 +92,11 @@ class DataConfig(Settings):
     """Length of a trial in ms; later spikes are left out."""
     validation: ValidationChoice = field(default_factory=AutoValidation)
     """Where validation samples come from. They never come from the test set."""
+    variants: Annotated[int, Ge(0), Cure("0 means none")] = 0
+    """Versions of each training recording (train.variant1.h5 and so on, made by encode --variants)
+    from which, and from the recording itself, training draws one in each epoch."""
+    balance: bool = False
+    """Keep as many samples of each word as the rarest word has, in training and in validation."""
     test: bool = True
     """Test the chosen epoch on the test set, once, at the end. Use --no-test while you still
     choose settings, so that the test set has no influence on them."""

@@ -34,6 +34,23 @@ def split_random(
     return _divide(train, chosen, f"validation_fraction {fraction}")
 
 
+def balanced(dataset: SpikeDataset, seed: int) -> SpikeDataset:
+    """As many samples of each word as the rarest word has; words without samples do not count.
+
+    Args:
+        dataset: The samples.
+        seed: Seed of the random choice.
+    """
+    rng = np.random.default_rng([seed, *b"balance"])
+    counts = np.bincount(dataset.labels)
+    fewest = int(counts[counts > 0].min())
+    chosen = [
+        rng.permutation(np.flatnonzero(dataset.labels == label))[:fewest]
+        for label in np.flatnonzero(counts)
+    ]
+    return dataset.subset(np.sort(np.concatenate(chosen)))
+
+
 def training_speakers(train: SpikeDataset) -> list[str]:
     """Names of the speakers of a training set, or their indices where there are no names.
 

@@ -253,9 +253,10 @@ def _record(recipe: Recipe, word: Spoken, seed: int) -> NDArray[np.float64]:
 
 def _join(parts: list[SpikeDataset]) -> SpikeDataset:
     counts = np.concatenate([part.events.counts for part in parts])
+    blocks = [block for part in parts for block in part.events.blocks()]
     events = Events(
-        np.concatenate([part.events.times_ms for part in parts]),
-        np.concatenate([part.events.channels for part in parts]),
+        np.concatenate([block.times_ms for block in blocks]),
+        np.concatenate([block.channels for block in blocks]),
         np.concatenate([[0], np.cumsum(counts)]),
     )
     return replace(

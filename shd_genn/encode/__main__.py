@@ -7,18 +7,17 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import numpy as np
 import tyro
 
-from shd_genn.encode.audio import check_audio, read_audio
-from shd_genn.encode.cochlea import RATE, Cochlea
-from shd_genn.encode.encoder import Encoder, encode_many
-from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
+from shd_genn.encode.audio import check_audio
+from shd_genn.encode.cluster import on_cluster
+from shd_genn.encode.corpus import Corpus, Encoding, encoded, on_threads
+from shd_genn.encode.encoder import Encoder
+from shd_genn.encode.options import EncoderOptions
 from shd_genn.encode.recordings import MOST_NAMED, Found, Recording, find_recordings
-from shd_genn.spikes.dataset import SpikeDataset
-from shd_genn.spikes.events import Events
+from shd_genn.encode.variants import Variation, Varied
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import DataError, refuse_unless, require
@@ -30,17 +29,21 @@ from shd_genn.support.version import __version__
 
 @dataclass(frozen=True)
 class Options:
-    """Encode labelled recordings as spikes of a cochlea, as SHD was, or of a mel spectrogram."""
+    """Encode labelled recordings as spikes of a cochlea, as SHD was, or of a mel spectrogram.
+
+    The same command goes on after an interruption, to the same file.
+    """
 
     recordings: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDINGS")]
-    """A folder that holds a folder for each word, or a CSV file with columns file,word,speaker.
+    """A folder that holds a folder for each word, a CSV file with columns file,word,speaker, or a
+    list of the Heidelberg Digits (train_filenames.txt) beside their folder audio.
     WAV, FLAC, MP3, OGG, AIFF and what else libsndfile reads, at any sampling rate."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The HDF5 file to write, in SHD's layout."""
-    code: Literal["cochlea", "rate", "latency"] = "cochlea"
-    """cochlea: the model that made SHD, with 700 channels; rate: Poisson spikes, whose rate grows
-    with the power of a mel band; latency: one spike in each band and frame, which comes earlier if
-    the band is stronger."""
+    variants: int = 0
+    """Versions of each recording that are encoded, too: as another speaker in another room might
+    have said it. Version 1 of words.h5 goes into words.variant1.h5."""
+    variation: Variation = field(default_factory=Variation)
     seed: int = 0
     """Seed of all random numbers: those of the nerve fibres, or of the rate code."""
     workers: int = 0
@@ -50,27 +53,11 @@ class Options:
     """Leave out recordings that cannot be used, instead of refusing them all."""
     cut_s: float | None = None
     """Encode only this many seconds from the beginning of a longer recording. By default,
-    recordings longer than 10 s (600 s for rate and latency) are refused."""
-    rms: float = field(default=Cochlea.rms)
-    """Cochlea: level to which every recording is scaled (full scale is 1)."""
-    ramp_ms: float = field(default=Cochlea.ramp_ms)
-    """Cochlea: length of the Hann ramps at both ends, in ms."""
-    channels: int = field(default=MelSpectrogram.n_channels)
-    """Mel bands of the rate and latency codes."""
-    highest_rate_hz: float = field(default=RateCode.highest_rate_hz)
-    """Rate code: rate of the strongest band in Hz."""
-    frame_ms: float = field(default=LatencyCode.frame_ms)
-    """Latency code: length of a frame in ms; each band spikes once in it."""
-
-
-def encoder_of(options: Options) -> Encoder:
-    """The encoder that the options select."""
-    if options.code == "cochlea":
-        return Cochlea(rms=options.rms, ramp_ms=options.ramp_ms)
-    spectrogram = MelSpectrogram(n_channels=options.channels)
-    if options.code == "rate":
-        return RateCode(spectrogram, options.highest_rate_hz)
-    return LatencyCode(spectrogram, options.frame_ms)
+    recordings longer than 600 s are refused."""
+    dask: str | None = None
+    """Address of a Dask scheduler whose workers encode, e.g. tcp://head:8786. They read the
+    recordings under the same paths."""
+    encoder: EncoderOptions = field(default_factory=EncoderOptions)
 
 
 def main() -> None:
@@ -80,26 +67,41 @@ def main() -> None:
     require(options.workers >= 0, "0 <= workers", options.workers, "0 means the number of cores")
     cut_s = options.cut_s
     require(cut_s is None or 0 < cut_s < math.inf, "0 < cut_s < inf", cut_s, "1 s is usual")
-    encoder = encoder_of(options)
-    require_file(options.output)
+    require(0 <= options.variants, "0 <= variants", options.variants, "0 means none")
+    refuse_unless(
+        not options.variants or options.dask is None,
+        f"variants = {options.variants} are made on this machine, but dask = {options.dask} is set",
+        "leave one of them out",
+    )
+    encoder = options.encoder.make()
+    outputs: dict[Path, Encoder] = {options.output: encoder}
+    for number in range(1, options.variants + 1):
+        path = options.output.with_suffix(f".variant{number}{options.output.suffix}")
+        outputs[path] = Varied(encoder, options.variation, number)
+    for path in outputs:
+        require_file(path)
     found = find_recordings(options.recordings)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
-    good = check_recordings(found, encoder, options)
-    dataset = encode_recordings(
-        found.recordings, encoder, options.seed, options.workers, options.output.stem, cut_s, good
-    )
-    made_by = {
-        "made_by": f"shd_genn {__version__}",
-        "encoder": repr(encoder),
-        "seed": str(options.seed),
-    }
-    write_spikes(options.output, dataset, made_by)
-    print(
-        f"{options.output}: {len(dataset)} recordings of {dataset.n_classes} words by "
-        f"{max(len(dataset.speaker_names), 1)} speakers, "
-        f"{dataset.events.counts.mean():.0f} spikes each"
-    )
+    good = check_recordings(found, outputs[path], options)  # versions need the most
+    encoding = on_threads(options.workers)
+    if options.dask is not None:
+        encoding = on_cluster(options.dask, options.encoder)
+    for path, one in outputs.items():
+        corpus = Corpus.of(found.recordings, one, options.seed, cut_s, good)
+        _write(corpus, path, encoding, repr(one), options.seed)
+
+
+def _write(corpus: Corpus, path: Path, encoding: Encoding, encoder: str, seed: int) -> None:
+    """Encode recordings into a file, and print what is in it."""
+    made_by = {"made_by": f"shd_genn {__version__}", "encoder": encoder, "seed": str(seed)}
+    with encoded(corpus, path, encoding) as dataset:
+        write_spikes(path, dataset, made_by)
+        print(
+            f"{path}: {len(dataset)} recordings of {dataset.n_classes} words by "
+            f"{max(len(dataset.speaker_names), 1)} speakers, "
+            f"{dataset.events.counts.mean():.0f} spikes each"
+        )
 
 
 def check_recordings(found: Found, encoder: Encoder, options: Options) -> list[bool]:
@@ -159,63 +161,6 @@ def check_recordings(found: Found, encoder: Encoder, options: Options) -> list[b
         DataError,
     )
     return good
-
-
-def encode_recordings(
-    recordings: list[Recording],
-    encoder: Encoder,
-    seed: int,
-    n_workers: int,
-    name: str,
-    cut_s: float | None = None,
-    good: list[bool] | None = None,
-) -> SpikeDataset:
-    """Encode recordings into a dataset; classes and speakers are numbered in sorted order.
-
-    Args:
-        recordings: The recordings.
-        encoder: The encoder.
-        seed: Seed from which each recording gets a seed of its own.
-        n_workers: Number of threads; 0: the number of cores.
-        name: The dataset's name.
-        cut_s: Seconds of each recording that are encoded; None: all of it.
-        good: Whether each recording is encoded; None: all are.
-
-    Raises:
-        DataError: if a recording cannot be used; the message names it.
-    """
-
-    def read(recording: Recording) -> np.ndarray:
-        audio = read_audio(recording.path, RATE, cut_s)
-        try:
-            encoder.condition(audio)
-        except DataError as error:
-            raise DataError(f"{recording.path}: {error}") from error
-        return audio
-
-    all_seeds = np.random.SeedSequence(seed).generate_state(len(recordings)).tolist()
-    kept = [i for i in range(len(recordings)) if good is None or good[i]]
-    recordings, seeds = [recordings[i] for i in kept], [all_seeds[i] for i in kept]
-    words = sorted({r.word for r in recordings})
-    speakers = sorted({r.speaker for r in recordings} - {""})
-    sources = [lambda r=r: read(r) for r in recordings]
-    samples = []
-    with progress("Encoding", len(recordings), "recordings") as advance:
-        for spikes in encode_many(encoder, sources, seeds, n_workers):
-            samples.append(spikes)
-            advance()
-    return SpikeDataset(
-        name=name,
-        events=Events.of(samples),
-        labels=np.array([words.index(r.word) for r in recordings], np.int32),
-        speakers=np.array(
-            [speakers.index(r.speaker) if r.speaker else -1 for r in recordings], np.int32
-        ),
-        n_channels=encoder.n_channels,
-        code=encoder.code,
-        class_names=tuple(words),
-        speaker_names=tuple(speakers),
-    )
 
 
 if __name__ == "__main__":

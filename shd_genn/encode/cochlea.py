@@ -19,6 +19,7 @@ import numpy as np
 import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
 
+from shd_genn.encode import blocks
 from shd_genn.encode.basilar_membrane import BasilarMembrane, transfer_matrix
 from shd_genn.encode.encoder import Spikes
 from shd_genn.support.builder import assemble, load_library
@@ -31,7 +32,10 @@ RATE = 48_000
 LENGTHS = (12_000, 18_000, 24_300, 36_000, 48_000)
 """Lengths of a transform in steps of 1/24000 s. A recording is padded with silence to the next one.
 There are few lengths, because each needs a transfer matrix of its own. They are products of 2, 3
-and 5, for which the transform is fast."""
+and 5, for which the transform is fast. A longer recording is filtered block by block; see
+`blocks`."""
+StepsAndPlaces = tuple[NDArray[np.int32], NDArray[np.int32]]
+"""Steps and places of spikes."""
 BLOCK = 64
 """Number of places that are computed together, so that their transforms fit the cache."""
 
@@ -62,6 +66,7 @@ FIRE_ARGUMENTS = Structure(
         Field("const Constants*", "constants"),
         Field("int32_t", "n_places"),
         Field("int32_t", "n_steps"),
+        Field("int32_t", "first_step", "number of the first step in the recording"),
         Field("int32_t", "stride"),
         Field("int32_t", "first_place"),
         Field("uint32_t", "seed"),
@@ -69,6 +74,8 @@ FIRE_ARGUMENTS = Structure(
         Field("int32_t*", "steps", "of the spikes"),
         Field("int32_t*", "places", "of the spikes"),
         Field("double*", "probability", "[place][stride], of a fibre's spike; null for spikes"),
+        Field("double*", "state", "[place][state_numbers], read if first_step > 0; null for none"),
+        Field("int32_t", "state_numbers", "of the cells of a place"),
     ),
 )
 """Arguments of the kernel."""
@@ -133,7 +140,7 @@ class Cochlea:
     hair_cell: HairCell = field(default_factory=HairCell)
     bushy_cell: BushyCell = field(default_factory=BushyCell)
     code = "cochlea"
-    longest_s = 10.0  # the transfer matrix of 10 s takes 1.3 GB
+    longest_s = 600.0  # filtered block by block in about two minutes, with less than 1.5 GB
 
     def __post_init__(self) -> None:
         require(0 < self.rms < math.inf, "0 < rms < inf", self.rms, "SHD was made with 0.3")
@@ -151,6 +158,9 @@ class Cochlea:
 
     def prepare(self, n_samples: int) -> NDArray[np.complex64]:
         """The transfer matrix for recordings of ``n_samples``; made once and kept in the cache."""
+        if n_samples > blocks.WHOLE:
+            matrix = transfer_matrix(self.membrane, blocks.N_STEPS + 1, RATE)
+            return matrix[:, : blocks.N_STEPS]
         return transfer_matrix(self.membrane, transform_length(n_samples), RATE)
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -206,18 +216,38 @@ class Cochlea:
             DataError: if the recording cannot be used; see `condition`.
         """
         sound = self.condition(audio)
-        n_steps = (len(sound) + 1) // 2
-        spectrum = padded_spectrum(sound)
-        matrix = self.prepare(len(sound))
-        parts = [
-            self.fire(velocity(matrix[first : first + BLOCK], spectrum), n_steps, first, seed)
-            for first in range(0, len(matrix), BLOCK)
-        ]
+        long = len(sound) > blocks.WHOLE
+        parts = self._fire_by_blocks(sound, seed) if long else self._fire_whole(sound, seed)
         steps = np.concatenate([step for step, _ in parts])
         places = np.concatenate([place for _, place in parts])
         order = np.lexsort((places, steps))
         steps = steps[order] - steps.min(initial=steps[0] if len(steps) else 0)
         return (steps * (1000 / (RATE // 2))).astype(np.float32), places[order].astype(np.uint16)
+
+    def _fire_whole(self, sound: NDArray[np.float64], seed: int) -> list[StepsAndPlaces]:
+        """Spikes of a recording that is transformed as a whole."""
+        n_steps = (len(sound) + 1) // 2
+        spectrum, matrix = padded_spectrum(sound), self.prepare(len(sound))
+        return [
+            self.fire(velocity(matrix[first : first + BLOCK], spectrum), n_steps, first, seed)
+            for first in range(0, len(matrix), BLOCK)
+        ]
+
+    def _fire_by_blocks(self, sound: NDArray[np.float64], seed: int) -> list[StepsAndPlaces]:
+        """Spikes of a long recording; the cells' state is carried from block to block."""
+        matrix, parts = self.prepare(len(sound)), []
+        state = np.zeros((len(matrix), 7 + int(self._constants.dead_steps)))
+        for block in blocks.blocks(sound):
+            for first in range(0, len(matrix), BLOCK):
+                places = slice(first, first + BLOCK)
+                moving = velocity(matrix[places], block.spectrum)
+                moving = moving[:, blocks.BEFORE : blocks.BEFORE + block.n_steps]
+                parts.append(
+                    self._run(
+                        moving, block.n_steps, first, seed, None, block.first_step, state[places]
+                    )
+                )
+        return parts
 
     def hair_cell_probability(self, velocity: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probability that a fibre fires, for each place and step, (n_places, n_steps)."""
@@ -227,7 +257,7 @@ class Cochlea:
 
     def fire(
         self, velocity: NDArray[np.float32], n_steps: int, first_place: int, seed: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    ) -> StepsAndPlaces:
         """Spikes of places whose membrane moves with given velocities.
 
         Args:
@@ -248,7 +278,9 @@ class Cochlea:
         first_place: int,
         seed: int,
         probability: NDArray[np.float64] | None,
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        first_step: int = 0,
+        state: NDArray[np.float64] | None = None,
+    ) -> StepsAndPlaces:
         n_places, stride = velocity.shape
         capacity = n_places * n_steps  # more than there can be: a spike in every step
         steps, places = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
@@ -260,6 +292,7 @@ class Cochlea:
                 constants=ctypes.addressof(constants),
                 n_places=n_places,
                 n_steps=n_steps,
+                first_step=first_step,
                 stride=stride,
                 first_place=first_place,
                 seed=seed & 0xFFFFFFFF,
@@ -267,6 +300,8 @@ class Cochlea:
                 steps=steps.ctypes.data,
                 places=places.ctypes.data,
                 probability=None if probability is None else probability.ctypes.data,
+                state=None if state is None else state.ctypes.data,
+                state_numbers=0 if state is None else state.shape[1],
             )
         )
         return steps[:count].copy(), places[:count].copy()

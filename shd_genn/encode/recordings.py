@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from shd_genn.encode import heidelberg
 from shd_genn.support.errors import DataError, refuse_unless
 from shd_genn.support.paths import readable_name, user_path
 
@@ -57,13 +58,14 @@ class Found:
 
 
 def find_recordings(source: Path) -> Found:
-    """The recordings of a folder with a folder for each word, or of a CSV manifest.
+    """The recordings of a folder with a folder for each word, of a CSV manifest, or of a list.
 
     A manifest has the columns ``file`` (relative to the manifest), ``word`` and optionally
-    ``speaker``.
+    ``speaker``. A list has names of the Heidelberg Digits' recordings, a line each; a folder may
+    hold such recordings, too.
 
     Args:
-        source: The folder or the CSV file.
+        source: The folder, the CSV file or the list.
 
     Raises:
         DataError: if there are no recordings, or the manifest has errors.
@@ -72,7 +74,39 @@ def find_recordings(source: Path) -> Found:
         return _search(source)
     if source.suffix.lower() == ".csv" and source.is_file():
         return _read_manifest(source)
-    raise DataError(f"{source} must be a folder or a CSV file, but is neither; correct the path")
+    if source.suffix.lower() == ".txt" and source.is_file():
+        return _read_list(source)
+    raise DataError(
+        f"{source} must be a folder, a CSV file or a list, but is none; correct the path"
+    )
+
+
+def _read_list(names: Path) -> Found:
+    """The recordings of an official list of the Heidelberg Digits; see `heidelberg`."""
+    try:
+        paths = heidelberg.listed(names)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{names} cannot be read: {error}; restore the file") from error
+    recordings: list[Recording] = []
+    bad: dict[Path, str] = {}
+    for path in paths:
+        known = heidelberg.word_and_speaker(path.name)
+        if known is None:
+            bad[path] = (
+                f"{names} must name files like lang-german_speaker-03_trial-7_digit-4.flac, but "
+                f"has {readable_name(path.name)}; give other recordings as a folder or a CSV file"
+            )
+        elif not path.is_file():
+            bad[path] = (
+                f"{path.name} must be beside {names} or in {heidelberg.AUDIO}/ there, but is not; "
+                "unpack the archive there"
+            )
+        else:
+            recordings.append(Recording(path, *known))
+    refuse_unless(
+        bool(paths), f"{names} must list recordings, but has no names", "add some", DataError
+    )
+    return Found(recordings, [], bad)
 
 
 def _search(source: Path) -> Found:
@@ -83,6 +117,11 @@ def _search(source: Path) -> Found:
     other: list[Path] = []
     deeper: list[Path] = []
     visible = _visible(source, skipped)
+    named = {path: heidelberg.word_and_speaker(path.name) for path in visible if path.is_file()}
+    if digits := [Recording(path, *known) for path, known in named.items() if known]:
+        left = len(visible) - len(digits)
+        notes = [f"{left} other files and folders are left out"] if left else []
+        return Found(digits, notes, {})
     top = [path for path in visible if path.is_file() and _is_sound(path)]
     for folder in (path for path in visible if path.is_dir()):
         n_before = len(recordings) + len(bad)

@@ -10,11 +10,14 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from shd_genn.network import Kind
 from shd_genn.network.neurons import NEURON_PARAMETERS
-from shd_genn.support.settings import Choice, Cure, Settings
+from shd_genn.support.errors import refuse_unless
+from shd_genn.support.settings import CHANGES_NO_RESULT, Choice, Cure, Settings
 
 Decay = Annotated[float, Gt(0), Lt(1), Cure("the papers use 0.5")]
 Epochs = Annotated[int, Ge(1), Cure("the papers use 50")]
 AdamDecay = Annotated[float, Ge(0), Lt(1), Cure("Adam's usual values are 0.9 and 0.999")]
+KeptEpoch = Annotated[int, Ge(0), Cure("0 means before training")]
+SampleIndex = Annotated[int, Ge(0), Cure("samples are counted from 0")]
 SEED_MAX = 2**63 - 1
 """Seeds are 64-bit numbers, as TOML's are."""
 
@@ -113,8 +116,21 @@ class TrainConfig(Settings):
     patience: Annotated[int, Ge(0), Cure("0 means that training never stops early")] = 0
     """Stop when the accuracy that chooses the best epoch has not risen for this many epochs; 0:
     never."""
+    keep_epochs: Annotated[tuple[KeptEpoch, ...], CHANGES_NO_RESULT] = ()
+    """Epochs whose parameters are kept, a file each in the folder epochs/; 0 is before training."""
+    record_samples: Annotated[tuple[SampleIndex, ...], CHANGES_NO_RESULT] = ()
+    """Samples whose spikes and output voltages are kept with these epochs, counted from 0: of
+    validation, or of training where nothing validates."""
     seed: Annotated[int, Ge(0), Le(SEED_MAX), Cure("0 is usual")] = 0
     """The one seed of everything random in a run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_unless(
+            not self.record_samples or bool(self.keep_epochs),
+            f"record_samples names {len(self.record_samples)} samples, but keep_epochs no epoch",
+            "add the epochs to keep_epochs",
+        )
 
     def rates(self, learning_rate: float, kinds: Iterable[Kind] = ()) -> dict[str, float]:
         """Learning rates of all kinds of parameters, when that of weights has become this.

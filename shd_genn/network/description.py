@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import (
+    Given,
     Kind,
     Parameter,
     Trainable,
@@ -41,7 +42,7 @@ from shd_genn.network.initialisers import (
     kind_of,
     typical,
 )
-from shd_genn.network.neurons.leaky_integrate import LeakyIntegrate
+from shd_genn.network.learned_weight import KEY, LearnedWeight
 from shd_genn.network.parts import Connection, Population
 from shd_genn.network.readouts import Array, Readout, drive_weights, read_weights
 from shd_genn.support.errors import refuse_unless, require
@@ -143,8 +144,34 @@ class Network:
 
     @property
     def _weight(self) -> Formula | None:
-        neuron = self.output.neuron
-        return neuron.weight if isinstance(neuron, LeakyIntegrate) else None
+        weight = getattr(self.output.neuron, "weight", None)
+        return weight if isinstance(weight, Formula) else None
+
+    @property
+    def learned_weight(self) -> LearnedWeight | None:
+        """What the readout learns; None if nothing."""
+        weights = [getattr(p.neuron, "weight", None) for p in self.outputs]
+        return next((w for w in weights if isinstance(w, LearnedWeight)), None)
+
+    @property
+    def readout_parameter(self) -> Parameter | None:
+        """The parameter of the readout, which no engine simulates; None if it has none."""
+        weight = self.learned_weight
+        if weight is None:
+            return None
+        n_classes = self.output.size
+        initial = weight.initial(n_classes).astype(np.float32).ravel().tolist()
+        return Parameter(
+            f"{self.output.name}.{KEY}",
+            weight.shape(n_classes),
+            Given(tuple(initial)),
+        )
+
+    @property
+    def all_parameters(self) -> tuple[Parameter, ...]:
+        """`parameters`, and that of the readout."""
+        of_readout = self.readout_parameter
+        return self.parameters if of_readout is None else (*self.parameters, of_readout)
 
     @property
     def tau_mem_out(self) -> float:
@@ -196,7 +223,7 @@ class Network:
         """
         return {
             p.key: draw(p.initial, p.shape, np.random.default_rng([seed, *p.key.encode()]))
-            for p in self.parameters
+            for p in self.all_parameters
         }
 
     def check_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
@@ -205,7 +232,7 @@ class Network:
         Raises:
             ConfigError: if names or shapes differ, or a number is not finite or out of bounds.
         """
-        known = {p.key: p.shape for p in self.parameters}
+        known = {p.key: p.shape for p in self.all_parameters}
         weights = {key for key in known if kind_of(key) == "weight"}
         given = {key: array.shape for key, array in parameters.items()}
         refuse_unless(
@@ -213,7 +240,7 @@ class Network:
             f"the network has parameters of shapes {known}, but got {given}",
             "load parameters of a network of the same sizes and connections",
         )
-        for p in self.parameters:
+        for p in self.all_parameters:
             if p.key in parameters:
                 _check_numbers(p, parameters[p.key])
 

@@ -146,7 +146,28 @@ class Clipped:
         return np.clip(drawn, np.float32(self.low), np.float32(self.high))
 
 
-Initialiser = Normal | Uniform | Gamma | Clipped
+@dataclass(frozen=True)
+class Given:
+    """Numbers that are given one by one, in the order of the array."""
+
+    numbers: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return float(np.mean(self.numbers))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which all numbers lie."""
+        return min(self.numbers), max(self.numbers)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+        """A float32 array of the given shape; nothing is drawn."""
+        return np.array(self.numbers, np.float32).reshape(shape)
+
+
+Initialiser = Normal | Uniform | Gamma | Clipped | Given
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ T is the length of a trial in ms, N its number of steps, V(t) the voltage of an 
 | `first_spike_time`       | minus the first spike's time, -T if none   | first_spike           |
 | `first_spike_time_exp`   | likewise; late spikes cost exponentially   | first_spike_exp       |
 | `weighted`               | (1/T) ∫ w(t/T) V dt, w a formula           | -                     |
+| `learned_weight`         | likewise, w learned; see `learned_weight`  | -                     |
 
 The class of the largest number is the prediction; `shd_genn.learning.objective` has the losses.
 `sum_var` depends on the length of a step, so it has no limit as dt → 0.
@@ -42,6 +43,7 @@ Readout = Literal[
     "first_spike_time",
     "first_spike_time_exp",
     "weighted",
+    "learned_weight",
 ]
 
 Form = Literal["weighted", "each_step", "max", "first_spike"]
@@ -85,6 +87,7 @@ READOUTS: dict[Readout, Properties] = {
     "first_spike_time": Properties("first_spike"),
     "first_spike_time_exp": Properties("first_spike"),
     "weighted": Properties("weighted", ""),
+    "learned_weight": Properties("each_step"),
 }
 
 

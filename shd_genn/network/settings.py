@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol
 
-from annotated_types import Ge, Gt, Len
+from annotated_types import Ge, Gt, Le, Len
 
 from shd_genn.network.formulas import CONSTANTS, Formula
+from shd_genn.network.learned_weight import Form as WeightForm
+from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.network.neuron_settings import Lif, NeuronChoice
 from shd_genn.network.readouts import Readout
 from shd_genn.support.errors import refuse_unless, require
@@ -52,8 +54,8 @@ class ReadoutSettings(Choice):
         return self.kind  # type: ignore[return-value]
 
     @property
-    def weight(self) -> Formula | None:
-        """The weight of the readout ``weighted``; None for all others."""
+    def weight(self) -> Formula | LearnedWeight | None:
+        """The weight of ``weighted``, and what ``learned_weight`` learns; None for all others."""
         return None
 
 
@@ -153,6 +155,39 @@ class Weighted(VoltageReadout, kind="weighted"):
         return Formula(self.readout_weight, given)
 
 
+@dataclass(frozen=True)
+class LearnedWeightReadout(VoltageReadout, kind="learned_weight"):
+    """Average that learns how to weigh voltages over time."""
+
+    weight_knots: Annotated[int, Ge(4), Le(64), Cure("8 is usual")] = 8
+    """Numbers that each curve of the weight is made of: knots of a cubic spline."""
+    weight_form: WeightForm = "softmax"
+    """softmax: the weight is positive and 1 on average; spline: it may have any value."""
+    weight_per_class: bool = False
+    """Each word has a curve of its own."""
+    weight_attention: bool = False
+    """The weight also depends on the output voltages of the trial."""
+    weight_smoothness: Annotated[float, Ge(0), Cure("0 means that nothing is smoothed")] = 1e-4
+    """Strength of the regularisation that keeps curves smooth: it multiplies the sum of the squared
+    second differences of the knots."""
+    weight_learning_rate: Annotated[float, Gt(0), Cure("0.01 is usual")] = 0.01
+    """Adam's step for the knots. Ease-in and schedule change it as they change that of weights."""
+    weight_start: str = "exp(-s)"
+    """Formula of s that all curves start from."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.weight
+
+    @property
+    def weight(self) -> LearnedWeight:
+        """What is learned."""
+        return LearnedWeight(
+            *(self.weight_knots, self.weight_form, self.weight_per_class, self.weight_attention),
+            *(self.weight_smoothness, Formula(self.weight_start)),
+        )
+
+
 ReadoutChoice = (
     AvgVarExpWeight
     | AvgVar
@@ -164,6 +199,7 @@ ReadoutChoice = (
     | FirstSpikeTime
     | FirstSpikeTimeExp
     | Weighted
+    | LearnedWeightReadout
 )
 
 

@@ -50,16 +50,20 @@ def batches(batching: Batching, dataset: SpikeDataset, epoch: int) -> Iterator[B
     rng = np.random.default_rng([batching.seed, epoch, *b"batches"])
     pairs = augment.blend_pairs(dataset.labels, _count_blends(batching, dataset), rng)
     order = rng.permutation(len(dataset) + len(pairs))
+    # of their own, so that a run without versions draws the same batches as ever
+    of_versions = np.random.default_rng([batching.seed, epoch, *b"versions"])
+    versions = of_versions.integers(0, 1 + len(dataset.variants), len(dataset))
     counts = dataset.events.counts
     fewest = int(counts[counts > 0].min(initial=counts.max(initial=0)))
     for begin in range(0, len(order), batching.batch_size):
         chosen = order[begin : begin + batching.batch_size]
         recorded = chosen[chosen < len(dataset)]
         blended = pairs[chosen[chosen >= len(dataset)] - len(dataset)]
-        events = dataset.events.take(recorded)
+        events = dataset.drawn(recorded, versions[recorded])
         if len(blended):
             one, other = (
-                augment.crop(dataset.events.take(pair), batching.trial_ms) for pair in blended.T
+                augment.crop(dataset.drawn(pair, versions[pair]), batching.trial_ms)
+                for pair in blended.T
             )
             keep = batching.augment.blend_keep
             new = augment.blend(one, other, keep, dataset.n_channels, rng)

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,9 +153,25 @@ def read_arrays(path: Path) -> Arrays:
         raise ConfigError(f"{path} does not exist; the run must have finished an epoch")
     try:
         # opened here: np.load leaves a damaged file open
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays}
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        with path.open("rb") as handle:
+            _check_held(handle, path.stat().st_size)
+            with np.load(handle, allow_pickle=False) as arrays:
+                return {key: arrays[key] for key in arrays}
+    except Exception as error:  # zipfile, zlib, NumPy and tokenize each have errors of their own
+        problem = str(error) or type(error).__name__
         raise ConfigError(
-            f"{path} is damaged: {error}; restore the file, or start a new run"
+            f"{path} is damaged: {problem}; restore the file, or start a new run"
         ) from error
+
+
+def _check_held(file: BinaryIO, size: int) -> None:
+    """Refuse an .npz file that would take more memory than it has bytes.
+
+    Raises:
+        ValueError: if it does.
+    """
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+    if sum(part.file_size for part in parts) > size:
+        raise ValueError("it declares more bytes than it has")
+    file.seek(0)

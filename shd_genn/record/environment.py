@@ -17,6 +17,7 @@ import numpy as np
 from shd_genn.backends.choice import Choice, get
 from shd_genn.spikes.dataset import SpikeDataset, Splits
 from shd_genn.support.builder import processor
+from shd_genn.support.energy import Meter
 from shd_genn.support.machine import available_cores
 from shd_genn.support.version import __version__
 
@@ -93,6 +94,7 @@ class Environment:
         commit: The commit of the checkout, with ``+changes`` if it was changed; None if there is
             no checkout.
         gpu: The GPU that computes; None if none does.
+        energy: Which energy the machine counts, or why it counts none.
         engine: What else the backend says of itself: compiler with version and flags, GeNN.
     """
 
@@ -111,6 +113,7 @@ class Environment:
     model: dict[str, str]
     commit: str | None = None
     gpu: str | None = None
+    energy: str = ""
     engine: dict[str, Any] = field(default_factory=dict)
 
 
@@ -139,6 +142,7 @@ def describe(backend: Choice, splits: Splits, model: dict[str, str]) -> Environm
         backend_because=backend.why,
         dataset=describe_dataset(splits),
         model=model,
+        energy=Meter().sources(),
         gpu=engine.status().accelerator,
         engine=engine.describe(),
     )
@@ -172,7 +176,12 @@ def digest(dataset: SpikeDataset) -> str:
     """A checksum of all spikes and labels."""
     hasher = hashlib.blake2b(digest_size=8)
     events = dataset.events
-    for array in (events.times_ms, events.channels, events.offsets, dataset.labels):
+    for block in events.blocks():
+        hasher.update(np.ascontiguousarray(block.times_ms).data)
+    for block in events.blocks():
+        hasher.update(np.ascontiguousarray(block.channels).data)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(events.counts)])
+    for array in (offsets, dataset.labels):
         hasher.update(np.ascontiguousarray(array).data)
     return hasher.hexdigest()
 

@@ -81,9 +81,16 @@ class EpochRow(SplitResult, Epoch):  # the fields of the last base are the first
     Attributes:
         learning_rate: Learning rate of the weights in the epoch's last batch; None for splits that
             are not trained on.
+        cpu_joules: Energy that the processor's packages took meanwhile, in J; None where the
+            machine does not count it. That of other programs is included.
+        dram_joules: Of their memory, likewise.
+        gpu_joules: Of all GPUs, likewise.
     """
 
     learning_rate: float | None = None
+    cpu_joules: float | None = None
+    dram_joules: float | None = None
+    gpu_joules: float | None = None
 
 
 @dataclass(frozen=True)

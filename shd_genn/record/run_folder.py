@@ -28,10 +28,11 @@ A run of shd_genn (python -m shd_genn.run). The files:
 config.toml       every setting; python -m shd_genn.run --config config.toml repeats the run
 model.py          the file that describes the network; modules that it imports lie beside it
 environment.json  versions, commit, machine, backend, compiler, command, and what the dataset is
-metrics.csv       one row per epoch and split: accuracy, loss, spikes, seconds
+metrics.csv       one row per epoch and split: accuracy, loss, spikes, seconds, joules
 best.npz          parameters and optimiser state of the chosen epoch
 last.npz          parameters and optimiser state of the last whole epoch
 summary.json      state of the run, notes, and the final numbers
+epochs/           parameters, spikes and voltages of the epochs that --keep-epochs names
 predictions.csv   the network's answer to every test sample
 spike_counts.npz  spikes of every hidden neuron for every test sample
 

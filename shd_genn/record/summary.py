@@ -27,11 +27,20 @@ class TestResult(SplitResult):
             set has both kinds.
         accuracy_unseen: Accuracy on the other speakers.
         untrained_samples: Samples that are left out because their words were never trained.
+        dense_operations: Products of all inputs with all weights in all steps of a trial; this and
+            the next three as NeuroBench defines them, see `shd_genn.network.operations`.
+        activation_sparsity: Part of the neurons × steps without a spike; None if outputs spike.
+        connection_sparsity: Part of the weights that are 0.
+        footprint_bytes: Bytes of all parameters.
     """
 
     accuracy_seen: float | None = None
     accuracy_unseen: float | None = None
     untrained_samples: int = 0
+    dense_operations: int | None = None
+    activation_sparsity: float | None = None
+    connection_sparsity: float | None = None
+    footprint_bytes: int | None = None
 
 
 @dataclass(frozen=True)

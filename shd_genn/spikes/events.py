@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shd_genn.support.errors import DataError, refuse_unless
+
+
+class EventSource(Protocol):
+    """The spikes of a number of samples, in memory (`Events`) or in a file (`StoredEvents`)."""
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        ...
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Spikes per sample, int64, (n_samples,)."""
+        ...
+
+    def sample(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+        """Times (ms) and channels of one sample."""
+        ...
+
+    def take(self, indices: NDArray[np.integer]) -> Events:
+        """The given samples, in the given order, in memory."""
+        ...
+
+    def select(self, indices: NDArray[np.integer]) -> EventSource:
+        """The given samples, in the given order; those of a file stay there."""
+        ...
+
+    def blocks(self) -> Iterator[Events]:
+        """All samples in their order, some at a time, so that memory stays bounded."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,6 +55,23 @@ class Events:
     times_ms: NDArray[np.float32]
     channels: NDArray[np.uint16]
     offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Check that the arrays belong together; kernels rely on it.
+
+        Raises:
+            DataError: if they do not.
+        """
+        ends = self.offsets
+        fits = len(ends) > 0 and ends[0] == 0 and bool((ends[1:] >= ends[:-1]).all())
+        refuse_unless(
+            fits and ends[-1] == len(self.times_ms) == len(self.channels),
+            f"offsets must ascend from 0 to the number of spikes, but end at "
+            f"{ends[-1] if len(ends) else 'nothing'} with {len(self.times_ms)} times and "
+            f"{len(self.channels)} channels",
+            "make events with Events.of",
+            DataError,
+        )
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -41,6 +90,14 @@ class Events:
     def take(self, indices: NDArray[np.integer]) -> Events:
         """A copy that holds the given samples, in the given order."""
         return Events.join([self.sample(int(i)) for i in indices])
+
+    def select(self, indices: NDArray[np.integer]) -> Events:
+        """The same as `take`: these samples are in memory."""
+        return self.take(indices)
+
+    def blocks(self) -> Iterator[Events]:
+        """All samples at once: they are in memory."""
+        yield self
 
     def followed_by(self, others: Events) -> Events:
         """These samples, then the others."""

@@ -1,6 +1,6 @@
 """Spike datasets as HDF5 files in SHD's own layout.
 
-spikes/times   float16[] of each sample: seconds
+spikes/times   float16[] of each sample: seconds (float32[] if a sample is longer than 2 s)
 spikes/units   uint16[] of each sample: channels
 labels         class of each sample
 extra/keys     the word of each class (optional)
@@ -11,7 +11,7 @@ extra/meta_info/speaker_names  name of each speaker index (written here, not in 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.spikes import stored_events
 from shd_genn.spikes.dataset import SpikeDataset
-from shd_genn.spikes.events import Events
+from shd_genn.spikes.events import EventSource
 from shd_genn.spikes.hdf5_checks import (
     MOST_NAMES,
     check_held,
@@ -30,14 +31,14 @@ from shd_genn.spikes.hdf5_checks import (
     whole_numbers,
 )
 from shd_genn.spikes.hdf5_checks import dataset as dataset_of
+from shd_genn.spikes.hdf5_heap import check_places
 from shd_genn.support.errors import DataError, refuse_unless
 from shd_genn.support.files import written_aside
-from shd_genn.support.machine import available_memory
 
 N_CHANNELS = 700
 """Channels of SHD, of SSC and of every file that does not name their number."""
-READ_AT_ONCE = 512
-"""Samples that are read at a time, at most: their arrays of objects are short-lived."""
+FLOAT16_MS = 2048.0
+"""From here on, a step of float16 seconds is 2 ms, and doubles with the time."""
 
 
 def write_spikes(
@@ -47,7 +48,8 @@ def write_spikes(
 
     Args:
         path: The file; a file of this name is replaced.
-        dataset: Its times are rounded to float16 seconds, as in SHD.
+        dataset: Its times are rounded to float16 seconds, as in SHD, but for samples longer than
+            2 s, which keep float32: at 60 s a step of float16 is 31 ms.
         attributes: Notes that go into the file's HDF5 attributes.
 
     Raises:
@@ -110,16 +112,13 @@ class _DiskFile(io.RawIOBase):
 
 def _write(file: h5py.File, dataset: SpikeDataset, attributes: Mapping[str, str]) -> None:
     events = dataset.events
-    seconds = (events.times_ms / 1000).astype(np.float16)
-    for name, values, kind in (
-        ("times", seconds, np.float16),
-        ("units", events.channels, np.uint16),
-    ):
-        rows = file.create_dataset(
-            f"spikes/{name}", (len(events),), h5py.vlen_dtype(np.dtype(kind))
-        )
-        for i in range(len(events)):
-            rows[i] = values[events.offsets[i] : events.offsets[i + 1]]
+    kind = _kind_of_times(events)
+    rows = file.create_dataset("spikes/times", (len(events),), h5py.vlen_dtype(kind))
+    for i, (times_ms, _) in enumerate(_each(events)):
+        rows[i] = _seconds(times_ms).astype(kind)
+    rows = file.create_dataset("spikes/units", (len(events),), h5py.vlen_dtype(np.dtype(np.uint16)))
+    for i, (_, channels) in enumerate(_each(events)):
+        rows[i] = channels
     file["labels"] = dataset.labels.astype(np.uint16)
     file["extra/keys"] = np.array([name.encode() for name in dataset.class_names])
     if np.any(dataset.speakers >= 0):
@@ -132,6 +131,29 @@ def _write(file: h5py.File, dataset: SpikeDataset, attributes: Mapping[str, str]
     file.attrs.update(attributes)
 
 
+def _each(events: EventSource) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint16]]]:
+    for block in events.blocks():
+        for i in range(len(block)):
+            yield block.sample(i)
+
+
+def _is_long(times_ms: NDArray[np.float32]) -> bool:
+    """Whether a sample has later spikes than float16 seconds have about 1 ms for."""
+    return len(times_ms) > 0 and bool(times_ms.max() >= FLOAT16_MS)
+
+
+def _kind_of_times(events: EventSource) -> np.dtype[Any]:
+    """float16 as in SHD; float32 if a sample is long."""
+    long = any(_is_long(times_ms) for times_ms, _ in _each(events))
+    return np.dtype(np.float32 if long else np.float16)
+
+
+def _seconds(times_ms: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Times in s, as precise as they are stored: those of a short sample as in SHD."""
+    seconds = np.asarray(times_ms / np.float32(1000))
+    return seconds if _is_long(times_ms) else seconds.astype(np.float16)
+
+
 def read_spikes(path: Path, name: str) -> SpikeDataset:
     """Read a file in SHD's layout, in memory that is bounded by the file's size.
 
@@ -140,7 +162,8 @@ def read_spikes(path: Path, name: str) -> SpikeDataset:
         name: The dataset's name in results.
 
     Returns:
-        The dataset, each sample's spikes sorted by time; times are float32 ms.
+        The dataset, each sample's spikes ascend in time; times are float32 ms. If the spikes would
+        take more than a quarter of the free memory, they stay in the file, see `StoredEvents`.
 
     Raises:
         DataError: if the file is missing, damaged, laid out otherwise, declares more than it holds,
@@ -182,6 +205,7 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
     )
     for key, kinds in (("spikes/times", "fiu"), ("spikes/units", "iu")):
         _check_rows(parts[key], key, kinds, path)
+        check_places(file, parts[key], key, path)
     n_channels = whole_attribute(file, "n_channels", N_CHANNELS, path)
     refuse_unless(
         1 <= n_channels <= 65_536,
@@ -193,7 +217,7 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
     speakers, speaker_names = _read_speakers(file, path, n)
     return SpikeDataset(
         name=name,
-        events=_read_events(parts["spikes/times"], parts["spikes/units"], path, n_channels),
+        events=stored_events.load(parts["spikes/times"], parts["spikes/units"], path, n_channels),
         labels=labels,
         speakers=speakers,
         n_channels=n_channels,
@@ -216,6 +240,14 @@ def _check_rows(rows: h5py.Dataset, key: str, kinds: str, path: Path) -> None:
         np.dtype(kind).kind in kinds,
         f"{path}: {key} must be {'real' if 'f' in kinds else 'whole'} numbers, but are {kind}",
         "make the file again",
+        DataError,
+    )
+    stored = rows.id.get_type()
+    refuse_unless(
+        # HDF5 2.0 does not survive other kinds of variable length than sequences (0) here
+        stored.encode()[3] & 0x0F == 0,
+        f"{path}: the type of {key} is damaged",
+        "copy the file again from where it came, or make it again",
         DataError,
     )
     check_held(rows, key, path)
@@ -267,77 +299,3 @@ def _read_speakers(
         return np.array([index[name] for name in given], np.int32), tuple(order)
     most = (len(names) or 2**31) - 1
     return whole_numbers(found, key, path, -1, most), names
-
-
-def _read_events(times: h5py.Dataset, units: h5py.Dataset, path: Path, n_channels: int) -> Events:
-    n, size = len(times), path.stat().st_size
-    # rows of a damaged file may all point to the same spikes: a step never reads too much
-    at_once = int(np.clip(available_memory() // 4 // size, 1, READ_AT_ONCE))
-    parts: list[tuple[NDArray[np.float32], NDArray[np.uint16]]] = []
-    offsets = np.zeros(n + 1, np.int64)
-    held = 0
-    for start in range(0, n, at_once):
-        seconds = times[start : start + at_once]
-        channels = units[start : start + at_once]
-        counts = np.array([len(s) for s in seconds])
-        wrong = np.flatnonzero(counts != [len(u) for u in channels])
-        if len(wrong):
-            i = int(wrong[0])
-            raise DataError(
-                f"{path}: sample {start + i} must have as many times as units, but has "
-                f"{len(seconds[i])} and {len(channels[i])}; make it again"
-            )
-        np.cumsum(counts, out=offsets[start + 1 : start + 1 + len(counts)])
-        offsets[start + 1 : start + 1 + len(counts)] += offsets[start]
-        all_seconds, all_channels = np.concatenate(seconds), np.concatenate(channels)
-        held += all_seconds.nbytes + all_channels.nbytes
-        refuse_unless(
-            held <= size,
-            f"{path} has {size} bytes, but its samples share the same spikes again and again",
-            "copy the file again from where it came, or make it again",
-            DataError,
-        )
-        # float16 ends at 65504: to float32 first, then to ms
-        times_ms = all_seconds.astype(np.float32) * np.float32(1000)
-        _check(path, times_ms, all_channels, n_channels)
-        all_channels = all_channels.astype(np.uint16)
-        _sort(times_ms, all_channels, offsets[start : start + 1 + len(counts)] - offsets[start])
-        parts.append((times_ms, all_channels))
-    events = Events(np.empty(offsets[-1], np.float32), np.empty(offsets[-1], np.uint16), offsets)
-    end = int(offsets[-1])
-    while parts:  # each part's memory is given back before the next one's is needed twice
-        times_ms, all_channels = parts.pop()
-        events.times_ms[end - len(times_ms) : end] = times_ms
-        events.channels[end - len(times_ms) : end] = all_channels
-        end -= len(times_ms)
-    return events
-
-
-def _check(
-    path: Path, times_ms: NDArray[np.float32], units: NDArray[np.integer], n_channels: int
-) -> None:
-    if len(times_ms) == 0:
-        return
-    bad = ~((times_ms >= 0) & (times_ms < np.inf))  # so NaN is bad, too
-    if bad.any():
-        raise DataError(
-            f"{path}: 0 <= spike time < inf must hold, but got {times_ms[bad][0] / 1000} s; "
-            "remove such spikes"
-        )
-    if units.min() < 0 or units.max() >= n_channels:
-        raise DataError(
-            f"{path}: 0 <= unit < {n_channels} channels must hold, but units range from "
-            f"{units.min()} to {units.max()}; correct them, or the file's attribute n_channels"
-        )
-
-
-def _sort(
-    times_ms: NDArray[np.float32], channels: NDArray[np.uint16], offsets: NDArray[np.int64]
-) -> None:
-    """Sort those samples by time, in place, that are not sorted."""
-    falls = np.flatnonzero(np.diff(times_ms) < 0) + 1
-    inside = falls[~np.isin(falls, offsets)]
-    for i in np.unique(np.searchsorted(offsets, inside, side="right") - 1):
-        part = slice(offsets[i], offsets[i + 1])
-        order = np.argsort(times_ms[part], kind="stable")
-        times_ms[part], channels[part] = times_ms[part][order], channels[part][order]

@@ -39,9 +39,40 @@ FLAGS = (
     "-Wextra",
     "-Wshadow",
 )
+SANITIZERS = {
+    name: ("-O1", "-g", "-fno-omit-frame-pointer", *flags)  # later than -O3, so it prevails
+    for name, flags in {
+        "address": ("-fsanitize=address",),
+        "undefined": (
+            "-fsanitize=undefined,float-cast-overflow",
+            "-fno-sanitize-recover=all",
+        ),
+        "thread": ("-fsanitize=thread",),
+    }.items()
+}
+"""Value of ``SHD_GENN_SANITIZE`` → flags by which kernels watch themselves for errors; slow. A
+program that loads such kernels must preload the sanitizer's runtime (tests/helpers/sanitizing.py).
+"""
 PACKAGE = Path(__file__).parents[1]
 """The folder of shd_genn. Compilers run in the folder above it, to which ``#line`` is relative."""
 DIRECTIVE = re.compile(r'#include "([^"]+)"')
+
+
+def flags() -> tuple[str, ...]:
+    """The compiler's flags, with those of the sanitizer that ``SHD_GENN_SANITIZE`` names, if any.
+
+    Raises:
+        BuildError: if it names none that there is.
+    """
+    sanitizer = os.environ.get("SHD_GENN_SANITIZE")
+    if not sanitizer:
+        return FLAGS
+    if sanitizer not in SANITIZERS:
+        raise BuildError(
+            f"SHD_GENN_SANITIZE={sanitizer} is none of {', '.join(SANITIZERS)}; unset it or "
+            "set it to one of them"
+        )
+    return (*FLAGS, *SANITIZERS[sanitizer])
 
 
 def assemble(
@@ -157,7 +188,7 @@ def build_library(source: str, name: str) -> Path:
         BuildError: if the library is not in the cache and there is no compiler, or it fails.
     """
     folder = cache_dir("libraries").resolve()
-    stem = f"{name}-{_digest(source, *FLAGS, processor(), __version__)}"
+    stem = f"{name}-{_digest(source, *flags(), processor(), __version__)}"
     try:
         compiler = find_compiler()
     except BuildError:
@@ -257,13 +288,13 @@ def processor() -> str:
 
 
 def _compile(compiler: tuple[str, ...], source: Path, library: Path) -> None:
-    flags: tuple[str, ...] = FLAGS
-    result = _run([*compiler, *flags, "-o", str(library), str(source)])
+    options = flags()
+    result = _run([*compiler, *options, "-o", str(library), str(source)])
     if result.returncode != 0 and "-march" in result.stderr:
-        flags = tuple(flag for flag in FLAGS if flag != NATIVE)
-        result = _run([*compiler, *flags, "-o", str(library), str(source)])
+        options = tuple(flag for flag in options if flag != NATIVE)
+        result = _run([*compiler, *options, "-o", str(library), str(source)])
     if result.returncode != 0:
-        command = " ".join((*compiler, *flags, str(source)))
+        command = " ".join((*compiler, *options, str(source)))
         raise BuildError(
             f"the C++ compiler failed on {source}:\n{command}\n{result.stderr.strip()}\n"
             f"(compiler: {compiler_version(compiler)}); if it is an old one, set the environment "

@@ -7,8 +7,8 @@ Python raises KeyboardInterrupt wherever the main thread happens to be, but it m
   which writes checkpoints, raises ValueError, a semaphore RuntimeError, an extension module
   ImportError.
 
-So the signal is remembered, too: the training asks for it after every batch, and any error that
-comes after a signal is the interruption.
+So the signal is remembered, too: long work asks for it after every step (`check_interrupted`, which
+`progress` calls), and any error that comes after a signal is the interruption.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+_check: ContextVar[Callable[[], None]] = ContextVar("_check", default=lambda: None)
+"""What `check_interrupted` calls."""
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -45,9 +50,12 @@ def interruptible() -> Iterator[Callable[[], None]]:
         return
     received: list[int] = []
 
+    outside = _check.get()
+
     def raise_again() -> None:
         if received:
             raise TerminatedError if received[-1] == signal.SIGTERM else KeyboardInterrupt
+        outside()
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
@@ -60,15 +68,23 @@ def interruptible() -> Iterator[Callable[[], None]]:
     for number in SIGNALS:
         if before[number] is not signal.SIG_IGN:  # e.g. nohup, or a worker that is not to stop
             signal.signal(number, handle)
+    token = _check.set(raise_again)
     try:
         yield raise_again
     except Exception:
         raise_again()
         raise
     finally:
+        _check.reset(token)
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
+
+
+def check_interrupted() -> None:
+    """Raise KeyboardInterrupt if a signal has come within `interruptible` and was lost."""
+    if threading.current_thread() is threading.main_thread():
+        _check.get()()
 
 
 def end_at_once_by_signals() -> None:

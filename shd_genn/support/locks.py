@@ -96,3 +96,23 @@ def _acquire(path: Path, timeout: float) -> BaseFileLock:
     except OSError as error:
         raise write_error(file, error) from error
     return lock
+
+
+def is_free(path: Path) -> bool:
+    """Whether no program has claimed a folder or file; nothing is written or left behind.
+
+    Args:
+        path: The folder or file. If its lock cannot be tried, it counts as claimed.
+    """
+    file = lock_file(path)
+    if file.with_name(f"{file.name}.owner").exists():
+        return False
+    if not file.exists():
+        return True
+    lock = FileLock(file)
+    try:
+        lock.acquire(0)
+    except (Timeout, OSError):
+        return False
+    lock.release()
+    return True

@@ -19,12 +19,15 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from shd_genn.support.interruption import check_interrupted
+
 SECONDS_BETWEEN_LINES = 5.0
 """If the output is no terminal, at most one line is printed in this time, and one at each end."""
 
 Advance = Callable[..., None]
 """``advance(steps=1, note="", line="")``: so much more is done. ``note`` is shown until the
-next one; ``line`` stays: above the bar on a terminal, as a line of its own elsewhere."""
+next one; ``line`` stays: above the bar on a terminal, as a line of its own elsewhere. It raises
+KeyboardInterrupt if a signal has come whose exception was lost."""
 
 
 @contextmanager
@@ -54,6 +57,7 @@ def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
         task = bar.add_task(description, total=total)
 
         def advance_bar(steps: int = 1, note: str = "", line: str = "") -> None:
+            check_interrupted()
             bar.update(task, advance=steps)
             if note:
                 below.plain = note
@@ -73,6 +77,7 @@ def _line_printer(description: str, total: int, unit: str) -> Advance:
 
     def advance(steps: int = 1, note: str = "", line: str = "") -> None:
         nonlocal done, last
+        check_interrupted()
         done += steps
         if line:
             print(line, file=sys.stderr, flush=True)

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from distributed import Client, Future, Queue
+from distributed import Future, Queue
 
 from shd_genn.config.toml import to_toml
+from shd_genn.support.dask import connect
 from shd_genn.support.errors import ConfigError
 from shd_genn.sweep.task import LOOK, train_on_worker
 from shd_genn.sweep.worker import Job
-
-SECONDS_TO_CONNECT = 20
 
 
 @dataclass
@@ -41,13 +40,7 @@ class DaskWorkers:
         Raises:
             ConfigError: if it cannot be reached, or has no workers.
         """
-        try:
-            self._client = Client(address, timeout=SECONDS_TO_CONNECT)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise ConfigError(
-                f"a Dask scheduler must answer at {address}, but {error}; start one with "
-                "dask scheduler, and workers with dask worker"
-            ) from error
+        self._client = connect(address)
         found = len(self._client.scheduler_info(n_workers=-1)["workers"])
         if not found and n_workers is None:
             raise ConfigError(

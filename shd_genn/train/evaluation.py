@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from shd_genn.backends.protocols import BatchResult, Simulator
 from shd_genn.datasets.split import speaker_name
 from shd_genn.learning.objective import probabilities
-from shd_genn.network import Network
-from shd_genn.record.rows import EpochRow, PredictionRow, Split
+from shd_genn.network import Network, operations
+from shd_genn.record.rows import EpochRow, PredictionRow, Split, SplitResult
 from shd_genn.record.summary import TestResult
 from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.support.energy import Meter
 from shd_genn.support.errors import ConfigError
 
 SAMPLES_AT_ONCE = 256
@@ -25,6 +26,7 @@ class Metrics:
     """Accuracy, loss and spikes of a split, summed up batch by batch."""
 
     def __init__(self, network: Network) -> None:
+        self._meter = Meter()
         self.started = time.perf_counter()
         self.samples = self.correct = self.input_spikes = 0
         self.loss = 0.0
@@ -39,6 +41,7 @@ class Metrics:
         self.input_spikes += int(result.input_spikes.sum())
         for name, counts in result.spike_counts.items():
             self.spikes[name] += counts.sum(axis=0)
+        self._meter.poll()
 
     @property
     def accuracy(self) -> float:
@@ -50,12 +53,13 @@ class Metrics:
         """The number of synapses that all spikes arrive at."""
         totals = {name: int(counts.sum()) for name, counts in self.spikes.items()}
         totals[self.network.input.name] = self.input_spikes
-        return sum(totals[c.source.name] * c.target.size for c in self.network.connections)
+        return operations.synaptic_operations(self.network, totals)
 
     def row(self, epoch: int, split: Split, learning_rate: float | None = None) -> EpochRow:
         """A row of ``metrics.csv``; hidden spikes are per neuron and trial."""
         trials = max(self.samples, 1)
         spikes = np.concatenate(list(self.spikes.values())) / trials
+        used = self._meter.poll()
         return EpochRow(
             epoch=epoch,
             split=split,
@@ -71,6 +75,9 @@ class Metrics:
             samples=self.samples,
             seconds=time.perf_counter() - self.started,
             learning_rate=learning_rate,
+            cpu_joules=used.cpu,
+            dram_joules=used.dram,
+            gpu_joules=used.gpu,
         )
 
 
@@ -110,9 +117,7 @@ class Evaluation:
     @property
     def result(self) -> TestResult:
         """The numbers that a run's summary keeps of its test set."""
-        values = asdict(self.metrics)
-        for left_out in ("epoch", "split", "learning_rate"):
-            del values[left_out]
+        values = {f.name: getattr(self.metrics, f.name) for f in fields(SplitResult)}
         seen, unseen = self._by_speaker_kind()
         return TestResult(
             **values,

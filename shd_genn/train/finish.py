@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import Learner
 from shd_genn.datasets.split import speaker_name
+from shd_genn.network import operations
 from shd_genn.record.rows import EpochRow
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import RunResult, TestResult
@@ -68,4 +72,19 @@ def _test(
     folder.write_epochs([*rows, evaluation.metrics])
     folder.write_predictions(evaluation.predictions)
     folder.write_arrays("spike_counts", evaluation.spike_counts)
-    return evaluation.result
+    return replace(evaluation.result, **_costs(learner, evaluation.spike_counts))
+
+
+def _costs(learner: Learner, spikes: Mapping[str, NDArray[np.int32]]) -> dict[str, Any]:
+    """What the network costs to run, which the weights and hidden spikes tell."""
+    network, parameters, n_steps = learner.network, learner.parameters(), learner.config.n_steps
+    sparsity = None
+    if network.output not in network.spiking:
+        counts = {name: array.mean(axis=0) for name, array in spikes.items()}
+        sparsity = operations.activation_sparsity(network, counts, n_steps)
+    return {
+        "dense_operations": operations.dense_operations(network, n_steps),
+        "activation_sparsity": sparsity,
+        "connection_sparsity": operations.connection_sparsity(network, parameters),
+        "footprint_bytes": operations.footprint_bytes(parameters),
+    }

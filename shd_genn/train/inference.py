@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from shd_genn.backends.protocols import Recording, Simulator
 from shd_genn.config import Config
 from shd_genn.datasets.load import load_split
 from shd_genn.datasets.match import check_code
-from shd_genn.encode.audio import read_audio
+from shd_genn.encode.audio import check_audio, read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.learning.objective import probabilities
 from shd_genn.record.environment import DatasetRecord
@@ -190,7 +190,29 @@ def listen_to(
 
     Args:
         folder: The run.
-        sound: A recording with one word in it.
+        sound: A recording with one word in it; see `listen_to_all`.
+        seed: Of the cochlea's nerve fibres.
+        backend: What computes; None: the backend that trained the run.
+        trust_model: The user consents to execute the folder's model file; see `model_copy`.
+    """
+    answers = listen_to_all(folder, [sound], seed=seed, backend=backend, trust_model=trust_model)
+    with closing(answers):
+        return next(answers)
+
+
+def listen_to_all(
+    folder: RunFolder,
+    sounds: Sequence[Path],
+    *,
+    seed: int = 0,
+    backend: BackendOption | None = None,
+    trust_model: bool = False,
+) -> Generator[Answer, None, None]:
+    """Run recordings through the cochlea and a run's chosen network, one after the other.
+
+    Args:
+        folder: The run.
+        sounds: Recordings with one word in each.
         seed: Of the cochlea's nerve fibres.
         backend: What computes; None: the backend that trained the run.
         trust_model: The user consents to execute the folder's model file; see `model_copy`.
@@ -211,17 +233,19 @@ def listen_to(
             f"the network must have the cochlea's {cochlea.n_channels} channels, but has "
             f"{trained_on.channels}; listen with a network that was trained on recordings"
         )
-    audio = read_audio(sound, RATE)
-    input_spikes = Events.of([cochlea.encode(audio, seed)])
-    events = config.presentation(cochlea.n_channels)(input_spikes)
+    for sound in sounds:  # before the network is compiled
+        check_audio(sound, cochlea.shortest_s, cochlea.longest_s, cut=False)
     with opened(folder, backend, trust_model) as (simulator, _):
-        readout = simulator.evaluate(events).readout
-        recording = simulator.record(events)
-        p = probabilities(simulator.network, simulator.config, readout)[0]
-    if config.present.delay_copies:  # copies of the input would only hide it in a picture
-        recording = replace(recording, spikes=recording.spikes | {"input": input_spikes})
-    duration_ms, trial_ms = 1000 * len(audio) / RATE, config.n_steps * config.dt_ms
-    found = notes.cut_off(input_spikes, duration_ms, trial_ms)
-    return Answer(
-        audio, trained_on.words, p[: len(trained_on.words)], recording, config.dt_ms, found
-    )
+        for sound in sounds:
+            audio = read_audio(sound, RATE)
+            input_spikes = Events.of([cochlea.encode(audio, seed)])
+            events = config.presentation(cochlea.n_channels)(input_spikes)
+            readout = simulator.evaluate(events).readout
+            recording = simulator.record(events)
+            p = probabilities(simulator.network, simulator.config, readout)[0]
+            if config.present.delay_copies:  # copies of the input would only hide it in a picture
+                recording = replace(recording, spikes=recording.spikes | {"input": input_spikes})
+            duration_ms, trial_ms = 1000 * len(audio) / RATE, config.n_steps * config.dt_ms
+            found = notes.cut_off(input_spikes, duration_ms, trial_ms)
+            words = trained_on.words
+            yield Answer(audio, words, p[: len(words)], recording, config.dt_ms, found)

@@ -31,6 +31,7 @@ from shd_genn.train.best_epoch import BestEpoch
 from shd_genn.train.compile import compile_learner
 from shd_genn.train.evaluation import Metrics, measure
 from shd_genn.train.finish import finish
+from shd_genn.train.kept_epochs import keep_epoch, observed
 from shd_genn.train.prepare import Experiment, prepare
 from shd_genn.train.silent_neurons import lift_silent
 
@@ -67,6 +68,7 @@ def start(
     require_writable(runs / (name or "run"))
     experiment = prepare(config)
     config = experiment.config
+    observed(experiment)  # refuses samples that are not there
     model_file = model_file or find_model(config.model.model)
     # before there is a folder: a network that cannot be compiled leaves none behind
     with compile_learner(config, model_file) as learner:
@@ -104,6 +106,7 @@ def resume(
     experiment = prepare(config)
     resuming.check_same_dataset(folder, experiment.splits)
     resuming.check_not_over(folder, config.train.epochs)
+    observed(experiment)
     before = folder.summary
     with compile_learner(experiment.config, model_file) as learner:
         found = {} if before is None else dict.fromkeys(before.notes)
@@ -188,6 +191,8 @@ def _train(training: Training, check: Callable[[], None]) -> tuple[BestEpoch, li
         if row.split == experiment.schedule_by:
             schedule.epoch_done(row.accuracy)
     training.on_epoch(folder, list(rows))
+    if not done:
+        keep_epoch(folder, experiment, learner, 0)
 
     with progress("Training", config.epochs * n_batches, "batches") as advance:
         advance(done * n_batches)
@@ -208,6 +213,8 @@ def _train(training: Training, check: Callable[[], None]) -> tuple[BestEpoch, li
             if best.update(new[experiment.chosen_by]):
                 with average.used_by(learner):
                     checkpoints.save(folder.checkpoint("best"), learner, epoch, digest)
+            with average.used_by(learner):
+                keep_epoch(folder, experiment, learner, epoch)
             schedule.epoch_done(new[experiment.schedule_by].accuracy)
             lift_silent(learner, metrics.spikes, config.revive_silent)
             # last of all: the epoch is complete only when this file is there
@@ -232,7 +239,7 @@ def _train_epoch(
     made = batches(config.batching, experiment.train, epoch - 1)
     for batch, (events, labels) in enumerate(one_ahead(made)):
         rate = schedule.rate(epoch - 1, batch)
-        result = learner.train_batch(events, labels, config.train.rates(rate, kinds))
+        result = learner.train_batch(events, labels, config.rates(rate, kinds))
         if not np.isfinite(result.loss).all():
             raise DivergedError(
                 f"the loss must stay finite, but is not in epoch {epoch}; lower learning_rate "

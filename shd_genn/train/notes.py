@@ -17,7 +17,7 @@ from shd_genn.network import Network
 from shd_genn.network.settings import VoltageReadout
 from shd_genn.record.rows import EpochRow
 from shd_genn.spikes.dataset import SpikeDataset
-from shd_genn.spikes.events import Events
+from shd_genn.spikes.events import Events, EventSource
 from shd_genn.support.errors import ConfigError
 from shd_genn.train.prepare import Experiment
 
@@ -62,10 +62,10 @@ def before_training(experiment: Experiment) -> Notes:
     return tuple(notes)
 
 
-def spikes_after(events: Events, trial_ms: float) -> float:
+def spikes_after(events: EventSource, trial_ms: float) -> float:
     """The part of the spikes that comes after the trial's end, 0 to 1."""
-    late = events.times_ms >= trial_ms
-    return float(late.mean()) if len(late) else 0.0
+    late = sum(np.count_nonzero(block.times_ms >= trial_ms) for block in events.blocks())
+    return float(late / max(int(events.counts.sum()), 1))
 
 
 def after_trial(dataset: SpikeDataset, trial_ms: float, what: str) -> Notes:
@@ -79,8 +79,9 @@ def after_trial(dataset: SpikeDataset, trial_ms: float, what: str) -> Notes:
     part = spikes_after(dataset.events, trial_ms)
     if part < LATE_PART:
         return ()
-    offsets = dataset.events.offsets
-    ends = dataset.events.times_ms[offsets[1:][np.diff(offsets) > 0] - 1]
+    ends = np.concatenate(
+        [b.times_ms[b.offsets[1:][b.counts > 0] - 1] for b in dataset.events.blocks()]
+    )
     typical = float(np.median(ends))
     text = (
         f"{part:.0%} of the {what} spikes come after the trial's end at {trial_ms:g} ms and are "
@@ -103,8 +104,11 @@ def _shift(dataset: SpikeDataset, shift_channels: float) -> Notes:
     if not shift_channels:
         return ()
     n = dataset.n_channels
-    every = max(1, len(dataset.events.channels) // MANY_SPIKES)
-    counts = np.bincount(dataset.events.channels[::every], minlength=n)
+    every = max(1, int(dataset.events.counts.sum()) // MANY_SPIKES)
+    counts = sum(
+        (np.bincount(b.channels[::every], minlength=n) for b in dataset.events.blocks()),
+        start=np.zeros(n, np.int64),
+    )
     if not counts.sum():
         return ()
     cumulated = np.concatenate([[0], np.cumsum(counts)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from shd_genn.datasets import NOT_SHD, SPOKEN_DIGITS
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import CrossValidationResult, RunResult, TestResult
@@ -27,6 +29,7 @@ def _run(folder: RunFolder, result: RunResult) -> list[str]:
     if result.test is not None:
         lines += _test(result.test)
     lines.append(f"time per epoch      {result.seconds_per_epoch:.2f} s")
+    lines += _energy(folder)
     if result.spikes_after_trial > 0:
         lines.append(
             f"spikes not used     {result.spikes_after_trial:.2%}, later than the trial's end"
@@ -35,6 +38,20 @@ def _run(folder: RunFolder, result: RunResult) -> list[str]:
     if result.dataset == SPOKEN_DIGITS:
         lines.append(NOT_SHD)
     return lines
+
+
+def _energy(folder: RunFolder) -> list[str]:
+    """Median energy of an epoch's training, or why it is not known, in one line."""
+    training = [row for row in folder.epochs if row.split == "train"]
+    parts = []
+    for name in ("cpu", "dram", "gpu"):
+        values = [getattr(row, f"{name}_joules") for row in training]
+        if counted := [value for value in values if value is not None]:
+            parts.append(f"{name.upper()} {statistics.median(counted):.1f} J")
+    if parts:
+        return [f"energy per epoch    {', '.join(parts)}"]
+    why = folder.environment.energy
+    return [f"energy per epoch    {why}"] if why else []
 
 
 def _test(test: TestResult) -> list[str]:

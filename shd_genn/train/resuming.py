@@ -101,8 +101,11 @@ def is_over(folder: RunFolder, epochs: int) -> bool:
 
 
 def metrics_digest(rows: Sequence[EpochRow]) -> str:
-    """A checksum of rows of ``metrics.csv``, times apart, which each checkpoint holds."""
-    timeless = [replace(row, seconds=0.0) for row in rows]
+    """A checksum of rows of ``metrics.csv`` in each checkpoint, without times and energy."""
+    timeless = [
+        replace(row, seconds=0.0, cpu_joules=None, dram_joules=None, gpu_joules=None)
+        for row in rows
+    ]
     return hashlib.sha256(rows_as_text(timeless).encode()).hexdigest()[:16]
 
 

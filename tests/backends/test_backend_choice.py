@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from helpers import tiny
+from helpers.calling import call
 
 from shd_genn import backends
 from shd_genn.backends import cuda
@@ -73,12 +74,7 @@ def test_the_command_fails_with_one_message(data):
 
 def test_the_choice_is_printed_and_recorded(data, tmp_path):
     options = ["--dataset", str(data), *tiny.OPTIONS, "--epochs", "1", "--runs", str(tmp_path)]
-    result = subprocess.run(
-        [sys.executable, "-m", "shd_genn.run", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = call("run", *options)
     assert result.returncode == 0, result.stderr
     choice = backends.choose("auto")
     assert result.stdout.splitlines()[0] == f"backend             {choice.name} ({choice.why})"

@@ -1,14 +1,13 @@
 """`python -m shd_genn.evaluate`, `.listen` and `.bench`, on a small trained network."""
 
 import csv
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 from helpers import tiny
+from helpers.calling import call as run
 from helpers.running import rows
 from PIL import Image
 
@@ -21,16 +20,7 @@ from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.errors import ConfigError
 from shd_genn.train import crossval, loop
 from shd_genn.train.ensemble import evaluate_together
-from shd_genn.train.inference import evaluate_run
-
-
-def run(module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", f"shd_genn.{module}", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from shd_genn.train.inference import evaluate_run, listen_to
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +106,12 @@ def test_listen_needs_the_cochleas_channels(trained, tmp_path):
 
 @pytest.fixture(scope="module")
 def hearing(tmp_path_factory):
-    """A network for the cochlea's channels and a delay line, hardly trained."""
+    """A network for the cochlea's channels and a delay line, trained for one epoch."""
     folder = tmp_path_factory.mktemp("wide") / "wide"
     dataset = tiny.dataset(20, 0)
     write_spikes(folder / "train.h5", type(dataset)(**{**vars(dataset), "n_channels": 700}))
     config = Config(
-        data=DataConfig(dataset=str(folder)),
+        data=DataConfig(dataset=str(folder), trial_ms=400.0),
         present=PresentConfig(delay_copies=2),
         model=ModelConfig(hidden_sizes=(30,)),
         train=TrainConfig(epochs=1, batch_size=9),
@@ -147,6 +137,32 @@ def test_listen_says_a_word_and_draws_it(hearing, tmp_path):
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("L"))
     assert min(pixels.shape) > 500 and (pixels < 128).mean() > 0.001
+
+
+def test_listen_to_many_sounds(hearing, tmp_path):
+    """Files and folders of them: a line each, in order, and a table; the answers of each alone."""
+    rng = np.random.default_rng(1)
+    (tmp_path / "more").mkdir()
+    sounds = [tmp_path / "b.wav", tmp_path / "more" / "a.wav", tmp_path / "more" / "c.flac"]
+    for sound in sounds:
+        soundfile.write(sound, 0.1 * rng.normal(size=4000), 16_000)
+    (tmp_path / "more" / "list.txt").write_text("no sound")
+    (tmp_path / "more" / "._a.wav").write_text("of another system")
+    table = tmp_path / "answers.csv"
+    result = run("listen", hearing.path, sounds[0], tmp_path / "more", "-o", table)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [name for _, _, name in lines] == list(map(str, sounds))
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    assert rows[0] == ["file", "word", "probability"] and len(rows) == 4
+    answers = [listen_to(hearing, sound) for sound in sounds]
+    assert [(word, float(p)) for _, word, p in rows[1:]] == [a.ranking(1)[0] for a in answers]
+    result = run("listen", hearing.path, tmp_path / "more", "-o", tmp_path / "a.png")
+    assert result.returncode == 2 and "output must end in .csv" in result.stderr
+    (tmp_path / "more" / "bad.wav").write_text("no sound")
+    result = run("listen", hearing.path, tmp_path / "more")
+    assert result.returncode == 2 and "bad.wav must be a sound file" in result.stderr
+    assert not result.stdout  # before the first one is answered
 
 
 def test_listen_refuses_what_it_cannot_use(hearing, tmp_path):
@@ -176,12 +192,12 @@ def test_bench_measures_and_writes_a_table(tmp_path):
 
 
 def test_listen_says_what_it_does_not_hear(hearing, tmp_path):
-    """A recording of three seconds, of which a trial of one second hears the begin."""
+    """Of a recording of 0.5 s a trial of 0.4 s hears the begin."""
     sound = tmp_path / "long.wav"
-    soundfile.write(sound, 0.1 * np.random.default_rng(0).normal(size=48_000), 16_000)
+    soundfile.write(sound, 0.1 * np.random.default_rng(0).normal(size=8000), 16_000)
     result = run("listen", hearing.path, sound)
     assert result.returncode == 0, result.stderr
-    assert "the recording lasts 3.00 s, but the network hears only its first 1.00 s" in (
+    assert "the recording lasts 0.50 s, but the network hears only its first 0.40 s" in (
         result.stderr
     )
 

@@ -69,6 +69,10 @@ def test_a_choice_may_be_its_name_alone():
             "but got {'decay': 0.5}",
         ),
         (
+            "[train]\nschedule = [3]",
+            "train.schedule must be one of constant, plateau, step, cosine, but got [3]",
+        ),
+        (
             "[train]\nschedule = 'cosinus'",
             "train.schedule must be one of constant, plateau, step, cosine, but got 'cosinus'",
         ),

@@ -1,12 +1,12 @@
 """Settings on the command line: options, flags, choices, help, and what is refused."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 from helpers import tiny
+from helpers.calling import call
 from helpers.changed import OTHER
 
 from shd_genn.config import Config, command_line
@@ -115,13 +115,7 @@ def test_a_presets_choice_does_not_override_what_was_asked():
 
 
 def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "shd_genn.run", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "100"},
-    )
+    return call("run", *arguments, width=100)
 
 
 def test_help_shows_the_options_of_what_is_chosen_and_names_all_choices():

@@ -1,8 +1,6 @@
 """Presets start, train, and record exactly the values that they name."""
 
 import ast
-import subprocess
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -125,12 +123,8 @@ def test_presets_are_made_of_the_base_and_name_every_section():
 
 
 def test_the_list_shows_source_parameters_and_accuracy():
-    result = subprocess.run(
-        [sys.executable, "-m", "shd_genn.run", "--list-presets"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    result = run("--list-presets")
+    assert result.returncode == 0
     for preset in PRESETS.values():
         for shown in (preset.name, preset.source, preset.parameters, preset.published):
             assert shown in result.stdout

@@ -49,7 +49,7 @@ def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
     assert resumed.returncode == 0, resumed.stderr
     (reference,) = (tmp_path / "whole").iterdir()
     assert same_weights(reference, killed) and same_weights(reference, killed, "best")
-    forget = {"seconds", "peak_memory_mb"}
+    forget = {"seconds", "peak_memory_mb", "cpu_joules", "dram_joules", "gpu_joules"}
     ours, theirs = (
         [{k: v for k, v in r.items() if k not in forget} for r in rows(folder, "metrics")]
         for folder in (killed, reference)

@@ -2,15 +2,13 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers import tiny
-from helpers.running import command, rows, run, same_weights, settings
+from helpers.calling import call
+from helpers.running import rows, run, same_weights, settings
 
 from shd_genn.config import Config
 from shd_genn.datasets.settings import AutoValidation, DataConfig
@@ -181,12 +179,7 @@ def test_the_delay_line_is_part_of_the_run(data, tmp_path):
         assert 220 < by_split[split] <= 240
     table = tmp_path / "said.csv"
     arguments = ["--dataset", data, "-o", table]
-    result = subprocess.run(
-        [sys.executable, "-m", "shd_genn.evaluate", folder.path, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = call("evaluate", folder.path, *arguments)
     assert result.returncode == 0, result.stderr
     with table.open(newline="") as file:
         assert list(csv.DictReader(file)) == rows(folder.path, "predictions")
@@ -271,14 +264,7 @@ def test_settings_from_a_file_and_from_the_command_line(finished, tmp_path):
 
 
 def test_help_explains_every_option():
-    result = subprocess.run(
-        command("--help"),
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "COLUMNS": "100"},
-    )
-    text = result.stdout
+    text = call("run", "--help", width=100).stdout
     for section in (DataConfig, AugmentConfig, ModelConfig, TrainConfig, Config):
         for name, field in section.__dataclass_fields__.items():
             if "Config" not in str(field.type):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import tiny
+from helpers.calling import call
 from helpers.running import rows, run, same_weights, settings
 
 import shd_genn
@@ -111,6 +112,13 @@ def test_a_checkpoint_of_another_epoch_is_refused(copied):
     (copied.path / "best.npz").write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(ConfigError, match=r"best\.npz is damaged"):
         loop.resume(copied, longer(copied))
+    content = (copied.path / "last.npz").read_bytes()
+    (copied.path / "last.npz").write_bytes(content.replace(b"{'descr'", b"{('desc'"))
+    with pytest.raises(ConfigError, match=r"last\.npz is damaged: .*; restore the file"):
+        loop.resume(copied, longer(copied))
+    np.savez_compressed(copied.path / "last.npz", epoch=np.array(1), a=np.zeros(10**6))
+    with pytest.raises(ConfigError, match=r"is damaged: it declares more bytes than it has"):
+        loop.resume(copied, longer(copied))
     (copied.path / "last.npz").unlink()
     with pytest.raises(ConfigError, match=r"last\.npz is missing, but .* more than one epoch"):
         loop.resume(copied, longer(copied))
@@ -121,7 +129,7 @@ def test_a_run_that_was_killed_as_it_began_is_named(copied, data):
         (copied.path / name).unlink()
     for result in (
         run("--resume", copied.path),
-        run_module("evaluate", copied.path, "--dataset", data),
+        call("evaluate", copied.path, "--dataset", data),
     ):
         assert result.returncode == 2 and "Traceback" not in result.stderr
         assert "stopped as it began" in result.stderr and "start a new run" in result.stderr
@@ -224,7 +232,7 @@ def test_a_strangers_model_is_executed_only_with_consent(data, own_model, tmp_pa
     monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path / "another-user"))
     for refused in (
         run_module("evaluate", folder.path, "--dataset", data),
-        run("--resume", folder.path, "--epochs", 2),
+        run_module("run", "--resume", folder.path, "--epochs", 2),
     ):
         assert refused.returncode == 2 and "--trust-model" in refused.stderr, refused.stderr
     table = tmp_path / "answers.csv"
@@ -249,6 +257,7 @@ def test_resuming_leads_to_the_weights_of_an_uninterrupted_run(copied, data, tmp
 
 
 def run_module(module, *arguments):
+    """In a process of its own: this one has executed the model."""
     return subprocess.run(
         [sys.executable, "-m", f"shd_genn.{module}", *map(str, arguments)],
         capture_output=True,

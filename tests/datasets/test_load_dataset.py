@@ -243,7 +243,7 @@ def test_shd_from_a_folder(tmp_path, monkeypatch, little_shd, train, test, insid
 
 def test_only_shd_counts_as_shd(tmp_path, train, test):
     small.write(tmp_path, shd_train=train, shd_test=test)
-    message = "must be the published file of 8156 samples to count as shd, but has 40; fetch it"
+    message = "must be the published file of 8156 samples to count as shd, but has 40; download"
     with pytest.raises(DataError, match=message):
         load("shd", data_dir=str(tmp_path))
 
@@ -260,8 +260,8 @@ def test_damaged_shd(tmp_path, train, little_shd):
 def test_missing_files_are_not_fetched_unasked(tmp_path, train):
     write_spikes(tmp_path / "ssc_train.h5", train)
     message = (
-        r"ssc must lie in .*, but ssc_valid.h5, ssc_test.h5 is not there; "
-        "fetch it with python -m shd_genn.datasets ssc"
+        r"ssc must lie in .*, but ssc_valid.h5, ssc_test.h5 is missing; "
+        "download it with python -m shd_genn.datasets ssc"
     )
     with pytest.raises(DataError, match=message):
         load("ssc", data_dir=str(tmp_path))

@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import espeakng_loader
@@ -22,6 +23,7 @@ LITTLE = Recipe(
     unseen=(Voice("f5", "en", 55),),
     train_takes=2,
 )
+SMALLEST = Recipe(seen=LITTLE.seen[:1], unseen=(), train_takes=1)
 N_PLACES = 12
 
 
@@ -122,14 +124,13 @@ def test_made_once(cache, capsys):
 
 
 def test_another_recipe_another_folder(cache):
-    one = Recipe(seen=LITTLE.seen[:1], unseen=(), train_takes=1)
-    other = Recipe(seen=LITTLE.seen[:1], unseen=(), train_takes=1, seed=1)
-    assert prepare(one) != prepare(other)
-    assert content(prepare(one)) != content(prepare(other))
+    one, other = (prepare(recipe) for recipe in (SMALLEST, replace(SMALLEST, seed=1)))
+    assert one != other
+    assert content(one) != content(other)
 
 
 def test_two_makings_are_the_same_to_the_byte(cache, monkeypatch):
-    recipe = Recipe(seen=LITTLE.seen[:1], unseen=LITTLE.unseen, train_takes=1, unseen_takes=1)
+    recipe = replace(SMALLEST, unseen=LITTLE.unseen, unseen_takes=1)
     one = prepare(recipe)
     monkeypatch.setenv("SHD_GENN_CACHE", str(cache / "another"))
     other = prepare(recipe)
@@ -146,6 +147,7 @@ def test_a_making_that_fails_leaves_no_dataset(cache, monkeypatch):
 
 
 def test_an_interrupted_making_goes_on_to_the_same_end(cache, monkeypatch):
+    recipe = replace(LITTLE, train_takes=1, unseen_takes=1)
     encode = spoken_digits._encode
     encoded = []
 
@@ -157,7 +159,7 @@ def test_an_interrupted_making_goes_on_to_the_same_end(cache, monkeypatch):
 
     monkeypatch.setattr(spoken_digits, "_encode", stop_in_the_middle)
     with pytest.raises(KeyboardInterrupt):
-        prepare(LITTLE)
+        prepare(recipe)
     (folder,) = (cache / "spoken-digits").iterdir()
     assert (folder / "test.h5").is_file() and not (folder / "train.h5").exists()
 
@@ -165,18 +167,18 @@ def test_an_interrupted_making_goes_on_to_the_same_end(cache, monkeypatch):
     monkeypatch.setattr(
         spoken_digits, "_encode", lambda *a: encoded.append(a[1][0].take.speaker) or encode(*a)
     )
-    prepare(LITTLE)
+    prepare(recipe)
     assert encoded == [1]  # what is done is not done again
     resumed = content(folder)
 
     monkeypatch.setenv("SHD_GENN_CACHE", str(cache / "another"))
-    assert content(prepare(LITTLE)) == resumed
+    assert content(prepare(recipe)) == resumed
 
 
 def test_of_two_at_once_one_waits(cache, monkeypatch):
     make, made = spoken_digits._make, []
     monkeypatch.setattr(spoken_digits, "_make", lambda *a: made.append(1) or make(*a))
-    threads = [threading.Thread(target=prepare, args=(LITTLE,)) for _ in range(2)]
+    threads = [threading.Thread(target=prepare, args=(SMALLEST,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -185,7 +187,7 @@ def test_of_two_at_once_one_waits(cache, monkeypatch):
 
 
 def test_its_name_is_in_it(cache, monkeypatch):
-    monkeypatch.setattr(spoken_digits, "Recipe", lambda: LITTLE)
+    monkeypatch.setattr(spoken_digits, "Recipe", lambda: SMALLEST)
     assert load_split("spoken-digits", "test").name == "spoken-digits"
 
 
@@ -213,7 +215,7 @@ def test_voices_that_are_not_there(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "no checksum"])
 def test_damaged_files_are_made_again(cache, damage):
-    folder = prepare(LITTLE)
+    folder = prepare(SMALLEST)
     before = content(folder)
     path = folder / "test.h5"
     whole = path.read_bytes()
@@ -225,7 +227,7 @@ def test_damaged_files_are_made_again(cache, damage):
         path.write_bytes(b"")
     else:
         (folder / "test.h5.sha256").unlink()
-    assert prepare(LITTLE) == folder
+    assert prepare(SMALLEST) == folder
     assert content(folder) == before
 
 

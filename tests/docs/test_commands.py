@@ -20,6 +20,7 @@ import soundfile
 from helpers.pages import PAGES, ROOT, commands, steps
 
 NOT_RUN = {
+    "python -m shd_genn.serve": "runs until Ctrl-C; tests/serve starts the server and the page",
     "python3 -m venv .venv": "the gate runs it: it installs the package",
     ".venv/bin/pip install": "the gate runs it: it installs the package",
     "bin/python -m pytest": "the gate runs it: all tests",

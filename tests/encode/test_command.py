@@ -9,15 +9,21 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+from helpers.calling import call
 
-from shd_genn.encode.__main__ import Options, encode_recordings, main
+from shd_genn.encode.__main__ import Options
 from shd_genn.encode.cochlea import Cochlea
+from shd_genn.encode.corpus import Corpus, on_threads
+from shd_genn.encode.options import EncoderOptions
 from shd_genn.encode.recordings import find_recordings
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
-from shd_genn.support.cli import command
 
 
 def run(*arguments):
+    return call("encode", *arguments)
+
+
+def run_process(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "shd_genn.encode", *map(str, arguments)],
         capture_output=True,
@@ -72,7 +78,9 @@ def test_manifest_names_speakers_and_seed_decides(recordings, tmp_path):
 
 def test_the_file_has_the_spikes_cut_to_float16_seconds(recordings, tmp_path):
     found = find_recordings(recordings).recordings
-    encoded = encode_recordings(found, Cochlea(), seed=5, n_workers=2, name="x")
+    corpus = Corpus.of(found, Cochlea(), seed=5)
+    ((_, events),) = on_threads(2)(corpus, corpus.parts)
+    encoded = corpus.dataset("x", events)
     write_spikes(tmp_path / "once.h5", encoded)
     once = read_spikes(tmp_path / "once.h5", "x")
     cut = (encoded.events.times_ms / 1000).astype(np.float16).astype(np.float32) * 1000
@@ -152,25 +160,22 @@ def no_such_path(folder):
     ],
 )
 def test_what_is_wrong_is_said_and_leaves_the_old_file(
-    recordings, tmp_path, monkeypatch, capsys, spoil, options, message
+    recordings, tmp_path, spoil, options, message
 ):
-    """In this process, for speed; below, one is met in a process of its own."""
     output = tmp_path / "out" / "train.h5"
     output.parent.mkdir()
     output.write_text("old")
-    source = str(spoil(recordings))
-    monkeypatch.setattr(sys, "argv", ["encode", source, "-o", str(output), *options])
-    with pytest.raises(SystemExit) as left:
-        command(main)
-    assert left.value.code == 2
-    assert re.search(f"^error: .*{message}", capsys.readouterr().err, re.MULTILINE)
+    source = spoil(recordings)
+    result = run(source, "-o", output, *options)
+    assert result.returncode == 2
+    assert re.search(f"^error: .*{message}", result.stderr, re.MULTILINE)
     assert output.read_text() == "old" and list(output.parent.iterdir()) == [output]
 
 
 def test_a_bad_recording_is_named_and_leaves_no_file(recordings, tmp_path):
     soundfile.write(recordings / "up" / "9.wav", np.zeros(4000), 16_000)
     output = tmp_path / "out" / "train.h5"
-    result = run(recordings, "-o", output)
+    result = run_process(recordings, "-o", output)
     assert result.returncode == 2
     assert "9.wav must not be silent" in result.stderr and "Traceback" not in result.stderr
     assert not output.exists() and not list(tmp_path.glob("out/*"))
@@ -191,7 +196,8 @@ def test_options_that_are_missing_or_unknown(recordings):
 def test_help_explains_every_option():
     result = run("--help")
     assert result.returncode == 0
-    named = [f"--{field.name.replace('_', '-')}" for field in fields(Options)]
+    options = [f for f in (*fields(Options), *fields(EncoderOptions)) if f.name != "encoder"]
+    named = [f"--{field.name.replace('_', '-')}" for field in options]
     named[0] = "RECORDINGS"  # the only positional one
     assert {"--output", "--seed", "--workers", "--rms", "--ramp-ms"} <= set(named)
     for option in [*named, "-o"]:

@@ -2,11 +2,12 @@
 
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers import fakes
-from helpers.drawn import PLAIN, bars, rows, runs, summaries
+from helpers.drawn import NOWHERE, PLAIN, bars, rows, runs, summaries
 
 from analysis import (
     accuracy_by_size,
@@ -14,10 +15,16 @@ from analysis import (
     comparison,
     confusion,
     learning_curves,
+    loss_curves,
+    readout_weight,
     speakers,
 )
 from analysis.tools.load import read
 from analysis.tools.stats import wilson
+from shd_genn.network.learned_weight import LearnedWeight
+from shd_genn.network.settings import LearnedWeightReadout
+from shd_genn.record.checkpoints import read_arrays, write_arrays
+from shd_genn.record.run_folder import RunFolder
 
 
 def test_accuracy_by_size_shows_mean_and_sd_over_seeds(grid, results):
@@ -144,3 +151,50 @@ def test_a_single_run_has_wilsons_interval(tmp_path):
     row = comparison.load(results, PLAIN).rows.iloc[0]
     assert (row["low"], row["high"]) == pytest.approx(wilson(20, 30))
     assert math.isnan(row["sd"])
+
+
+def test_epochs_to_an_accuracy_are_first_ones_with_student_intervals(tmp_path):
+    accuracies = {0: (0.3, 0.55, 0.52, 0.81), 1: (0.6, 0.7, 0.85, 0.7), 2: (0.2, 0.3, 0.55, 0.6)}
+    for seed, values in accuracies.items():
+        folder = RunFolder(fakes.write(tmp_path, seed=seed, epochs=4))
+        table = [
+            replace(row, accuracy=values[row.epoch - 1]) if row.split == "valid" else row
+            for row in folder.epochs
+        ]
+        folder.write_epochs(table)
+    numbers = loss_curves.load(read([tmp_path]), loss_curves.Options((), NOWHERE))
+    table = numbers.table.set_index("reach")
+    half = 4.302653 * 1 / math.sqrt(3)  # Student's t with 2 degrees, epochs 2, 1, 3
+    expected = {"n": 3, "reached": 3, "mean": 2, "low": 2 - half, "high": 2 + half}
+    for name, value in expected.items():
+        assert table.loc[50.0, name] == pytest.approx(value, rel=1e-6)
+    half = 12.706205 * 0.5  # epochs 4 and 3; the third run never gets there
+    assert table.loc[80.0, "reached"] == 2 and table.loc[80.0, "mean"] == 3.5
+    assert table.loc[80.0, "high"] == pytest.approx(3.5 + half, rel=1e-6)
+    assert table.loc[90.0, "reached"] == 0 and math.isnan(table.loc[90.0, "mean"])
+    above, below = loss_curves.plot(numbers).axes
+    (mean,) = (line for line in above.get_lines() if line.get_linestyle() == "-")
+    expected = [100 * statistics.mean(v[i] for v in accuracies.values()) for i in range(4)]
+    assert mean.get_ydata() == pytest.approx(expected)
+    assert [text.get_text() for text in below.texts] == ["3/3", "2/3", "0/3"]
+
+
+def test_a_readouts_weight_is_drawn_as_it_was_learned(tmp_path):
+    learned = LearnedWeight(knots=6, per_class=True)
+    settings = LearnedWeightReadout(weight_knots=6, weight_per_class=True)
+    folder = RunFolder(fakes.write(tmp_path))
+    config = folder.config
+    folder.write_config(replace(config, model=replace(config.model, readout=settings)))
+    theta = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+    arrays = read_arrays(folder.checkpoint("best"))
+    write_arrays(folder.checkpoint("best"), arrays | {"parameter_output.readout_weight": theta})
+    fakes.write(tmp_path, seed=1)  # read by exp(-s)
+    curves = readout_weight.load(read([tmp_path]), readout_weight.Options((), NOWHERE))
+    by_curves = {len(curve.weights): curve for curve in curves}
+    np.testing.assert_allclose(by_curves[3].weights, learned.weights(theta, 1001), rtol=1e-5)
+    start = learned.weights(learned.initial(3), 1001)[0]
+    np.testing.assert_allclose(by_curves[3].start, start, rtol=1e-5)
+    np.testing.assert_allclose(by_curves[1].weights[0], start, atol=2e-3)  # exp(-s), over its mean
+    (ax,) = readout_weight.plot(curves).axes
+    drawn = [line.get_ydata() for line in ax.get_lines()]
+    assert any(np.allclose(y, by_curves[3].weights.mean(axis=0)) for y in drawn)

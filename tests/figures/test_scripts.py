@@ -56,6 +56,7 @@ def everything(grid, trained, tmp_path_factory):
         fakes.comparison(place / "compare.csv"),
         fakes.roofline(place / "roofline.csv"),
         fakes.scaling(place / "scaling.csv"),
+        fakes.energy(place / "energy.csv"),
     ]
     return [grid, trained, place / "one.db", place / "two.db", place / "beep.wav", *tables]
 
@@ -71,7 +72,7 @@ def call(monkeypatch, name, *arguments):
 def test_a_script_draws(name, everything, trained, tmp_path, monkeypatch):
     grid, trained, one, two, sound, *tables = everything
     own = {"raster": trained, "parameters": trained, "cochleagram": sound}
-    own |= dict(zip(("peers", "roofline", "scaling"), tables, strict=True))
+    own |= dict(zip(("peers", "roofline", "scaling", "energy"), tables, strict=True))
     given = [own.get(name, grid)]
     if name in OF_STUDIES:
         given = [two if name == "study_pareto" else one]

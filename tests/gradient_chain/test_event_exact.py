@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers.event_exact import ExactNetwork, gradient, loss, solve
+from helpers.event_exact import RISING, ExactNetwork, gradient, loss, solve
 
 from shd_genn.backends.conformance.networks import WEIGHT
 from shd_genn.backends.protocols import CompileConfig
@@ -21,6 +21,7 @@ from shd_genn.network import (
     SpikeInput,
     output_neuron,
 )
+from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.spikes.events import Events
 
 N_INPUTS, N_HIDDEN, N_CLASSES, TRIAL_MS = 6, 8, 3, 60.0
@@ -33,9 +34,11 @@ CASES = [
     ("avg_var_sigmoid_weight", 20.0),
     ("var", 20.0),
     ("weighted", 33.0),
+    ("learned_weight", 20.0),
     ("first_spike_time", 33.0),
     ("first_spike_time_exp", 20.0),
 ]
+GIVEN = {"weighted": WEIGHT, "learned_weight": LearnedWeight(start=RISING)}
 # so that neither temperature nor competition nor the penalty of late spikes is too small to be seen
 TEMPERATURE, TAU0, TAU1, ALPHA = 0.5, 4.0, 30.0, 2.0
 
@@ -162,8 +165,7 @@ def test_a_broken_jump_is_noticed(spoilt):
 def stepped_gradient(net, inputs, label, dt_ms):
     hidden = Population("hidden", LeakyIntegrateFire(net.tau_mem), N_HIDDEN)
     source = Population("input", SpikeInput(), N_INPUTS)
-    weight = WEIGHT if net.readout == "weighted" else None
-    neuron = output_neuron(net.readout, net.tau_out, weight=weight)
+    neuron = output_neuron(net.readout, net.tau_out, weight=GIVEN.get(net.readout))
     output = Population("output", neuron, N_CLASSES)
     synapse, drawn = Exponential(net.tau_syn), Dense(Normal())
     pairs = ((source, hidden), (hidden, hidden), (hidden, output))

@@ -14,8 +14,22 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import brentq
 
+from shd_genn.network.formulas import Formula
+from shd_genn.network.learned_weight import LearnedWeight, basis
+
 # Integrals between two events: what is integrated is smooth there, so 20 points find it to 1e-14.
 POINTS, POINT_WEIGHTS = np.polynomial.legendre.leggauss(20)
+
+RISING = Formula("1 + s")
+
+
+def learned_curve(weight: LearnedWeight, s: np.ndarray) -> np.ndarray:
+    """w(s) of a shared curve at its start, in the limit dt → 0."""
+    theta = weight.initial(3)[0]
+    e = np.exp(basis(weight.knots, np.ravel(s)) @ theta).reshape(np.shape(s))
+    points, dt = (POINTS + 1) / 2, POINT_WEIGHTS / 2
+    return e / np.sum(dt * np.exp(basis(weight.knots, points) @ theta))
+
 
 # Weight of V at t/T in the readout.
 READ_WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -25,6 +39,8 @@ READ_WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "avg_var_sigmoid_weight": lambda s: 1 / (1 + np.exp((s - 0.5) / 0.2)),
     "var": np.ones_like,
     # the weight of the conformance suite's network, which is a formula there
+    # a learned weight whose parameter stays as it is at the start
+    "learned_weight": lambda s: learned_curve(LearnedWeight(start=RISING), s),
     "weighted": lambda s: 0.3 + 2.3 * s * np.exp(-(s**2) / (2 * 0.37**2)),
 }
 

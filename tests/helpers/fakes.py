@@ -1,7 +1,7 @@
 """Run folders and studies with known numbers, written without training."""
 
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.record.environment import FORMAT, DatasetRecord, Environment, SplitRecord
-from shd_genn.record.rows import EpochRow, PredictionRow, Split
+from shd_genn.record.rows import EpochRow, PredictionRow, Split, SplitResult
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import RunResult, State, Summary, TestResult
 
@@ -141,8 +141,8 @@ def finish(folder, rng, hidden, recurrent, right, seed) -> RunResult:
         weights["parameter_hidden0_hidden0"] = rng.normal(size=(hidden, hidden)).astype(np.float32)
     folder.write_arrays("best", {"epoch": np.array(2), **weights, "adam_m_x": np.zeros(3)})
     test = asdict(replace(row(rng, 2, "test"), accuracy=right / N_SAMPLES))
-    for left_out in ("epoch", "split", "learning_rate"):
-        del test[left_out]
+    kept = {field.name for field in fields(SplitResult)}
+    test = {name: value for name, value in test.items() if name in kept}
     return RunResult(
         dataset="tiny",
         epochs=3,
@@ -245,5 +245,16 @@ def scaling(path):
         "quantity,value,batch_ms,law_ms,law,spikes_per_neuron,cpu\n"
         "samples,1,2.0,2.1,a + b x,9,Some CPU\n"
         "samples,2,4.0,3.9,a + b x,9,Some CPU\n"
+    )
+    return path
+
+
+def energy(path):
+    """Write a table of `bench speed`: two batch sizes on a CPU and a GPU, with energy."""
+    path.write_text(
+        "backend,device,batch,topology,hidden,threads,shd_epoch_s,cpu_mj,dram_mj,gpu_mj\n"
+        "native,CPU,1,recurrent,64,2,30,100,10,\n"
+        "native,CPU,32,recurrent,64,2,10,40,5,\n"
+        "genn,RTX 4090,32,recurrent,64,1,8,20,2,60\n"
     )
     return path

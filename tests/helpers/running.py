@@ -1,12 +1,12 @@
 """Runs of the tiny dataset, through the command and without it."""
 
 import csv
-import subprocess
 import sys
 import time
 
 import numpy as np
 
+from helpers.calling import call
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
@@ -43,7 +43,7 @@ def command(*arguments):
 
 
 def run(*arguments):
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+    return call("run", *arguments)
 
 
 def rows(folder, name):

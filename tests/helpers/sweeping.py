@@ -28,9 +28,13 @@ def write_space(folder: Path, text: str = SPACE, name: str = "tiny_space") -> Pa
     return path
 
 
+def arguments(space: Path, data: Path, *options) -> list[str]:
+    words = (space, "--dataset", data, *OPTIONS, "--runs", space.parent / "runs", *options)
+    return [str(word) for word in words]
+
+
 def command(space: Path, data: Path, *options) -> list[str]:
-    words = [sys.executable, "-m", "shd_genn.sweep", space, "--dataset", data, *OPTIONS]
-    return [str(word) for word in (*words, "--runs", space.parent / "runs", *options)]
+    return [sys.executable, "-m", "shd_genn.sweep", *arguments(space, data, *options)]
 
 
 def start(space: Path, data: Path, *options) -> subprocess.Popen[str]:

@@ -199,13 +199,13 @@ def test_a_backend_without_derivation_refuses_other_neurons_with_the_reason():
     with pytest.raises(ConfigError, match=r"cannot simulate AdLIF, .* derives none from equations"):
         genn.CAPABILITIES.check(network, EventProp())
     network = with_neuron(network, lambda _: LeakyIntegrateFire(reset="subtract"))
-    with pytest.raises(ConfigError, match="cannot simulate LeakyIntegrateFire.*reset='subtract'"):
+    with pytest.raises(ConfigError, match=r"cannot simulate LeakyIntegrateFire.*reset='subtract'"):
         genn.CAPABILITIES.check(network, EventProp())
 
 
 def test_text_of_equations_cannot_run_code():
     with pytest.raises(ConfigError, match="is no function of the language"):
-        own(equations="tau_mem * V' = I - V + __import__('os').getpid()").derived
+        _ = own(equations="tau_mem * V' = I - V + __import__('os').getpid()").derived
 
 
 def test_numbers_of_the_language():

@@ -78,18 +78,21 @@ def test_times_beyond_float16_in_ms(tmp_path):
     assert read_spikes(path, "a").events.times_ms.tolist() == [0, 100_000]
 
 
-def test_unsorted_samples_are_sorted_and_ties_keep_their_order(tmp_path):
-    times = [[0.5, 0.25, 0.5, 0.0], [0.0, 1.0], [], [0.75, 0.5]]
-    units = [[9, 8, 7, 6], [1, 2], [], [3, 4]]
-    path = small.raw(tmp_path / "a.h5", times, units, [0, 0, 0, 0])
-    events = read_spikes(path, "a").events
-    assert events.times_ms.tolist() == [0, 250, 500, 500, 0, 1000, 500, 750]
-    assert events.channels.tolist() == [6, 8, 9, 7, 1, 2, 4, 3]
-    assert events.counts.tolist() == [4, 2, 0, 2]
+@pytest.mark.parametrize("first", [0, 5])
+def test_samples_whose_times_do_not_ascend_are_refused(tmp_path, monkeypatch, first):
+    monkeypatch.setattr("shd_genn.spikes.stored_events.READ_AT_ONCE", 2)
+    good = [[0.0, 0.5, 0.5], [0.25], []] * 2  # times fall from one sample to the next only
+    times = [*good[:first], [0.5, 0.25, 0.75], *good[first:]]
+    units = [list(range(len(row))) for row in times]
+    path = small.raw(tmp_path / "a.h5", times, units, [0] * 7)
+    with pytest.raises(DataError, match=f"those of sample {first} do not; sort them"):
+        read_spikes(path, "a")
+    small.raw(tmp_path / "b.h5", good, units[:first] + units[first + 1 :], [0] * 6)
+    assert read_spikes(tmp_path / "b.h5", "b").events.counts.tolist() == [3, 1, 0] * 2
 
 
 def test_more_samples_than_are_read_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("shd_genn.spikes.hdf5.READ_AT_ONCE", 4)
+    monkeypatch.setattr("shd_genn.spikes.stored_events.READ_AT_ONCE", 4)
     before = small.dataset([0, 1] * 5 + [1])
     write_spikes(tmp_path / "a.h5", before)
     assert_same(before, read_spikes(tmp_path / "a.h5", "small"))

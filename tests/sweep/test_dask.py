@@ -1,7 +1,9 @@
 """A study whose workers are those of a Dask cluster."""
 
+import numpy as np
 import psutil
 import pytest
+import soundfile
 from helpers import sweeping
 from helpers.sweeping import run_folders, trials
 
@@ -42,9 +44,49 @@ def test_a_killed_worker_of_the_cluster_loses_nothing(space, data, cluster):
 
 
 def test_a_scheduler_that_is_not_there_is_said(space, data, monkeypatch):
+    from shd_genn.support import dask
     from shd_genn.support.errors import ConfigError
     from shd_genn.sweep import cluster
 
-    monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 0.5)
+    monkeypatch.setattr(dask, "SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(ConfigError, match="a Dask scheduler must answer at tcp"):
         cluster.DaskWorkers("tcp://127.0.0.1:1", None)
+
+
+def test_a_cluster_encodes_the_same_file(cluster, tmp_path, monkeypatch):
+    """Parts that workers of a cluster encode, in any order, against threads of this process."""
+    from shd_genn.encode import corpus
+    from shd_genn.encode.cluster import on_cluster
+    from shd_genn.encode.options import EncoderOptions
+    from shd_genn.encode.recordings import find_recordings
+    from shd_genn.spikes.hdf5 import write_spikes
+
+    monkeypatch.setattr(corpus, "MOST_RECORDINGS", 2)
+    rng = np.random.default_rng(0)
+    for i in range(9):
+        path = tmp_path / "sounds" / f"word {i % 3}" / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.normal(size=4000).clip(-3, 3) / 4, 16_000)
+    options = EncoderOptions("rate", highest_rate_hz=150.0)
+    recordings = find_recordings(tmp_path / "sounds").recordings
+    whole = corpus.Corpus.of(recordings, options.make(), seed=2)
+    files = []
+    for encoding in (corpus.on_threads(1), on_cluster(cluster.scheduler_address, options)):
+        files.append(tmp_path / f"{len(files)}.h5")
+        with corpus.encoded(whole, files[-1], encoding) as dataset:
+            write_spikes(files[-1], dataset)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_recording_that_a_cluster_cannot_use_is_named(cluster, tmp_path):
+    from shd_genn.encode.cluster import on_cluster
+    from shd_genn.encode.corpus import Corpus
+    from shd_genn.encode.options import EncoderOptions
+    from shd_genn.encode.recordings import Recording
+    from shd_genn.support.errors import DataError
+
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"no sound")
+    whole = Corpus([Recording(path, "yes")], [1], EncoderOptions("rate").make())
+    with pytest.raises(DataError, match=r"a\.wav must be a sound file"):
+        list(on_cluster(cluster.scheduler_address, EncoderOptions("rate"))(whole, whole.parts))

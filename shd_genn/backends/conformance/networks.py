@@ -29,6 +29,7 @@ from shd_genn.network import (
 )
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Value
+from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.spikes.events import Events
 
@@ -40,6 +41,7 @@ CONFIG = CompileConfig(
     N_STEPS, objective=Objective(temperature=0.5, regulariser=Regulariser(1e-3, 2e-3, 3))
 )
 RATES = {"weight": 1e-3, "delay": 0.3, "tau_mem": 0.1, "tau_syn": 0.1, "v_thresh": 0.01}
+RATES["readout_weight"] = 0.01
 """Learning rates by kind that change every parameter visibly."""
 
 TOLERANCE = 1e-4
@@ -54,11 +56,16 @@ WEIGHT = Formula(
     "o + d*(s-m)*exp(-(s-m)**2/(2*c**2))", (("c", 0.37), ("d", 2.3), ("m", 0.0), ("o", 0.3))
 )
 """Of the readout ``weighted``: one that rises and falls."""
+WEIGHTS: dict[Readout, Formula | LearnedWeight] = {
+    "weighted": WEIGHT,
+    "learned_weight": LearnedWeight(knots=5, per_class=True, smoothness=1e-3),
+}
+"""Of the readouts that are given a weight."""
 
 
 def output_of(readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0) -> NeuronModel:
-    """The output neuron of a readout; `WEIGHT` is that of ``weighted``."""
-    return output_neuron(readout, tau_mem, v_thresh, WEIGHT if readout == "weighted" else None)
+    """The output neuron of a readout; its weight is that of `WEIGHTS`."""
+    return output_neuron(readout, tau_mem, v_thresh, WEIGHTS.get(readout))
 
 
 def layered_network(

@@ -16,6 +16,7 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
+from shd_genn.network.readouts import READOUTS
 
 if TYPE_CHECKING:
     from shd_genn.backends.cuda.engine import CudaEngine
@@ -32,6 +33,7 @@ CAPABILITIES = Capabilities(
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
     kernel_times=True,
+    readouts=tuple(name for name in READOUTS if name != "learned_weight"),
 )
 
 

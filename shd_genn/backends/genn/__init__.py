@@ -14,6 +14,7 @@ from shd_genn.backends.genn import installation
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
+from shd_genn.network.readouts import READOUTS
 from shd_genn.support.builder import compiler_version, find_compiler
 from shd_genn.support.errors import ConfigError
 
@@ -33,6 +34,7 @@ CAPABILITIES = Capabilities(
     learns=("weight", "delay"),
     equal_time_constants=False,
     kernel_times=True,
+    readouts=tuple(name for name in READOUTS if name != "learned_weight"),
 )
 
 

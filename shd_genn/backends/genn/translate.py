@@ -17,6 +17,7 @@ from ml_genn.connectivity import Dense
 from shd_genn.backends.genn.compiler import Compiler, MaxVar, Weighted
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network, Population
+from shd_genn.network.formulas import Formula
 
 
 def training_network(
@@ -86,4 +87,5 @@ def _readout(neuron: LeakyIntegrate, config: CompileConfig) -> Any:
         return readouts.SumVar()
     if neuron.readout == "max_var":
         return MaxVar()
-    return Weighted(neuron.readout, neuron.weight, config)
+    weight = neuron.weight if isinstance(neuron.weight, Formula) else None
+    return Weighted(neuron.readout, weight, config)

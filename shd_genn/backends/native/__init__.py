@@ -22,7 +22,7 @@ from shd_genn.network import (
     Network,
     SpikeInput,
 )
-from shd_genn.support.builder import FLAGS, compiler_version, find_compiler
+from shd_genn.support.builder import compiler_version, find_compiler, flags
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]
 
@@ -54,7 +54,7 @@ def describe() -> dict[str, Any]:
         "compiler": {
             "command": " ".join(compiler),
             "version": compiler_version(compiler),
-            "flags": " ".join(FLAGS),
+            "flags": " ".join(flags()),
         }
     }
 

@@ -36,6 +36,7 @@ from shd_genn.backends.protocols import (
     require_samples,
 )
 from shd_genn.learning.dropout import Masks
+from shd_genn.learning.learned_readout import LearnedReadout
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
@@ -72,6 +73,7 @@ class NativeEngine:
         self._library = EngineLibrary(render(self._plan))
         with limits.memory_errors(self._bytes, self._n_threads):
             self._store = ParameterStore(network, config.dt_ms)
+            self._learned = LearnedReadout(network)
             self._create()
             self.set_parameters(network.initial_parameters(config.seed))
 
@@ -145,12 +147,10 @@ class NativeEngine:
             adam, step = self.config.adam, self._step + 1
             masks = dropout.masks(self.network, len(labels), self.config.seed, self._step)
             with self._store.scaled(dropout.scales(self.network)):
-                result = self._backward(engine, events, labels, masks)
-            gradients = self._store.unpadded(self._store.gradients)
-            self._store.shrink(
-                adam.clip(gradients, gradient_scale(self.network, self.config.n_steps)),
-                {key: adam.kept(key, rate) for key, rate in by_key.items()},
-            )
+                result, of_readout = self._backward(engine, events, labels, masks)
+            gradients = self._store.unpadded(self._store.gradients) | of_readout
+            clip = adam.clip(gradients, gradient_scale(self.network, self.config.n_steps))
+            self._store.shrink(clip, {key: adam.kept(key, rate) for key, rate in by_key.items()})
             of_m, of_v = adam.bias_corrections(step)
             with np.errstate(over="ignore"):  # training reports parameters that are not finite
                 rates = (rates / of_m).astype(np.float32)
@@ -166,14 +166,17 @@ class NativeEngine:
             )
             self._step = step
             self._store.update_constants()
+            for key, g in of_readout.items():
+                rate = rate_of(learning_rate, key)
+                self._learned.update(np.float32(clip) * g, adam, step, rate)
         return result
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
         """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
         scale = np.float32(gradient_scale(self.network, self.config.n_steps))
         with self._exclusively() as engine:
-            self._backward(engine, events, labels)
-            gradients = self._store.unpadded(self._store.gradients)
+            _, of_readout = self._backward(engine, events, labels)
+            gradients = self._store.unpadded(self._store.gradients) | of_readout
             return {name: scale * g for name, g in gradients.items()}
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
@@ -183,10 +186,10 @@ class NativeEngine:
             for start in range(0, max(len(events), 1), EVALUATION_BATCH):
                 some = np.arange(start, min(start + EVALUATION_BATCH, len(events)))
                 if labels is None:
-                    readout, counts = self._forward(engine, events.take(some), keep=False)
+                    readout, counts = self._read(engine, events.take(some))
                     loss = np.full(len(some), np.nan, np.float32)
                 else:
-                    readout, counts, loss, _ = self._learn(
+                    readout, counts, loss, *_ = self._learn(
                         engine, events.take(some), labels[some], keep=False
                     )
                 parts.append((readout, loss, counts))
@@ -216,7 +219,8 @@ class NativeEngine:
     def parameters(self) -> Parameters:
         """A copy of all parameters."""
         with self._lock:
-            return {key: a.copy() for key, a in self._store.unpadded(self._store.values).items()}
+            values = self._store.unpadded(self._store.values)
+            return {key: a.copy() for key, a in values.items()} | self._learned.parameters()
 
     def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
         """Replace the weights, and those other parameters that are given.
@@ -227,6 +231,7 @@ class NativeEngine:
         self.network.check_parameters(parameters)
         with self._exclusively():
             self._store.set(parameters)
+            self._learned.set(parameters)
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
         """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
@@ -235,12 +240,13 @@ class NativeEngine:
             for prefix, arrays in (("m", self._store.m), ("v", self._store.v)):
                 for name, array in self._store.unpadded(arrays).items():
                     state[f"{prefix}_{name}"] = array.copy()
-            return state
+            return state | self._learned.state()
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Replace the optimiser's state; moments that are not given become 0."""
         with self._exclusively():
             self._step = int(state["step"])
+            self._learned.set_state(state)
             for prefix, arrays in (("m", self._store.m), ("v", self._store.v)):
                 for name, array in self._store.unpadded(arrays).items():
                     array[...] = state.get(f"{prefix}_{name}", 0)
@@ -278,6 +284,7 @@ class NativeEngine:
         times_ms = np.ascontiguousarray(events.times_ms, np.float32)
         channels = np.ascontiguousarray(events.channels, np.uint16)
         offsets = np.ascontiguousarray(events.offsets, np.int64)
+        assert len(times_ms) == len(channels)
         addresses = _addresses(counts)
         silent = [masks.get(p.name) for p in populations] if masks else None
         silent_addresses = None if silent is None else _addresses(silent)
@@ -287,6 +294,7 @@ class NativeEngine:
                 times_ms=times_ms.ctypes.data,
                 channels=channels.ctypes.data,
                 offsets=offsets.ctypes.data,
+                n_spikes=len(times_ms),
                 n_trials=n,
                 keep=keep,
                 learn=learn,
@@ -311,14 +319,32 @@ class NativeEngine:
         *,
         keep: bool,
         masks: Masks | None = None,
-    ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray]:
-        """Forward pass; readout, spike counts, loss and drive."""
+    ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray, Parameters]:
+        """Forward pass; readout, spike counts, loss, drive, and the readout's own gradient."""
         voltages = self._voltages(len(events)) if needs_voltages(self.network.readout) else None
         readout, counts = self._forward(
             engine, events, voltages, keep=keep, learn=keep, masks=masks
         )
-        loss, drive = loss_and_drive(self.network, self.config, readout, labels, voltages)
-        return readout, counts, loss.astype(np.float32), drive.astype(np.float32)
+        of_readout = {}
+        if self._learned:
+            assert voltages is not None
+            read, loss, drive, by_readout = self._learned.loss_and_drive(
+                self.config, voltages, labels
+            )
+            readout = read.astype(np.float32)
+            of_readout = self._learned.gradient(by_readout, voltages) if keep else {}
+        else:
+            loss, drive = loss_and_drive(self.network, self.config, readout, labels, voltages)
+        gradient = {key: g.astype(np.float32) for key, g in of_readout.items()}
+        return readout, counts, loss.astype(np.float32), drive.astype(np.float32), gradient
+
+    def _read(self, engine: int, events: Events) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
+        """Forward pass without labels; readout and spike counts."""
+        voltages = self._voltages(len(events)) if self._learned else None
+        readout, counts = self._forward(engine, events, voltages, keep=False)
+        if voltages is not None:
+            readout = self._learned.read(voltages).astype(np.float32)
+        return readout, counts
 
     def _backward(
         self,
@@ -326,9 +352,12 @@ class NativeEngine:
         events: Events,
         labels: NDArray[np.integer],
         masks: Masks | None = None,
-    ) -> BatchResult:
+    ) -> tuple[BatchResult, Parameters]:
+        """Forward and backward pass; the result, and the readout's own gradient."""
         require_samples(labels)
-        readout, counts, loss, drive = self._learn(engine, events, labels, keep=True, masks=masks)
+        readout, counts, loss, drive, of_readout = self._learn(
+            engine, events, labels, keep=True, masks=masks
+        )
         network = self.network
         jumps: dict[str, FloatArray] = {p.name: self._jump(counts[p.name]) for p in network.hidden}
         if network.output in network.spiking:  # its spikes are not regularised
@@ -343,7 +372,7 @@ class NativeEngine:
                 regulariser=ctypes.addressof(addresses),
             ),
         )
-        return self._result(readout, loss, counts)
+        return self._result(readout, loss, counts), of_readout
 
     def _jump(self, counts: NDArray[np.int32]) -> FloatArray:
         return regulariser_jump(counts, self.config.objective.regulariser).astype(np.float32)

@@ -85,6 +85,7 @@ FORWARD_ARGUMENTS = Structure(
         Field("const float*", "times_ms", "of all input spikes, sorted within a trial"),
         Field("const uint16_t*", "channels", "of all input spikes"),
         Field("const int64_t*", "offsets", "[n_trials + 1]: where the spikes of a trial begin"),
+        Field("int64_t", "n_spikes", "of all trials: length of times_ms and channels"),
         Field("int32_t", "n_trials"),
         Field("bool", "keep", "whether trials stay, to learn from them or to read their spikes"),
         Field("bool", "learn", "whether they keep what only learning needs"),

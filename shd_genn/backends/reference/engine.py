@@ -19,6 +19,7 @@ from shd_genn.backends.protocols import (
 from shd_genn.backends.reference.eventprop import Array, backward, forward
 from shd_genn.backends.reference.trial import Trial, steps_of_input
 from shd_genn.learning.dropout import Masks
+from shd_genn.learning.learned_readout import LearnedReadout
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, regulariser_jump
@@ -50,6 +51,7 @@ class Reference:
         self._dtype = np.dtype(dtype)
         self._step = 0
         self._parameters: dict[str, Array] = {}
+        self._learned = LearnedReadout(network, self._dtype.type)
         self.set_parameters(network.initial_parameters(config.seed))
         trained = [p for p in network.parameters if p.trained]
         self._m: dict[str, Array] = {p.key: np.zeros(p.shape, self._dtype) for p in trained}
@@ -74,7 +76,8 @@ class Reference:
         clip = adam.clip(gradient, gradient_scale(self.network, self.config.n_steps))
         self._step += 1
         bounds = {p.key: (np.float32(p.low), np.float32(p.high)) for p in self.network.parameters}
-        for name, g in gradient.items():
+        self._learn_readout(gradient, self._step, learning_rate, clip)
+        for name, g in ((name, g) for name, g in gradient.items() if name in self._m):
             rate = rate_of(learning_rate, name)
             w, self._m[name], self._v[name] = adam.update(
                 self._dtype.type(adam.kept(name, rate)) * self._parameters[name],
@@ -88,6 +91,15 @@ class Reference:
             kept = np.clip(w.astype(np.float32), *bounds[name])
             self._parameters[name] = kept.astype(self._dtype)
         return result
+
+    def _learn_readout(
+        self, gradient: Mapping[str, Array], step: int, rates: LearningRate, clip: float
+    ) -> None:
+        """One update of the readout's parameter, if it has one."""
+        for key, g in gradient.items():
+            if key == self._learned.key:
+                rate = rate_of(rates, key)
+                self._learned.update(self._dtype.type(clip) * g, self.config.adam, step, rate)
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
         """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
@@ -123,7 +135,8 @@ class Reference:
 
     def parameters(self) -> Parameters:
         """A copy of all parameters."""
-        return {name: array.astype(np.float32) for name, array in self._parameters.items()}
+        simulated = {name: array.astype(np.float32) for name, array in self._parameters.items()}
+        return simulated | self._learned.parameters()
 
     def set_parameters(self, parameters: Mapping[str, NDArray[np.float32]]) -> None:
         """Replace the weights, and those other parameters that are given.
@@ -132,19 +145,22 @@ class Reference:
             ConfigError: if they are not of this network.
         """
         self.network.check_parameters(parameters)
+        self._learned.set(parameters)
         for key, array in parameters.items():
-            self._parameters[key] = array.astype(self._dtype)
+            if key != self._learned.key:
+                self._parameters[key] = array.astype(self._dtype)
 
     def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
         """A copy of the optimiser's state: ``m_KEY``, ``v_KEY`` as the parameters, and ``step``."""
         state: dict[str, NDArray[np.generic]] = {"step": np.array(self._step)}
         state |= {f"m_{name}": array.copy() for name, array in self._m.items()}
         state |= {f"v_{name}": array.copy() for name, array in self._v.items()}
-        return state
+        return state | self._learned.state()
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Replace the optimiser's state; moments that are not given become 0."""
         self._step = int(state["step"])
+        self._learned.set_state(state)
         for name in self._m:
             for prefix, moments in (("m", self._m), ("v", self._v)):
                 saved = state.get(f"{prefix}_{name}", np.zeros_like(moments[name]))
@@ -182,6 +198,7 @@ class Reference:
         trials, parameters = self._forward(events, masks), self._scaled(masks)
         loss, drive = self._loss(trials, labels)
         result = self._result(trials, loss)
+        by_readout = self._drive_of_readout(trials, labels)
         jumps = {
             name: regulariser_jump(counts, self.config.objective.regulariser).astype(self._dtype)
             for name, counts in result.spike_counts.items()
@@ -196,10 +213,18 @@ class Reference:
         if masks:
             for name, scale in self.config.objective.dropout.scales(self.network).items():
                 total[name] *= self._dtype.type(scale)
-        return result, total
+        return result, total | self._learned.gradient(by_readout, self._voltages(trials))
+
+    def _drive_of_readout(self, trials: list[Trial], labels: NDArray[np.integer]) -> Array:
+        """-∂L/∂readout, (n_samples, n_classes), of a learned weight."""
+        if not self._learned:
+            return np.zeros((len(trials), 0), self._dtype)
+        return self._learned.loss_and_drive(self.config, self._voltages(trials), labels)[3]
 
     def _loss(self, trials: list[Trial], labels: NDArray[np.integer]) -> tuple[Array, Array]:
         readout, voltages = self._readout(trials), self._voltages(trials)
+        if self._learned:
+            return self._learned.loss_and_drive(self.config, voltages, labels)[1:3]
         return loss_and_drive(self.network, self.config, readout, labels, voltages)
 
     def _voltages(self, trials: list[Trial]) -> Array:
@@ -208,6 +233,8 @@ class Reference:
 
     def _readout(self, trials: list[Trial]) -> Array:
         shape = (len(trials), self.network.output.size)
+        if self._learned:
+            return self._learned.read(self._voltages(trials))
         return np.array([trial.readout for trial in trials], self._dtype).reshape(shape)
 
     def _result(self, trials: list[Trial], loss: Array) -> BatchResult:

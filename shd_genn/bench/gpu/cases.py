@@ -67,8 +67,8 @@ class Case:
     dt_ms: float = 1.0
 
 
-MEASURED = [name for name in READOUTS if name != "weighted"]
-"""The readouts of the recorded cases; ``weighted`` runs the same code with another table."""
+MEASURED = [name for name in READOUTS if name not in ("weighted", "learned_weight")]
+"""The readouts of the recorded cases; the others run the same code with other tables."""
 
 CASES: dict[str, Case] = {
     **{f"recurrent, {readout}": Case(readout=readout) for readout in MEASURED},

@@ -13,7 +13,7 @@ OWN = "this project, README, Recipes"
 
 
 def presets() -> list[Preset]:
-    """The three presets of this project."""
+    """The presets of this project."""
     quick = Config(
         data=SHD,
         present=PRESENT,
@@ -49,6 +49,7 @@ def presets() -> list[Preset]:
         ),
         train=replace(small_batches, epochs=70, tau_learning_rate=0.02),
     )
+    few = replace(best.train, epochs=150, batch_size=4)
     about = (
         "recurrent, 256 hidden neurons with wide input weights and slow synapses, a softmax "
         "that is sharp from the first batch, shift, 2 ms"
@@ -70,5 +71,13 @@ def presets() -> list[Preset]:
             OWN,
             published,
             best,
+        ),
+        Preset(
+            "shd-genn-small",
+            "shd-genn-best for a few dozen to a few hundred recordings of one's own: batches of 4, "
+            "150 epochs",
+            OWN,
+            published,
+            replace(best, train=few),
         ),
     ]

@@ -112,6 +112,11 @@ TRAIN = TrainConfig(
     reg_lambda=0.0,
     reg_nu=14.0,
     revive_silent=0.0,
+    hidden_dropout=0.0,
+    weight_decay=0.0,
+    label_smoothing=0.0,
+    clip_gradient=0.0,
+    average_decay=0.0,
     patience=0,
     seed=0,
 )

@@ -23,6 +23,13 @@ struct HairCells {
         }
     }
 
+    template <typename Visitor>
+    void visit(Visitor each) {
+        each(free);
+        each(cleft);
+        each(store);
+    }
+
     void step(const Constants& k, Vector velocity, double* probability) {
         for (int i = 0; i < LANES; i++) {
             const double drive = velocity[i] + k.a;
@@ -80,6 +87,12 @@ struct Fibres {
         for (int i = 0; i < LANES; i++) place[i] = first_place + i;
     }
 
+    template <typename Visitor>
+    void visit(Visitor each) {
+        each(ready);
+        for (Count& count : fired) each(count.of_places);
+    }
+
     // How many fire in each place in this step, given the probability of each fibre.
     Vector step(uint32_t seed, int step, Vector p) {
         Vector& slot = fired[step % fired.size()].of_places;
@@ -106,6 +119,13 @@ struct Fibres {
 struct BushyCells {
     Vector v = {}, current = {}, wait = {};
 
+    template <typename Visitor>
+    void visit(Visitor each) {
+        each(v);
+        each(current);
+        each(wait);
+    }
+
     uint64_t step(const Constants& k, Vector count) {  // one bit a spike
         current = current * float(k.decay_syn) + count;
         wait = v >= 1 ? broadcast(float(k.refractory_steps)) : wait;
@@ -116,15 +136,42 @@ struct BushyCells {
     }
 };
 
+// The cells of as many places as a vector has lanes.
+struct Cells {
+    HairCells hair_cells;
+    Fibres fibres;
+    BushyCells bushy_cells;
+
+    Cells(const Constants& k, int first_place) : hair_cells(k), fibres(k, first_place) {}
+
+    // Calls each(number of the variable, variable) for all variables; see numbers_of_state.
+    template <typename Visitor>
+    void visit(Visitor each) {
+        int number = 0;
+        auto next = [&](auto& variable) { each(number++, variable); };
+        hair_cells.visit(next);
+        fibres.visit(next);
+        bushy_cells.visit(next);
+    }
+};
+
+// How many numbers describe a place: free, cleft, store; ready fibres and those that fired in each of
+// the last steps; v, current, wait.
+inline int numbers_of_state(const Constants& k) { return 3 + 1 + int(k.dead_steps) + 3; }
+
 // Spikes of all places; returns how many there are.
 inline int fire(const FireArguments& a) {
     const Constants& k = *a.constants;
+    const int numbers = numbers_of_state(k);
     int count = 0;
     for (int first = 0; first < a.n_places; first += LANES) {
         const int n = a.n_places - first < LANES ? a.n_places - first : LANES;
-        HairCells hair_cells(k);
-        Fibres fibres(k, a.first_place + first);
-        BushyCells bushy_cells;
+        Cells cells(k, a.first_place + first);
+        double* const state = a.state ? a.state + int64_t(first) * numbers : nullptr;
+        if (state && a.first_step > 0)
+            cells.visit([&](int j, auto& variable) {
+                for (int i = 0; i < n; i++) variable[i] = state[i * numbers + j];
+            });
         Vector v[LANES] = {};  // [step][place]: velocities lie the other way round
         for (int step = 0; step < a.n_steps; step++) {
             if (step % LANES == 0)
@@ -132,7 +179,7 @@ inline int fire(const FireArguments& a) {
                     for (int s = 0; s < LANES && step + s < a.n_steps; s++)
                         v[s][i] = a.velocity[int64_t(first + i) * a.stride + step + s];
             double p[LANES];
-            hair_cells.step(k, v[step % LANES], p);
+            cells.hair_cells.step(k, v[step % LANES], p);
             if (a.probability) {
                 for (int i = 0; i < n; i++)
                     a.probability[int64_t(first + i) * a.stride + step] = p[i];
@@ -140,14 +187,19 @@ inline int fire(const FireArguments& a) {
             }
             Vector single;
             for (int i = 0; i < LANES; i++) single[i] = float(p[i]);
-            uint64_t spikes = bushy_cells.step(k, fibres.step(a.seed, step, single));
+            const int now = a.first_step + step;
+            uint64_t spikes = cells.bushy_cells.step(k, cells.fibres.step(a.seed, now, single));
             for (; spikes; spikes &= spikes - 1) {
                 const int i = __builtin_ctzll(spikes);
                 if (i >= n) break;
-                a.steps[count] = step;
+                a.steps[count] = now;
                 a.places[count++] = a.first_place + first + i;
             }
         }
+        if (state)
+            cells.visit([&](int j, auto& variable) {
+                for (int i = 0; i < n; i++) state[i * numbers + j] = variable[i];
+            });
     }
     return count;
 }
@@ -164,6 +216,11 @@ extern "C" int32_t cochlea_fire(const FireArguments* arguments, Failure* failure
         refuse_unless(a.capacity >= int64_t(a.n_places) * a.n_steps && a.capacity <= INT32_MAX,
                       "there is too little room for spikes");
         refuse_unless(a.constants->dead_steps >= 1, "fibres have no dead time");
+        refuse_unless(a.first_step >= 0 && a.first_step <= INT32_MAX - a.n_steps,
+                      "there are more steps than can be counted");
+        refuse_unless(a.state || a.first_step == 0, "there is no state to go on from");
+        refuse_unless(!a.state || a.state_numbers == numbers_of_state(*a.constants),
+                      "the state has another size");
         count = fire(a);
     });
     return count;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Kind, Value
+from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.network.neurons.adaptive_leaky_integrate_fire import AdaptiveLeakyIntegrateFire
 from shd_genn.network.neurons.adlif import AdLIF
 from shd_genn.network.neurons.description import (
@@ -96,7 +97,7 @@ def output_neuron(
     readout: Readout,
     tau_mem: Value = 20.0,
     v_thresh: Value = 1.0,
-    weight: Formula | None = None,
+    weight: Formula | LearnedWeight | None = None,
 ) -> LeakyIntegrate | LeakyIntegrateFire:
     """The neuron that a readout is taken from; only one that spikes has a threshold."""
     if READOUTS[readout].spiking:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Value
+from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.network.neurons.description import (
     NeuronDescription,
     NeuronModel,
@@ -29,7 +30,8 @@ class LeakyIntegrate(NeuronModel):
     Attributes:
         tau_mem: Membrane time constant in ms, of all neurons or of each.
         readout: How the voltage becomes one number a class; see `shd_genn.network.readouts`.
-        weight: The weight of the readout ``weighted``; None for all others.
+        weight: The weight of the readout ``weighted``, or what ``learned_weight`` learns; None for
+            all others.
     """
 
     description: ClassVar = NeuronDescription.of(
@@ -38,14 +40,15 @@ class LeakyIntegrate(NeuronModel):
 
     tau_mem: Value = TAU_MEM.default
     readout: Readout = "avg_var_exp_weight"
-    weight: Formula | None = None
+    weight: Formula | LearnedWeight | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        kinds = {"weighted": Formula, "learned_weight": LearnedWeight}
         refuse_unless(
-            (self.readout == "weighted") == (self.weight is not None),
+            isinstance(self.weight, kinds.get(self.readout, type(None))),
             f"readout {self.readout} with weight {self.weight} makes no output",
-            "give a Formula as weight of the readout weighted, and of no other",
+            "give a Formula to weighted, a LearnedWeight to learned_weight, and none to others",
         )
 
     @property

@@ -70,7 +70,7 @@ inline int32_t step_at(float time_ms, float by_dt, float dt_ms, float end_ms, in
     const float guess = std::ceil(time_ms * by_dt);
     const float lower = (guess - 1) * dt_ms >= time_ms ? guess - 1 : guess;
     const float step = lower * dt_ms < time_ms ? lower + 1 : lower;
-    return time_ms < end_ms ? int32_t(step) : n_steps;
+    return time_ms < end_ms ? int32_t(std::max(step, 0.0f)) : n_steps;
 }
 
 // body(0) .. body(n - 1), from four places in turn: neighbours would count at the same address, and

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.bench.peers.case import Setting
+from shd_genn.network.formulas import Formula
 from shd_genn.network.readouts import read_weights
 
 
@@ -18,7 +19,8 @@ def spike_weights(setting: Setting) -> NDArray[np.float32]:
     form for BPTT.
     """
     readout = setting.model.readout
-    of_voltage = read_weights(readout.name, setting.n_steps, readout.weight)
+    formula = readout.weight if isinstance(readout.weight, Formula) else None
+    of_voltage = read_weights(readout.name, setting.n_steps, formula)
     weights = np.zeros(setting.n_steps)
     by_voltage = by_current = 0.0
     for step in reversed(range(setting.n_steps)):

@@ -1,0 +1,1 @@
+"""Trained networks for other programs and machines: NIR, NumPy, C, PyTorch."""

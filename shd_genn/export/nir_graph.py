@@ -1,0 +1,317 @@
+"""NIR: the exchange format of neuromorphic chips and simulators (Pedersen et al. 2024).
+
+A population of `LeakyIntegrateFire` becomes a ``CubaLIF``, one of `LeakyIntegrate` a ``CubaLI``, a
+connection a ``Linear``, and delays a ``Delay`` in front of it. Times are in seconds, as all
+exporters write them. NIR's equations are τ_syn I' = -I + w_in S and τ_mem v' = (v_leak - v) + R I,
+and there are two ways to read them, of which `Form` names the one that a file is written for:
+
+* ``continuous``: a spike S has area 1, so that it lets I jump by w_in/τ_syn. Ours lets I jump by
+  the weight, so w_in = τ_syn, R = 1, and the time constants are those of the network.
+* ``steps``: Norse, snnTorch and others integrate by Euler's rule in steps of dt, in which S is 1 or
+  0. With τ' = dt/(1 - exp(-dt/τ)) instead of τ, and w_in = τ_syn/dt, their steps are ours.
+
+What belongs to our steps is in the graph's metadata, which no reader needs: ``form``, ``dt`` and
+``trial`` in seconds, ``spike_delay_steps`` (every spike takes one step to arrive), ``reset`` and
+``readout``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.export.nir_flat import edges_between, flattened
+from shd_genn.export.trained import TrainedNetwork, check_neurons, require_words
+from shd_genn.network import (
+    Connection,
+    Dense,
+    Exponential,
+    LeakyIntegrate,
+    LeakyIntegrateFire,
+    Network,
+    Normal,
+    Population,
+    SpikeInput,
+    Uniform,
+    Value,
+)
+from shd_genn.network.readouts import READOUTS, Readout
+from shd_genn.support.errors import ConfigError, DataError, refuse_unless, require
+from shd_genn.support.files import written_aside
+
+Array = NDArray[np.float64]
+Form = Literal["steps", "continuous"]
+"""How the numbers of a file are to be read; see the module."""
+NOT_DRAWN = Dense(Normal(0.0, 0.0))
+"""Connectivity of imported networks: their weights are given, so that none need be drawn."""
+
+
+def nir_module() -> Any:
+    """The nir package.
+
+    Raises:
+        ConfigError: if it is not installed.
+    """
+    try:
+        import nir
+    except ImportError as error:
+        raise ConfigError(
+            "the nir package is not installed; install it with pip install -e '.[export]'"
+        ) from error
+    return nir
+
+
+def to_nir(trained: TrainedNetwork, form: Form = "steps") -> Any:
+    """The NIR graph of a trained network.
+
+    Args:
+        trained: The network.
+        form: Which readers its numbers are for.
+
+    Returns:
+        A ``nir.NIRGraph``. Nodes have the names of populations and connections.
+
+    Raises:
+        ConfigError: if NIR has no node for a neuron, a synapse or a delay of it.
+    """
+    nir, network = nir_module(), trained.network
+    check_neurons(network, "NIR")
+    source, output = network.input, network.output
+    nodes = {source.name: nir.Input(input_type={"input": np.array([source.size])})}
+    edges = []
+    for population in trained.populations:
+        nodes[population.name] = _node_of(trained, population, form)
+    for c in network.connections:
+        nodes[c.name] = nir.Linear(weight=trained.parameters[c.name].T.copy())
+        begin = c.source.name
+        if (delays := trained.source_delays(c, "NIR")).any():
+            nodes[f"{c.name}_delay"] = nir.Delay(delay=delays * trained.dt_ms / 1000)
+            edges.append((begin, begin := f"{c.name}_delay"))
+        edges += [(begin, c.name), (c.name, c.target.name)]
+    nodes["readout"] = nir.Output(output_type={"output": np.array([output.size])})
+    edges.append((output.name, "readout"))
+    metadata = {
+        "form": form,
+        "dt": trained.dt_ms / 1000,
+        "trial": trained.n_steps * trained.dt_ms / 1000,
+        "spike_delay_steps": 1,
+        "reset": "to zero",
+        "readout": network.readout,
+        "words": "\n".join(require_words(trained)),
+        "code": trained.code,
+        "order": "\n".join(nodes),  # HDF5 sorts them by name
+    }
+    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata)
+
+
+def write_nir(trained: TrainedNetwork, path: Path, form: Form = "steps") -> None:
+    """Write a NIR file, which is HDF5; see `to_nir`."""
+    graph = to_nir(trained, form)
+    with written_aside(path) as aside:
+        nir_module().write(aside, graph)
+
+
+def read_nir(path: Path, **defaults: Any) -> TrainedNetwork:
+    """Read a NIR file of ours or of others; see `from_nir`.
+
+    Raises:
+        DataError: if the file cannot be read, or its network cannot be described here.
+    """
+    nir = nir_module()
+    try:
+        graph = nir.read(path)
+    except (OSError, KeyError, ValueError, AssertionError, TypeError) as error:
+        raise DataError(f"{path} must be a NIR file, but {error!r}; write it again") from error
+    return from_nir(graph, name=path.stem, **defaults)
+
+
+def from_nir(
+    graph: Any,
+    *,
+    form: Form = "steps",
+    dt_ms: float = 1.0,
+    trial_ms: float = 1000.0,
+    readout: Readout = "avg_var_exp_weight",
+    name: str = "network",
+) -> TrainedNetwork:
+    """A network from a NIR graph.
+
+    Args:
+        graph: A ``nir.NIRGraph``; graphs inside it are unfolded.
+        form: How its numbers are to be read, if the graph's metadata do not say it.
+        dt_ms: Length of a step in ms, likewise.
+        trial_ms: Length of a trial in ms, likewise.
+        readout: How the output is read, likewise.
+        name: What the network is called in messages.
+
+    Raises:
+        DataError: if a node or an edge of it cannot be described here; the message names it.
+    """
+    nodes, edges = flattened(graph, nir_module())
+    data = {key: _plain(value) for key, value in graph.metadata.items()}
+    order = [key for key in str(data.get("order", "")).split("\n") if key in nodes]
+    nodes = {key: nodes[key] for key in (*order, *(k for k in nodes if k not in order))}
+    dt_ms = float(data.get("dt", dt_ms / 1000)) * 1000
+    trial_ms = float(data.get("trial", trial_ms / 1000)) * 1000
+    readout, form = data.get("readout", readout), data.get("form", form)
+    require(form in get_args(Form), "form in steps, continuous", form, "choose one of them")
+    require(readout in READOUTS, f"readout in {', '.join(READOUTS)}", readout, "choose one of them")
+    ends = {p for p, q in edges if type(nodes[q]).__name__ == "Output"}
+    populations: dict[str, Population] = {}
+    parameters: dict[str, NDArray[np.float32]] = {}
+    scales: dict[str, Array] = {}
+    synapses: dict[str, Exponential] = {}
+    for key, node in nodes.items():
+        kind = type(node).__name__
+        if kind == "Input":
+            size = int(np.prod(node.input_type["input"]))
+            populations[key] = Population(_identifier(key), SpikeInput(), size)
+        elif kind in ("CubaLIF", "CubaLI"):
+            read = readout if key in ends else None
+            population, synapse, arrays, scale = _population(key, node, read, form, dt_ms / 1000)
+            populations[key], synapses[key], scales[key] = population, synapse, scale
+            parameters |= arrays
+        elif kind not in ("Output", "Linear", "Affine", "Delay"):
+            raise DataError(f"node {key} is a {kind}, {WHY.get(kind, UNKNOWN)}")
+    connections = []
+    for path in edges_between(nodes, edges, set(populations)):
+        weight, seconds = path.weight, path.delay
+        begin, end = populations[path.source], populations[path.target]
+        steps = np.round(seconds * 1000 / dt_ms).astype(np.float32)
+        delay = float(steps[0]) if len(set(steps.tolist())) == 1 else _drawn(steps)
+        connection = Connection(
+            begin, end, NOT_DRAWN, synapses[path.target], delay, int(steps.max())
+        )
+        scaled = (weight.T.astype(np.float64) * scales[path.target]).astype(np.float32)
+        parameters[connection.name] = scaled
+        if connection.delayed:
+            parameters[f"{connection.name}.delay"] = np.repeat(steps[:, None], end.size, axis=1)
+        connections.append(connection)
+    network = Network(tuple(populations.values()), tuple(connections))
+    known = {p.key for p in network.parameters}
+    parameters = {key: value for key, value in parameters.items() if key in known}
+    network.check_parameters(parameters)
+    words = str(data["words"]).split("\n") if "words" in data else []
+    code = str(data.get("code", "cochlea"))
+    n_steps = round(trial_ms / dt_ms)
+    return TrainedNetwork(network, parameters, dt_ms, n_steps, tuple(words), code, name)
+
+
+UNKNOWN = "which cannot be described here; replace it by CubaLIF, CubaLI, Linear or Delay"
+WHY = {
+    "LIF": "whose synapses have no time constant, but ours decay exponentially; export it with "
+    "CubaLIF",
+    "LI": "whose synapses have no time constant, but ours decay exponentially; export it with "
+    "CubaLI",
+    "IF": "which does not leak, but our neurons do; export it with CubaLIF",
+    "Threshold": "which has no voltage; export it with CubaLIF",
+}
+"""Why nodes of other programs are refused, and what to do."""
+
+
+def _node_of(trained: TrainedNetwork, population: Population, form: Form) -> Any:
+    """The node of a population; everything float64, so that it comes back to the bit."""
+    nir, k = nir_module(), trained.constants(population)
+    shape, dt = (population.size,), trained.dt_ms / 1000
+    tau_syn, tau_mem = k.tau_syn / 1000, k.tau_mem / 1000
+    w_in = tau_syn
+    if form == "steps":
+        w_in = tau_syn / dt
+        tau_syn, tau_mem = _of_steps(tau_syn, dt), _of_steps(tau_mem, dt)
+    common = {
+        "tau_syn": tau_syn,
+        "tau_mem": tau_mem,
+        "r": np.ones(shape),
+        "v_leak": np.zeros(shape),
+        "w_in": w_in,
+    }
+    if population.neuron.description.spikes:
+        return nir.CubaLIF(**common, v_threshold=k.v_thresh.copy(), v_reset=np.zeros(shape))
+    return nir.CubaLI(**common)
+
+
+def _of_steps(tau: Array, dt: float) -> Array:
+    """The time constant with which a step of Euler's rule decays as exp(-dt/tau)."""
+    return -dt / np.expm1(-dt / tau)
+
+
+def _from_steps(key: str, tau: Array, dt: float) -> Array:
+    """The time constant that decays as a step of Euler's rule does."""
+    require(
+        bool((tau > dt).all()),
+        f"dt < time constants of node {key}",
+        f"dt {dt} s, {tau.min()} s",
+        "give a shorter dt_ms, or read it as continuous",
+    )
+    return -dt / np.log1p(-dt / tau)
+
+
+def _population(
+    key: str, node: Any, readout: Readout | None, form: Form, dt: float
+) -> tuple[Population, Exponential, dict[str, NDArray[np.float32]], Array]:
+    """A population, its synapses, arrays of its constants, and what weights are multiplied by."""
+    name, size = _identifier(key), int(np.prod(node.tau_mem.shape))
+    flat = {f: np.asarray(getattr(node, f), np.float64).reshape(-1) for f in _fields(node)}
+    spikes = "v_threshold" in flat
+    refuse_unless(
+        not spikes or np.allclose(flat["v_reset"], flat["v_leak"]),
+        f"node {key} resets to {flat.get('v_reset')}, but our neurons reset to v_leak",
+        "set v_reset to v_leak and train it again",
+        DataError,
+    )
+    refuse_unless(
+        spikes or readout is not None,
+        f"node {key} never spikes and is not connected to the output, so that it has no effect",
+        "connect it to the output, or leave it out",
+        DataError,
+    )
+    # what a spike lets I jump by, as a part of the weight
+    scale = flat["w_in"] * flat["r"] / flat["tau_syn"]
+    tau_mem, tau_syn = flat["tau_mem"], flat["tau_syn"]
+    if form == "steps":
+        tau_mem, tau_syn = (_from_steps(key, tau, dt) for tau in (tau_mem, tau_syn))
+        scale = flat["w_in"] * flat["r"] * dt / tau_syn
+    values = {"tau_mem": tau_mem * 1000, "tau_syn": tau_syn * 1000}
+    if spikes:
+        values["v_thresh"] = flat["v_threshold"] - flat["v_leak"]
+    arrays = {f"{name}.{kind}": value.astype(np.float32) for kind, value in values.items()}
+    drawn = {kind: _value(value) for kind, value in values.items()}
+    neuron: LeakyIntegrate | LeakyIntegrateFire
+    if not spikes:
+        assert readout is not None
+        neuron = LeakyIntegrate(drawn["tau_mem"], readout)
+    else:
+        spiking = readout if readout and READOUTS[readout].spiking else None
+        neuron = LeakyIntegrateFire(drawn["tau_mem"], drawn["v_thresh"], spiking)
+    return Population(name, neuron, size), Exponential(drawn["tau_syn"]), arrays, scale
+
+
+def _fields(node: Any) -> list[str]:
+    names = ["tau_mem", "tau_syn", "r", "v_leak", "w_in"]
+    return names + (["v_threshold", "v_reset"] if hasattr(node, "v_threshold") else [])
+
+
+def _value(values: Array) -> Value:
+    """One number if all are the same, as it was in ms; else that they differ."""
+    rounded = np.round(values, 9)  # to s and back: units in the last place
+    if np.all(rounded == rounded[0]):
+        return float(rounded[0])
+    return _drawn(values.astype(np.float32))
+
+
+def _drawn(values: NDArray[np.floating]) -> Uniform:
+    """That numbers differ, and between which bounds."""
+    return Uniform(float(values.min()), float(values.max()))
+
+
+def _identifier(key: str) -> str:
+    """A node's name as that of a population."""
+    name = "".join(letter if letter.isalnum() else "_" for letter in key)
+    return name if name.isidentifier() else f"n_{name}"
+
+
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

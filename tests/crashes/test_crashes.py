@@ -1,0 +1,18 @@
+"""Kills of training, encoding, evaluating, compiling, generating: a short version of campaign.py."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+CAMPAIGN = Path(__file__).parent / "campaign.py"
+
+
+def test_twelve_kills_lose_nothing():
+    commands = ["train", "encode", "evaluate", "compile", "noise"]
+    words = [sys.executable, CAMPAIGN, "--kills", "12", "--seed", "3", "--cases", *commands]
+    result = subprocess.run([*map(str, words)], capture_output=True, text=True)
+    assert result.stdout, result.stderr
+    report = json.loads(result.stdout.splitlines()[-1])
+    assert report["kills"] >= 12 and report["problems"] == [], result.stdout
+    assert "ended by it" in result.stdout and "→ -9" in result.stdout

@@ -1,0 +1,189 @@
+"""NIR files: what independent simulators make of them, the way back, and what is refused."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from helpers import networks
+from helpers.exporting import dense_input, trained_network
+from helpers.nir_integrator import euler, exact, simulate
+
+from shd_genn.export.nir_graph import from_nir, read_nir, to_nir, write_nir
+from shd_genn.export.trained import of_run
+from shd_genn.network.readouts import read_weights
+from shd_genn.network.settings import GammaTau
+from shd_genn.support.errors import ConfigError, DataError
+from shd_genn.train.inference import opened, samples_for
+
+nir = pytest.importorskip("nir", reason="the extra export is not installed")
+KINDS = {
+    "two layers": {},
+    "one layer": {"hidden_sizes": (30,)},
+    "feedforward": {"model": "feedforward"},
+    "time constants": {"train_tau": True, "tau_distribution": GammaTau()},
+    "thresholds": {"v_thresh_sd": 0.2},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_independent_simulator_of_steps_gives_our_voltages(kind):
+    trained, events, reference = trained_network(**KINDS[kind])
+    inputs, ours = dense_input(reference, events), reference.record(events).voltages
+    for spikes, voltages in zip(inputs, ours, strict=True):
+        theirs = simulate(to_nir(trained), spikes, trained.dt_ms / 1000, euler)
+        # float64 rounding, and that of our float32 voltages
+        np.testing.assert_allclose(theirs, voltages, atol=1e-5)
+
+
+def test_delays_of_whole_neurons_become_delay_nodes():
+    trained, events, reference = trained_network(hidden_sizes=(30,), delay_rec_ms=9.0)
+    key = "hidden0_hidden0.delay"
+    trained.parameters[key][:] = trained.parameters[key][:, :1]
+    reference.set_parameters(trained.parameters)
+    graph = to_nir(trained)
+    assert type(graph.nodes["hidden0_hidden0_delay"]).__name__ == "Delay"
+    inputs, ours = dense_input(reference, events), reference.record(events).voltages
+    for spikes, voltages in zip(inputs, ours, strict=True):
+        np.testing.assert_allclose(simulate(graph, spikes, 0.001, euler), voltages, atol=1e-5)
+    back = from_nir(graph)
+    assert np.array_equal(back.parameters[key], np.floor(trained.parameters[key] + 0.5))
+
+
+@pytest.mark.parametrize(("form", "rule"), [("steps", euler), ("continuous", exact)])
+def test_predictions_of_a_trained_run_survive(run, test_set, form, rule):
+    trained = of_run(run.folder)
+    samples = samples_for(run.folder, test_set, "test").dataset
+    with opened(run.folder) as (simulator, _):
+        events = samples.presented(np.arange(len(samples)))
+        ours, inputs = simulator.evaluate(events).predictions, dense_input(simulator, events)
+    assert np.mean(ours == samples.labels) > 0.9
+    graph = to_nir(trained, form)
+    weights = read_weights(trained.network.readout, trained.n_steps)
+    theirs = [(weights @ simulate(graph, spikes, 0.001, rule)).argmax() for spikes in inputs]
+    assert np.mean(theirs == ours) >= 0.99
+
+
+@pytest.mark.parametrize("form", ["steps", "continuous"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_way_back_is_identical(kind, form, tmp_path):
+    trained, events, reference = trained_network(**KINDS[kind])
+    write_nir(trained, tmp_path / "network.nir", form)
+    back = read_nir(tmp_path / "network.nir")
+    assert [p.name for p in back.network.populations] == [
+        p.name for p in trained.network.populations
+    ]
+    assert [c.name for c in back.network.connections] == [
+        c.name for c in trained.network.connections
+    ]
+    assert back.parameters.keys() == trained.parameters.keys()
+    for key, array in trained.parameters.items():
+        assert np.array_equal(back.parameters[key], array), key
+    assert (back.dt_ms, back.n_steps, back.words) == (1.0, trained.n_steps, trained.words)
+    again = type(reference)(back.network, reference.config)
+    again.set_parameters(back.parameters)
+    assert np.array_equal(again.evaluate(events).readout, reference.evaluate(events).readout)
+    write_nir(back, tmp_path / "again.nir", form)
+    assert read_nir(tmp_path / "again.nir").parameters.keys() == trained.parameters.keys()
+
+
+def test_graphs_inside_graphs_are_unfolded():
+    """As snnTorch writes recurrent layers."""
+    trained, _, _ = trained_network(hidden_sizes=(30,))
+    graph = to_nir(trained)
+    size = np.array([30])
+    inner = nir.NIRGraph(
+        {
+            "input": nir.Input({"input": size}),
+            "lif": graph.nodes["hidden0"],
+            "w_rec": graph.nodes["hidden0_hidden0"],
+            "output": nir.Output({"output": size}),
+        },
+        [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
+    )
+    nodes = {k: n for k, n in graph.nodes.items() if k not in ("hidden0", "hidden0_hidden0")}
+    edges = [e for e in graph.edges if "hidden0_hidden0" not in e]
+    edges = [(a, b) if a != "hidden0" else ("layer", b) for a, b in edges]
+    edges = [(a, b) if b != "hidden0" else (a, "layer") for a, b in edges]
+    nested = nir.NIRGraph(nodes | {"layer": inner}, edges)
+    back = from_nir(nested)
+    ours = trained.parameters
+    assert np.array_equal(back.parameters["layer_lif_layer_lif"], ours["hidden0_hidden0"])
+    assert np.array_equal(back.parameters["input_layer_lif"], ours["input_hidden0"])
+
+
+def changed(node, **values):
+    """A graph of one layer in which a node has other values."""
+    graph = to_nir(trained_network(hidden_sizes=(30,))[0])
+    for name, value in values.items():
+        setattr(graph.nodes[node], name, value)
+    return graph
+
+
+def with_node(name, node):
+    graph = to_nir(trained_network(hidden_sizes=(30,))[0])
+    graph.nodes[name] = node
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (lambda: changed("hidden0", v_reset=np.full(30, 0.5)), "resets to"),
+        (lambda: changed("hidden0", tau_syn=np.full(30, 1e-4)), "dt < time constants"),
+        (
+            lambda: with_node("hidden0", nir.LIF(*[np.ones(30)] * 4)),
+            "node hidden0 is a LIF, whose synapses have no time constant",
+        ),
+        (
+            lambda: with_node("hidden0_hidden0", nir.Affine(np.ones((30, 30)), np.ones(30))),
+            "has a bias",
+        ),
+    ],
+)
+def test_what_cannot_be_described_is_refused(graph, message):
+    with pytest.raises((DataError, ConfigError), match=re.escape(message)):
+        from_nir(graph())
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    (tmp_path / "a.nir").write_text("no HDF5")
+    with pytest.raises(DataError, match="must be a NIR file"):
+        read_nir(tmp_path / "a.nir")
+
+
+def test_delays_of_single_synapses_are_refused():
+    trained, _, _ = trained_network(hidden_sizes=(30,), delay_in_ms=9.0)
+    with pytest.raises(ConfigError, match="differ from synapse to synapse"):
+        to_nir(trained)
+
+
+def test_norse_gives_the_same_predictions():
+    pytest.importorskip("norse", reason="norse is not installed; docs/export.md has its numbers")
+    torch = pytest.importorskip("torch")
+    nirtorch = pytest.importorskip("nirtorch")
+    from norse.torch.utils.import_nir import _import_norse_module
+
+    trained, events, reference = trained_network(hidden_sizes=(30,))
+    graph = to_nir(trained)
+    spiking = nir.CubaLIF(
+        **{**vars_of(graph.nodes["output"]), "v_threshold": np.full(networks.N_CLASSES, 1e9)}
+    )
+    graph.nodes["output"] = spiking  # Norse has no CubaLI: a threshold that is never reached
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Norse itself loads it so
+        model = nirtorch.load(graph, lambda node: _import_norse_module(node, dt=0.001))
+    inputs = torch.from_numpy(dense_input(reference, events))
+    hidden, state = [], None
+    with torch.no_grad():
+        for n in range(inputs.shape[1]):
+            _, state = model(inputs[:, n], state)
+            hidden.append(state.state["output"][1].v)
+    # what we deliver one step later, Norse delivers at once: twice between input and output
+    theirs, ours = torch.stack(hidden, 1).numpy()[:, :-2], reference.record(events).voltages[:, 2:]
+    np.testing.assert_allclose(theirs, ours, atol=1e-3)
+
+
+def vars_of(node):
+    """The arrays of a node of leaky integrators."""
+    return {k: getattr(node, k) for k in ("tau_syn", "tau_mem", "r", "v_leak", "w_in")}
