@@ -321,6 +321,7 @@ def test_entry_points_check_their_arguments():
                     readout=None,
                     counts=None,
                     voltages=None,
+                    silent=None,
                 ),
             )
 
@@ -356,6 +357,7 @@ def test_spikes_out_of_range(offsets, channel, message):
                     readout=readout.ctypes.data,
                     counts=addresses.ctypes.data,
                     voltages=None,
+                    silent=None,
                 ),
             )
 
