@@ -41,13 +41,13 @@ from shd_genn.network import (
     output_neuron,
 )
 from shd_genn.support.cli import parse, print_table
-from shd_genn.support.errors import require
+from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.progress import progress
 
 NEURONS: dict[str, NeuronModel] = {
     "lif": LeakyIntegrateFire(),
-    "lif, subtracting reset": LeakyIntegrateFire(reset="subtract"),
-    "lif, refractory": LeakyIntegrateFire(tau_refrac=3.0),
+    "lif_subtract": LeakyIntegrateFire(reset="subtract"),
+    "lif_refractory": LeakyIntegrateFire(tau_refrac=3.0),
     "alif": AdaptiveLeakyIntegrateFire(),
     "adlif": AdLIF(),
     "qif": QuadraticIntegrateFire(),
@@ -61,6 +61,8 @@ NEURONS: dict[str, NeuronModel] = {
 class Options:
     """Measure what each neuron costs in training; leave the machine alone meanwhile."""
 
+    neurons: tuple[str, ...] = tuple(NEURONS)
+    """What is measured beside lif, which all are compared with."""
     hidden: int = 256
     """Hidden neurons, recurrent."""
     repetitions: int = 10
@@ -69,6 +71,12 @@ class Options:
     """A CSV file for the table."""
 
     def __post_init__(self) -> None:
+        unknown = [name for name in self.neurons if name not in NEURONS]
+        refuse_unless(
+            not unknown,
+            f"--neurons must be some of {', '.join(NEURONS)}, but got {', '.join(unknown)}",
+            "choose some of them, or leave the option out",
+        )
         require(1 <= self.hidden, "1 <= hidden", self.hidden, "give at least one neuron")
         measurements.require_measurable(self.repetitions)
 
@@ -106,7 +114,7 @@ def network_of(neuron: NeuronModel, hidden: int) -> Network:
 def main(arguments: list[str]) -> None:
     """Measure as the command line says."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench neurons")
-    rows = measure(options.hidden, options.repetitions)
+    rows = measure(options.neurons, options.hidden, options.repetitions)
     table = measurements.titled()
     table.add_column("neuron")
     for column in ("compile s", "spikes per\nneuron", "train\nms/sample", "ratio", "median ratio"):
@@ -118,19 +126,21 @@ def main(arguments: list[str]) -> None:
     measurements.write(options.output, rows)
 
 
-def measure(hidden: int, repetitions: int) -> list[Measurement]:
-    """Train a network of each neuron, one batch after the other in turns."""
+def measure(neurons: tuple[str, ...], hidden: int, repetitions: int) -> list[Measurement]:
+    """Train a network of each neuron, and of lif, one batch after the other in turns."""
+    first = next(iter(NEURONS))
+    names = tuple(dict.fromkeys((first, *neurons)))
     config = CompileConfig(n_steps=TRIAL_MS, n_threads=1, batch_size=BATCH)
     events, labels = synthetic_batch(BATCH)
-    compile_s, spikes, times = {}, {}, {name: np.zeros(repetitions) for name in NEURONS}
+    compile_s, spikes, times = {}, {}, {name: np.zeros(repetitions) for name in names}
     with (
         ExitStack() as stack,
-        progress("Measuring", len(NEURONS) * (1 + repetitions), "batches") as advance,
+        progress("Measuring", len(names) * (1 + repetitions), "batches") as advance,
     ):
         engines = {}
-        for name, neuron in NEURONS.items():
+        for name in names:
             start = time.perf_counter()
-            engine = stack.enter_context(NativeEngine(network_of(neuron, hidden), config))
+            engine = stack.enter_context(NativeEngine(network_of(NEURONS[name], hidden), config))
             compile_s[name] = time.perf_counter() - start
             spikes[name] = activate(engine, events.take(np.arange(4)))
             engine.train_batch(events, labels, 0.0)
@@ -142,7 +152,6 @@ def measure(hidden: int, repetitions: int) -> list[Measurement]:
                 engine.train_batch(events, labels, 0.0)
                 times[name][i] = 1000 * (time.process_time() - start) / BATCH
                 advance()
-    first = next(iter(NEURONS))
     return [
         Measurement(
             neuron=name,

@@ -39,6 +39,7 @@ QUICK = {
     "shd_genn.sweep": "--epochs 1 --trials {trials} --seeds 1 --n-threads 1",
     "shd_genn.bench noise": "--train 60 --test 20",
     "shd_genn.bench roofline": "--hidden-sizes 64 --topologies recurrent --repetitions 1",
+    "shd_genn.bench neurons": "--neurons adlif --hidden 16 --repetitions 1",
     "shd_genn.bench scaling": "--quantities threads --repetitions 1",
     "shd_genn.bench peers": "--peers native --n-steps 100 --hidden-sizes 64 --repetitions 1"
     " --topologies recurrent",
