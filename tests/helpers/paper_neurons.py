@@ -24,7 +24,7 @@ ADEX = Neuron(  # Brette & Gerstner (2005), J. Neurophysiol. 94: 3637, its const
         "V_peak": -40.4,
         "gain": 1000.0,
     },
-    substep_ms=0.02,
+    substep_ms=0.05,
 )
 """Adaptive exponential integrate-and-fire."""
 

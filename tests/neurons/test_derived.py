@@ -138,8 +138,8 @@ def test_neurons_without_reset_spike_where_v_rises_through_the_threshold(neuron)
 @pytest.mark.parametrize("neuron", [ADEX, RESONATE_AND_FIRE, FITZHUGH_NAGUMO])
 def test_neurons_of_a_users_file_train(neuron):
     network = with_neuron(layered_network(hidden_sizes=(8,), recurrent=True), lambda _: neuron)
-    learner = reference.compile(network, EventProp(), CompileConfig(50))
-    events, labels = random_events(4, n_spikes=200), random_labels(4)
+    learner = reference.compile(network, EventProp(), CompileConfig(40))
+    events, labels = random_events(2, n_spikes=250), random_labels(2)
     losses = [float(learner.train_batch(events, labels, 5e-3).loss.mean()) for _ in range(4)]
     assert losses[-1] < losses[0]
 
