@@ -13,6 +13,7 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.config import Config
 from shd_genn.config.command_line import options_of
 from shd_genn.config.flat import update
+from shd_genn.learning.dropout import Dropout
 from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Surrogate
 from shd_genn.learning.methods.feedback import Feedback
 from shd_genn.learning.methods.shapes import SHAPES, Pseudo
@@ -238,3 +239,10 @@ def test_settings_of_methods():
         Surrogate(surrogate_slope=0.0)
     with pytest.raises(ConfigError, match="feedback_decay belongs to feedback=adaptive"):
         EProp(feedback_decay=0.1)
+
+
+@pytest.mark.parametrize("method", [Surrogate(), EProp(), EPropOnline()])
+def test_no_dropout(method):
+    config = replace(CONFIG, objective=Objective(dropout=Dropout(0.2)))
+    with pytest.raises(ConfigError, match="has no drop-out of hidden neurons"):
+        reference.compile(layered_network(hidden_sizes=(20,)), method, config)
