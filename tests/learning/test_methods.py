@@ -244,5 +244,5 @@ def test_settings_of_methods():
 @pytest.mark.parametrize("method", [Surrogate(), EProp(), EPropOnline()])
 def test_no_dropout(method):
     config = replace(CONFIG, objective=Objective(dropout=Dropout(0.2)))
-    with pytest.raises(ConfigError, match="has no drop-out of hidden neurons"):
+    with pytest.raises(ConfigError, match="cannot train with drop-out by"):
         reference.compile(layered_network(hidden_sizes=(20,)), method, config)

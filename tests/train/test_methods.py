@@ -11,6 +11,7 @@ from shd_genn.learning.methods import EProp, EPropOnline, Surrogate
 from shd_genn.train import loop
 
 METHODS = [
+    ("native", Surrogate("atan")),
     ("reference", Surrogate()),
     ("reference", EProp(feedback="adaptive", feedback_decay=0.01)),
     ("reference", EPropOnline(feedback="random")),

@@ -14,7 +14,6 @@ from shd_genn.backends.reference.engine import Reference
 from shd_genn.backends.reference.trial import Trial
 from shd_genn.learning.methods import EProp, Method, Surrogate
 from shd_genn.learning.methods.feedback import Feedback
-from shd_genn.learning.methods.limits import check_objective
 from shd_genn.learning.optimisers import LearningRate
 from shd_genn.network import Network
 from shd_genn.spikes.events import Events
@@ -35,7 +34,6 @@ class SurrogateReference(Reference):
         method: Method | None = None,
     ) -> None:
         super().__init__(network, config, dtype, Surrogate() if method is None else method)
-        check_objective(config.objective, self.method.kind)
 
     def _trial_gradient(
         self,
@@ -61,7 +59,6 @@ class EPropReference(Reference):
         method: Method | None = None,
     ) -> None:
         super().__init__(network, config, dtype, EProp() if method is None else method)
-        check_objective(config.objective, self.method.kind)
         self.feedback = Feedback(network, self.method, config.seed)
 
     def train_batch(

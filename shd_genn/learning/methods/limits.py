@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shd_genn.learning.objective import Objective
 from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network
 from shd_genn.network.readouts import READOUTS
 from shd_genn.support.errors import refuse_unless
@@ -51,18 +50,4 @@ def check_steps(network: Network, method: str) -> None:
         f"{method} cannot learn delays, which are whole steps to it, but those of "
         f"{', '.join(late)} are learned",
         "keep them as they are drawn, or take EventProp",
-    )
-
-
-def check_objective(objective: Objective, method: str) -> None:
-    """Refuse what a method that differentiates time steps does not know of an objective.
-
-    Raises:
-        ConfigError: if hidden neurons are dropped out.
-    """
-    refuse_unless(
-        not objective.dropout.probability,
-        f"method {method} has no drop-out of hidden neurons, but hidden_dropout is "
-        f"{objective.dropout.probability}",
-        "set hidden_dropout = 0, or take method=eventprop",
     )

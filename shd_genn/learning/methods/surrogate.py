@@ -13,7 +13,6 @@ from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.methods.limits import check_one_synapse, check_steps
 from shd_genn.learning.methods.shapes import Pseudo, ShapeName
 from shd_genn.network import Network
-from shd_genn.network.readouts import read_weights
 from shd_genn.support.settings import Choice, Cure
 
 Slope = Annotated[float, Gt(0), Cure("leave it out for the shape's usual slope")]
@@ -61,4 +60,4 @@ def voltage_weights(network: Network, n_steps: int) -> NDArray[np.float64]:
     step. The loss is divided by `gradient_scale`, so that all methods share one scale of
     gradients, in which the strength of the regulariser is published.
     """
-    return read_weights(network.readout, n_steps) / gradient_scale(network, n_steps)
+    return network.read_weights(n_steps) / gradient_scale(network, n_steps)
