@@ -91,6 +91,12 @@ class EpochRow(SplitResult, Epoch):  # the fields of the last base are the first
     cpu_joules: float | None = None
     dram_joules: float | None = None
     gpu_joules: float | None = None
+        training_operations: Synaptic operations of the forward and the backward pass, per trial;
+            see `shd_genn.learning.methods.operations`. None for splits that are not trained on.
+    """
+
+    learning_rate: float | None = None
+    training_operations: float | None = None
 
 
 @dataclass(frozen=True)

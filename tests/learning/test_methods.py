@@ -16,6 +16,7 @@ from shd_genn.config.flat import update
 from shd_genn.learning.dropout import Dropout
 from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Surrogate
 from shd_genn.learning.methods.feedback import Feedback
+from shd_genn.learning.methods.operations import forward_operations, training_operations
 from shd_genn.learning.methods.shapes import SHAPES, Pseudo
 from shd_genn.learning.objective import Objective, Regulariser
 from shd_genn.network import (
@@ -246,3 +247,31 @@ def test_no_dropout(method):
     config = replace(CONFIG, objective=Objective(dropout=Dropout(0.2)))
     with pytest.raises(ConfigError, match="cannot train with drop-out by"):
         reference.compile(layered_network(hidden_sizes=(20,)), method, config)
+
+
+def test_operations_of_training():
+    """By hand: 3 inputs with 10 spikes, 4 recurrent neurons with 6, 2 outputs, 100 steps."""
+    network = layered_network("var", hidden_sizes=(4,))
+    network = replace_sizes(network, {"input": 3, "output": 2})
+    spikes = {"input": 10.0, "hidden0": 6.0}
+    forward = 10 * 4 + 6 * 4 + 6 * 2
+    assert forward_operations(network, spikes) == forward
+    expected = {
+        EventProp(): 2 * forward + 6 * 4 + 6 * 2,
+        Surrogate(): 2 * forward + 100 * (4 * 4 + 4 * 2),
+        EProp(): 2 * forward + 100 * 4 * 2,
+        EPropOnline(): forward + 100 * 4 * 2 + 100 * (3 * 4 + 4 * 4 + 4 * 2),
+    }
+    for method, operations in expected.items():
+        assert training_operations(network, method, 100, spikes) == operations, method
+    weighted = replace_sizes(layered_network(hidden_sizes=(4,)), {"input": 3, "output": 2})
+    assert training_operations(weighted, EProp(), 100, spikes) == 2 * forward + 4 * 2
+
+
+def replace_sizes(network, sizes):
+    """The network with populations of other sizes."""
+    new = {p: replace(p, size=sizes.get(p.name, p.size)) for p in network.populations}
+    return Network(
+        tuple(new.values()),
+        tuple(replace(c, source=new[c.source], target=new[c.target]) for c in network.connections),
+    )

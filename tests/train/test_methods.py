@@ -36,6 +36,11 @@ def test_resumed_runs_are_the_same(backend, method, data, tmp_path):
     assert {p.name for p in whole.path.iterdir()} == {p.name for p in half.path.iterdir()}
     losses = [float(row["loss"]) for row in rows(whole.path, "metrics") if row["split"] == "train"]
     assert losses[1] < losses[0]
+    training = [row for row in rows(whole.path, "metrics") if row["split"] == "train"]
+    work = [float(row["training_operations"]) for row in training]
+    assert whole.result.training_operations == pytest.approx(np.mean(work))
+    assert all(w > float(r["synaptic_operations"]) for w, r in zip(work, training, strict=True))
+    assert whole.result.updates == 2 * 2
 
 
 def test_methods_from_python(data, tmp_path):
