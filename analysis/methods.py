@@ -16,6 +16,8 @@ from analysis.tools import script, style
 from analysis.tools.load import Results, each
 from analysis.tools.stats import spread
 from analysis.tools.tables import accuracy, latex
+from shd_genn.config import Config
+from shd_genn.config.flat import all_settings
 from shd_genn.support.errors import DataError
 
 COSTS = {
@@ -64,7 +66,9 @@ def load(results: Results, options: script.Options) -> Numbers:
         for (dataset, method), group in known.groupby(["dataset", "method"])
     ]
     table = pd.DataFrame(rows).sort_values(["dataset", "mean"], ascending=[True, False])
-    others = [c for c in results.settings if c != "method" and known[c].nunique(dropna=False) > 1]
+    of_method = {n for n, setting in all_settings(Config).items() if setting.choice == "method"}
+    given = [name for name in results.settings if name not in of_method | {"method"}]
+    others = [name for name in given if known[name].nunique(dropna=False) > 1]
     mixed = f"runs also differ in {', '.join(others)}" if others else ""
     seeds = known[["dataset", "method", "test_accuracy", *COSTS]]
     return Numbers(table.reset_index(drop=True), seeds, (mixed, results.left_out()))
@@ -85,7 +89,7 @@ def plot(numbers: Numbers) -> Figure:
                     (numbers.seeds["dataset"] == dataset) & (numbers.seeds["method"] == line.method)
                 ]
                 ax.plot(mine[cost], 100 * mine["test_accuracy"], ".", color=colour, ms=3)
-            ax.set(xscale="log", ylim=(0, 100))
+            ax.set(xscale="log", ylim=(0, 104), xlim=_decade(numbers.seeds[cost]))
             style.log_axis(ax.xaxis)
         row[0].set(ylabel="test accuracy (%)", title=style.wrapped(dataset, 24))
     for ax, label in zip(axes[-1], COSTS.values(), strict=True):
@@ -95,6 +99,13 @@ def plot(numbers: Numbers) -> Figure:
     style.legend(figure, columns=4)
     style.note(figure, "big: mean over runs, small: runs", *numbers.notes)
     return figure
+
+
+def _decade(costs: pd.Series[float]) -> tuple[float, float]:
+    """Limits of an axis that holds all costs, and a factor of ten at least."""
+    low, high = float(costs.min()), float(costs.max())
+    spare = max(1.3, (10 * low / high) ** 0.5)
+    return low / spare, high * spare
 
 
 def table(numbers: Numbers) -> str:
