@@ -125,8 +125,8 @@ def table(numbers: Numbers) -> str:
         }
     )
     caption = (
-        "Training methods: test accuracy (mean ± standard deviation over n runs), spikes per hidden "
-        "neuron and trial, synaptic operations per trial of the forward pass and of training"
+        "Training methods: test accuracy (mean ± standard deviation over n runs), spikes per "
+        "hidden neuron and trial, synaptic operations per trial of the forward pass and of training"
     )
     return latex(columns, caption, "tab:methods").replace("10⁶", "$10^6$")
 
