@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shd_genn.backends.protocols import BatchResult, Simulator
 from shd_genn.datasets.split import speaker_name
 from shd_genn.learning.methods import Method
-from shd_genn.learning.methods.operations import forward_operations, training_operations
+from shd_genn.learning.methods.operations import training_operations
 from shd_genn.learning.objective import probabilities
 from shd_genn.network import Network, operations
 from shd_genn.record.rows import EpochRow, PredictionRow, Split, SplitResult
@@ -53,10 +53,7 @@ class Metrics:
     @property
     def synaptic_operations(self) -> int:
         """The number of synapses that all spikes arrive at."""
-        totals = {name: int(counts.sum()) for name, counts in self.spikes.items()}
-        totals[self.network.input.name] = self.input_spikes
-        return operations.synaptic_operations(self.network, totals)
-        return int(forward_operations(self.network, self._totals))
+        return operations.synaptic_operations(self.network, self._totals)
 
     @property
     def _totals(self) -> dict[str, int]:
@@ -141,9 +138,6 @@ class Evaluation:
     def result(self) -> TestResult:
         """The numbers that a run's summary keeps of its test set."""
         values = {f.name: getattr(self.metrics, f.name) for f in fields(SplitResult)}
-        values = asdict(self.metrics)
-        for left_out in ("epoch", "split", "learning_rate", "training_operations"):
-            del values[left_out]
         seen, unseen = self._by_speaker_kind()
         return TestResult(
             **values,

@@ -75,8 +75,7 @@ class NativeEngine:
         limits.check_sizes(network, config)
         limits.check_constants(network, config)
         limits.check_memory(self._bytes, self._n_threads)
-        self._plan = lower(network, config.dt_ms)
-        self._plan = lower(network, self.method)
+        self._plan = lower(network, config.dt_ms, self.method)
         self._library = EngineLibrary(render(self._plan))
         with limits.memory_errors(self._bytes, self._n_threads):
             self._store = ParameterStore(network, config.dt_ms)

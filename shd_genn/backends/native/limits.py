@@ -155,6 +155,11 @@ def bytes_needed(
     )
     voltages = 4 * n_samples * config.n_steps * network.output.size
     kept = n_samples * sum(_bytes_kept(network, p, config) for p in network.populations)
+    plan = lower(network, config.dt_ms, method)
+    if plan.rule is not None:  # each thread's trials have arrays of their own, and keep voltages
+        of_thread *= plan.rule.lanes
+        sizes = {p.name: padded(p.size) for p in network.populations}
+        voltages += 4 * n_samples * config.n_steps * sum(sizes[p.name] for p in plan.kept)
     return weights + delays + n_threads * of_thread + of_group + voltages + kept
 
 
@@ -165,12 +170,6 @@ def _bytes_kept(network: Network, population: Population, config: CompileConfig)
     if code is None or not code.keeps_states:
         return 0
     return 4 * code.rows * config.n_steps * padded(population.size)
-    plan = lower(network, method)
-    if plan.rule is not None:  # each thread's trials have arrays of their own, and keep voltages
-        of_thread *= plan.rule.lanes
-        sizes = {p.name: padded(p.size) for p in network.populations}
-        voltages += 4 * n_samples * config.n_steps * sum(sizes[p.name] for p in plan.kept)
-    return weights + delays + n_threads * of_thread + of_group + voltages
 
 
 def check_memory(needed: int, n_threads: int) -> None:

@@ -214,8 +214,7 @@ class Plan:
         return any(c.target == self.output for c in self.outputs_of(population))
 
 
-def lower(network: Network, dt_ms: float = 1.0) -> Plan:
-def lower(network: Network, method: Method | None = None) -> Plan:
+def lower(network: Network, dt_ms: float = 1.0, method: Method | None = None) -> Plan:
     """The plan of a network.
 
     Args:
