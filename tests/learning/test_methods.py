@@ -1,10 +1,13 @@
 """Training methods: gradients against JAX's autodiff, e-prop against itself online, refusals."""
 
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import autodiff, networks
+from optuna.trial import FixedTrial
 
 from shd_genn import backends
 from shd_genn.backends import reference
@@ -275,3 +278,10 @@ def replace_sizes(network, sizes):
         tuple(new.values()),
         tuple(replace(c, source=new[c.source], target=new[c.target]) for c in network.connections),
     )
+
+
+def test_the_space_of_a_comparison_is_of_settings():
+    space = runpy.run_path(str(Path(__file__).parents[2] / "sweeps/methods.py"))["space"]
+    chosen = space(FixedTrial({"learning_rate": 0.01, "reg_lambda": 1e-9}))
+    config = update(Config(), {"method": "surrogate", **chosen})
+    assert (config.train.learning_rate, config.train.reg_lambda) == (0.01, 1e-9)
