@@ -28,6 +28,7 @@ from shd_genn.support.progress import progress
 
 FIGURES = (
     "comparison",
+    "methods",
     "ablation",
     "accuracy_by_size",
     "learning_curves",

@@ -23,7 +23,9 @@ def latex(columns: pd.DataFrame, caption: str, label: str) -> str:
     styler = (
         columns.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
     )
-    left = sum(column in ("dataset", "configuration", "change", "test") for column in columns)
+    left = sum(
+        column in ("dataset", "configuration", "method", "change", "test") for column in columns
+    )
     text: str = styler.to_latex(
         hrules=True,
         caption=caption.replace("%", r"\%").replace("_", r"\_") + ".",

@@ -76,7 +76,12 @@ class Capabilities:
         Raises:
             ConfigError: if it has not; the message says what to do.
         """
-        self._refuse_unless(type(method) in self.methods, f"train with {type(method).__name__}")
+        refuse_unless(
+            type(method) in self.methods,
+            f"{self.title} cannot train with method {method.kind}; it has "
+            f"{', '.join(known.kind for known in self.methods) or 'none'}",
+            "take another --method or --backend",
+        )
         method.check(network)
         for population in network.populations:
             self._check_neuron(population.neuron)
@@ -166,7 +171,7 @@ def markdown_table(backends: Mapping[str, Capabilities]) -> str:
     rows: dict[str, Callable[[Capabilities], str]] = {
         "is": lambda c: c.summary,
         "needs": lambda c: c.needs,
-        "training methods": lambda c: _names([method.name for method in c.methods]),
+        "training methods": lambda c: _names([method.kind for method in c.methods]),
         "neurons": lambda c: _names([neuron.__name__ for neuron in c.neurons]),
         "any neuron by its equations": lambda c: _yes(c.derives),
         "synapses": lambda c: _names([synapse.__name__ for synapse in c.synapses]),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from shd_genn.learning.methods import EventProp, MethodChoice
 from shd_genn.network import Kind
 from shd_genn.network.neurons import NEURON_PARAMETERS
 from shd_genn.support.errors import refuse_unless
@@ -62,6 +63,8 @@ ScheduleChoice = Constant | Plateau | Step | Cosine
 class TrainConfig(Settings):
     """How the network is trained."""
 
+    method: MethodChoice = field(default_factory=EventProp)
+    """The rule that changes the weights; docs/methods.md compares them."""
     epochs: Annotated[int, Ge(1), Cure("the papers use 100")] = 100
     """Passes through the training set."""
     batch_size: Annotated[int, Ge(1), Cure("the papers use 32")] = 32

@@ -85,12 +85,15 @@ class EpochRow(SplitResult, Epoch):  # the fields of the last base are the first
             machine does not count it. That of other programs is included.
         dram_joules: Of their memory, likewise.
         gpu_joules: Of all GPUs, likewise.
+        training_operations: Synaptic operations of the forward and the backward pass, per trial;
+            see `shd_genn.learning.methods.operations`. None for splits that are not trained on.
     """
 
     learning_rate: float | None = None
     cpu_joules: float | None = None
     dram_joules: float | None = None
     gpu_joules: float | None = None
+    training_operations: float | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ end, with the parameters of the chosen epoch.
 
 In metrics.csv and summary.json hidden spikes are per neuron and trial: mean, standard deviation,
 minimum and maximum over the neurons of all hidden layers; silent neurons never spiked in the split.
+Synaptic operations are per trial: of the forward pass, and of training (forward and backward pass).
 
 In best.npz and last.npz parameter_SOURCE_TARGET are weights, [source neuron, target neuron];
 parameter_SOURCE_TARGET.delay delays in steps; parameter_POPULATION.tau_mem and .tau_syn time

@@ -57,6 +57,8 @@ class RunResult:
         backend: The backend that computed.
         spikes_after_trial: Part of the training spikes that come after the trial's end.
         peak_memory_mb: Peak memory of the process, in MiB.
+        updates: Updates of the weights in all epochs.
+        training_operations: Synaptic operations of training, per trial: mean over all epochs.
         test: The test set's numbers; None if it was not evaluated.
         kernel_seconds: Part of the computation → its time in s; None if it was not measured.
     """
@@ -70,6 +72,8 @@ class RunResult:
     backend: str
     spikes_after_trial: float
     peak_memory_mb: int
+    updates: int | None = None
+    training_operations: float | None = None
     test: TestResult | None = None
     kernel_seconds: dict[str, float] | None = None
 

@@ -9,7 +9,6 @@ from shd_genn import backends
 from shd_genn.backends.protocols import CompileConfig, Learner, Simulator, require_learner
 from shd_genn.config import Config
 from shd_genn.learning.dropout import Dropout
-from shd_genn.learning.methods import EventProp
 from shd_genn.learning.objective import FirstSpikeLoss, Objective, Regulariser
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network.model_files import build_network
@@ -46,7 +45,7 @@ def _compile(config: Config, model_file: Path | None, batch_size: int | None) ->
     )
     return backends.get(backends.choose(config.backend).name).compile(
         build_network(config, model_file),
-        EventProp(),
+        train.method,
         CompileConfig(
             n_steps=config.n_steps,
             dt_ms=config.dt_ms,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import BatchResult, Simulator
 from shd_genn.datasets.split import speaker_name
+from shd_genn.learning.methods import Method
+from shd_genn.learning.methods.operations import training_operations
 from shd_genn.learning.objective import probabilities
 from shd_genn.network import Network, operations
 from shd_genn.record.rows import EpochRow, PredictionRow, Split, SplitResult
@@ -51,11 +53,28 @@ class Metrics:
     @property
     def synaptic_operations(self) -> int:
         """The number of synapses that all spikes arrive at."""
-        totals = {name: int(counts.sum()) for name, counts in self.spikes.items()}
-        totals[self.network.input.name] = self.input_spikes
-        return operations.synaptic_operations(self.network, totals)
+        return operations.synaptic_operations(self.network, self._totals)
 
-    def row(self, epoch: int, split: Split, learning_rate: float | None = None) -> EpochRow:
+    @property
+    def _totals(self) -> dict[str, int]:
+        """Population → spikes of all its neurons and all samples."""
+        totals = {name: int(counts.sum()) for name, counts in self.spikes.items()}
+        return totals | {self.network.input.name: self.input_spikes}
+
+    def operations_of(self, method: Method, n_steps: int) -> float:
+        """Synaptic operations of training with a method, per trial; see `training_operations`."""
+        spikes = {name: total / max(self.samples, 1) for name, total in self._totals.items()}
+        if self.network.output in self.network.spiking:  # its spikes are not counted
+            spikes[self.network.output.name] = 0.0
+        return training_operations(self.network, method, n_steps, spikes)
+
+    def row(
+        self,
+        epoch: int,
+        split: Split,
+        learning_rate: float | None = None,
+        training_operations: float | None = None,
+    ) -> EpochRow:
         """A row of ``metrics.csv``; hidden spikes are per neuron and trial."""
         trials = max(self.samples, 1)
         spikes = np.concatenate(list(self.spikes.values())) / trials
@@ -78,6 +97,7 @@ class Metrics:
             cpu_joules=used.cpu,
             dram_joules=used.dram,
             gpu_joules=used.gpu,
+            training_operations=training_operations,
         )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shd_genn.backends.protocols import Learner
 from shd_genn.datasets.split import speaker_name
 from shd_genn.network import operations
+from shd_genn.present.batches import count_batches
 from shd_genn.record.rows import EpochRow
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import RunResult, TestResult
@@ -51,6 +52,8 @@ def finish(
         backend=config.backend,
         spikes_after_trial=spikes_after(train.events, config.n_steps * config.dt_ms),
         peak_memory_mb=peak_memory() // 2**20,
+        updates=len(training) * count_batches(config.batching, train),
+        training_operations=float(np.mean([row.training_operations for row in training])),
         test=test,
         kernel_seconds=learner.kernel_times() or None,
     )

@@ -200,7 +200,8 @@ def _train(training: Training, check: Callable[[], None]) -> tuple[BestEpoch, li
             if config.patience and epoch - best.last_gain > config.patience:
                 break
             metrics, rate = _train_epoch(training, schedule, epoch, advance, check)
-            new = {"train": metrics.row(epoch, "train", rate)}
+            work = metrics.operations_of(config.method, experiment.config.n_steps)
+            new = {"train": metrics.row(epoch, "train", rate, work)}
             average.add(learner.parameters())
             if experiment.valid is not None:
                 with average.used_by(learner):

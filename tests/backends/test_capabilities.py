@@ -53,7 +53,7 @@ def test_no_code_asks_for_a_backends_name():
 @pytest.mark.parametrize(
     ("lacks", "message"),
     [
-        ({"methods": ()}, "the reference cannot train with EventProp; change the settings"),
+        ({"methods": ()}, "cannot train with method eventprop; it has none"),
         ({"neurons": (SpikeInput, LeakyIntegrateFire)}, "simulate neurons of LeakyIntegrate;"),
         ({"synapses": ()}, "simulate Exponential synapses"),
         ({"readouts": ("var",)}, "read an output by avg_var_exp_weight"),

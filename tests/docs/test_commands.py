@@ -29,6 +29,7 @@ NOT_RUN = {
     "postgresql://user@host": "needs a PostgreSQL server; tests/sweep/test_postgres.py starts one",
     "--dask tcp://host": "needs a Dask cluster; tests/sweep/test_dask.py starts one",
     "shd_genn.bench gpu": "needs a GPU; tests/bench/test_gpu.py runs it on an emulated one",
+    "--study tune_": "three studies; tests/learning/test_methods.py calls their space",
     "--backend genn": "needs GeNN; tests/backends/test_genn.py runs it where GeNN is installed",
 }
 """Commands that are not run here, by a part of them, and why."""

@@ -13,6 +13,7 @@ from analysis import (
     comparison,
     confusion,
     memory,
+    methods,
     parameters,
     speakers,
     spike_counts,
@@ -97,3 +98,15 @@ def test_parameters_need_a_checkpoint(tmp_path):
     results = read([tmp_path])
     with pytest.raises(DataError, match=r"usable best\.npz"):
         parameters.load(results, parameters.Options((), NOWHERE))
+
+
+def test_methods_as_figure_and_table(grid, results):
+    numbers = methods.load(results, PLAIN)
+    (row,) = numbers.rows.itertuples()
+    assert (row.dataset, row.method, row.n) == ("tiny", "eventprop", 12)
+    assert row.training_operations == pytest.approx(2.5 * row.operations)
+    assert "runs also differ in" in numbers.notes[0] and "hidden_sizes" in numbers.notes[0]
+    assert "& eventprop & 12 &" in methods.table(numbers)
+    results.runs = results.runs.drop(columns="training_operations")
+    with pytest.raises(DataError, match="no run has the operations of its training; train one"):
+        methods.load(results, PLAIN)

@@ -153,6 +153,8 @@ def finish(folder, rng, hidden, recurrent, right, seed) -> RunResult:
         backend="native",
         spikes_after_trial=0.0,
         peak_memory_mb=300 + hidden,
+        updates=12,
+        training_operations=2.5 * operations(counts, hidden, recurrent),
         test=TestResult(
             **test
             | {

@@ -12,9 +12,10 @@ from typing import Any
 
 from shd_genn.backends.capabilities import REGULARISATION, Capabilities, Status
 from shd_genn.backends.native.engine import NativeEngine
+from shd_genn.backends.native.methods import EPropEngine, SurrogateEngine
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
-from shd_genn.learning.methods import EventProp, Method
+from shd_genn.learning.methods import EProp, EventProp, Method, Surrogate
 from shd_genn.network import (
     Exponential,
     LeakyIntegrate,
@@ -26,13 +27,20 @@ from shd_genn.support.builder import compiler_version, find_compiler, flags
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]
 
+ENGINES: dict[type[Method], type[NativeEngine]] = {
+    EventProp: NativeEngine,
+    Surrogate: SurrogateEngine,
+    EProp: EPropEngine,
+}
+"""What computes each training method."""
+
 CAPABILITIES = Capabilities(
     title="the native engine",
     summary="generated C++, samples in parallel over the cores",
     needs="a C++ compiler",
     neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
     synapses=(Exponential,),
-    methods=(EventProp,),
+    methods=tuple(ENGINES),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
     threads=True,
@@ -67,4 +75,4 @@ def compile(network: Network, method: Method, config: CompileConfig) -> NativeEn
         BuildError: if there is no C++ compiler, or it fails.
     """
     CAPABILITIES.check(network, method, config)
-    return NativeEngine(network, config)
+    return ENGINES[type(method)](network, config, method)

@@ -37,10 +37,11 @@ from shd_genn.backends.protocols import (
 )
 from shd_genn.learning.dropout import Masks
 from shd_genn.learning.learned_readout import LearnedReadout
+from shd_genn.learning.methods import EventProp, Method
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
-from shd_genn.network import Network
+from shd_genn.network import Network, Population
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ConfigError, require
 from shd_genn.support.interface import Structure
@@ -58,18 +59,23 @@ class NativeEngine:
     other. After a fork, the child makes the engine anew from its parameters.
     """
 
-    def __init__(self, network: Network, config: CompileConfig) -> None:
+    def __init__(
+        self, network: Network, config: CompileConfig, method: Method | None = None
+    ) -> None:
         self.network = network
         self.config = config
+        self.method: Method = EventProp() if method is None else method
         self._lock = threading.RLock()
         self._handle: int | None = None
         self._step = 0
         self._n_threads = config.n_threads or available_cores()
-        self._bytes = limits.bytes_needed(network, config, self._n_threads, config.batch_size or 1)
+        self._bytes = limits.bytes_needed(
+            network, config, self._n_threads, config.batch_size or 1, self.method
+        )
         limits.check_sizes(network, config)
         limits.check_constants(network, config)
         limits.check_memory(self._bytes, self._n_threads)
-        self._plan = lower(network, config.dt_ms)
+        self._plan = lower(network, config.dt_ms, self.method)
         self._library = EngineLibrary(render(self._plan))
         with limits.memory_errors(self._bytes, self._n_threads):
             self._store = ParameterStore(network, config.dt_ms)
@@ -81,7 +87,8 @@ class NativeEngine:
         """Make the C++ engine, which belongs to this process."""
         network, config, store = self.network, self.config, self._store
         read = network.read_weights(config.n_steps).astype(np.float32)
-        drive = network.drive_weights(config.n_steps, config.dt_ms).astype(np.float32)
+        drive = self._drive_weights().astype(np.float32)
+        slope, scale = self._surrogate()
         populations = _array(POPULATION, map(store.population, network.populations))
         connections = _array(CONNECTION, map(store.connection, network.connections))
         learned = _array(LEARNED_ARRAY, map(store.learned_array, store.learned))
@@ -95,6 +102,8 @@ class NativeEngine:
                 n_steps=config.n_steps,
                 dt_ms=config.dt_ms,
                 n_threads=self._n_threads,
+                surrogate_slope=slope,
+                surrogate_scale=scale,
             )
         )
         self._process = os.getpid()
@@ -359,10 +368,14 @@ class NativeEngine:
             engine, events, labels, keep=True, masks=masks
         )
         network = self.network
-        jumps: dict[str, FloatArray] = {p.name: self._jump(counts[p.name]) for p in network.hidden}
+        jumps: dict[str, FloatArray] = {
+            p.name: self._jump(p, counts[p.name]) for p in network.hidden
+        }
         if network.output in network.spiking:  # its spikes are not regularised
             jumps[network.output.name] = np.zeros(network.output.size, np.float32)
         addresses = _addresses([jumps.get(p.name) for p in network.populations])
+        feedback = self._feedback_weights()
+        of_feedback = _addresses([feedback.get(p.name) for p in network.populations])
         drive = np.ascontiguousarray(drive / np.float32(len(labels)))
         self._library.backward(
             engine,
@@ -370,12 +383,26 @@ class NativeEngine:
                 n_trials=len(labels),
                 drive=drive.ctypes.data,
                 regulariser=ctypes.addressof(addresses),
+                feedback=ctypes.addressof(of_feedback),
             ),
         )
         return self._result(readout, loss, counts), of_readout
 
-    def _jump(self, counts: NDArray[np.int32]) -> FloatArray:
+    def _jump(self, population: Population, counts: NDArray[np.int32]) -> FloatArray:
+        """What the regulariser does at each spike of a population, (neurons,)."""
         return regulariser_jump(counts, self.config.objective.regulariser).astype(np.float32)
+
+    def _drive_weights(self) -> NDArray[np.floating]:
+        """What the output is driven with in each step, per unit of -∂L/∂readout, (n_steps,)."""
+        return self.network.drive_weights(self.config.n_steps, self.config.dt_ms)
+
+    def _surrogate(self) -> tuple[float, float]:
+        """Slope and scale of the surrogate derivative; EventProp has none."""
+        return 1.0, 1.0
+
+    def _feedback_weights(self) -> Mapping[str, FloatArray]:
+        """Hidden population → (neurons, classes, padded), of errors that use no output weights."""
+        return {}
 
     def _result(
         self, readout: FloatArray, loss: FloatArray, counts: dict[str, NDArray[np.int32]]

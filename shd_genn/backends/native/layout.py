@@ -75,6 +75,10 @@ ENGINE_ARGUMENTS = Structure(
         Field("int32_t", "n_steps"),
         Field("float", "dt_ms"),
         Field("int32_t", "n_threads"),
+        Field(
+            "float", "surrogate_slope", "of methods that have a surrogate; see surrogate_shapes.h"
+        ),
+        Field("float", "surrogate_scale"),
     ),
 )
 
@@ -117,6 +121,7 @@ BACKWARD_ARGUMENTS = Structure(
         Field("int32_t", "n_trials"),
         Field("const float*", "drive", "[trial][class]; [trial][step][class] if steps differ"),
         Field("const float* const*", "regulariser", "[population][neuron]: the jump at a spike"),
+        Field("const float* const*", "feedback", "[population][neuron][class, padded], or null"),
     ),
 )
 

@@ -21,6 +21,7 @@ from shd_genn.backends.native.constants import (
 from shd_genn.backends.native.layout import GROUP, padded
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.learning.methods import Method
 from shd_genn.network import Network, Population
 from shd_genn.network.initialisers import bounds_of
 from shd_genn.support.errors import OutOfMemoryError, refuse_unless, require
@@ -121,7 +122,13 @@ def require_float32(name: str, value: float, cure: str) -> None:
     require(0 < used < math.inf, f"0 < {name} < inf as float32", value, cure)
 
 
-def bytes_needed(network: Network, config: CompileConfig, n_threads: int, n_samples: int) -> int:
+def bytes_needed(
+    network: Network,
+    config: CompileConfig,
+    n_threads: int,
+    n_samples: int,
+    method: Method | None = None,
+) -> int:
     """Bytes of an engine that learns from batches of some samples, without their spikes."""
     weights = sum(
         4 * math.prod((*p.shape[:-1], padded(p.shape[-1]))) * (4 if p.trained else 1)
@@ -148,6 +155,11 @@ def bytes_needed(network: Network, config: CompileConfig, n_threads: int, n_samp
     )
     voltages = 4 * n_samples * config.n_steps * network.output.size
     kept = n_samples * sum(_bytes_kept(network, p, config) for p in network.populations)
+    plan = lower(network, config.dt_ms, method)
+    if plan.rule is not None:  # each thread's trials have arrays of their own, and keep voltages
+        of_thread *= plan.rule.lanes
+        sizes = {p.name: padded(p.size) for p in network.populations}
+        voltages += 4 * n_samples * config.n_steps * sum(sizes[p.name] for p in plan.kept)
     return weights + delays + n_threads * of_thread + of_group + voltages + kept
 
 

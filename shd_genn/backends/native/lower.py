@@ -9,6 +9,8 @@ from shd_genn.backends.native.constants import code_of, parameters_of
 from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.names import identifiers
 from shd_genn.backends.native.neuron_code import NeuronCode
+from shd_genn.learning.methods import EProp, EventProp, Method, Surrogate
+from shd_genn.learning.methods.shapes import ShapeName
 from shd_genn.network import Kind, Network, Population, kind_of
 from shd_genn.network.readouts import READOUTS, Form
 
@@ -70,6 +72,40 @@ class ConnectionPlan:
     learned_delay: str | None
 
 
+SHAPES: dict[ShapeName, str] = {
+    "superspike": "Superspike",
+    "fast_sigmoid": "FastSigmoid",
+    "atan": "Atan",
+    "sigmoid": "Sigmoid",
+    "triangle": "Triangle",
+    "boxcar": "Boxcar",
+    "multi_gaussian": "MultiGaussian",
+}
+"""Shape of a surrogate derivative → its C++ type in surrogate_shapes.h."""
+
+LANES_OF_TRIALS = 4
+"""Trials that go back side by side where each weight is read for all of them; see surrogate.h."""
+
+
+@dataclass(frozen=True)
+class RulePlan:
+    """A method that differentiates time steps, as the engine's source sees it.
+
+    Attributes:
+        shape: C++ type of the surrogate derivative.
+        lanes: Trials that a thread takes back side by side.
+        detached: Whether no gradient goes through resets.
+        transports: Whether errors go from hidden neurons to hidden neurons.
+        own_feedback: Whether errors of the output come back through weights of their own.
+    """
+
+    shape: str
+    lanes: int
+    detached: bool
+    transports: bool
+    own_feedback: bool
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the engine's source depends on: the topology, and what is learned.
@@ -83,6 +119,7 @@ class Plan:
         learned: What is learned: weights in the order of connections, delays, then parameters of
             neurons.
         n_learned_of_synapses: How many of these arrays are weights or delays.
+        rule: The method, if it differentiates time steps; None for EventProp.
     """
 
     populations: tuple[PopulationPlan, ...]
@@ -92,6 +129,7 @@ class Plan:
     form: Form
     learned: tuple[LearnedPlan, ...]
     n_learned_of_synapses: int
+    rule: RulePlan | None = None
 
     @property
     def title(self) -> str:
@@ -118,6 +156,11 @@ class Plan:
     def stepped(self) -> tuple[PopulationPlan, ...]:
         """The populations that take steps, in this order."""
         return self.spiking if self.output.spikes else (*self.spiking, self.output)
+
+    @property
+    def kept(self) -> tuple[PopulationPlan, ...]:
+        """The populations whose voltages of all steps the backward pass needs."""
+        return tuple(p for p in self.stepped if self.rule and (p.spikes or p.learned))
 
     @property
     def late_targets(self) -> tuple[PopulationPlan, ...]:
@@ -154,17 +197,30 @@ class Plan:
         """The connections that start in a population."""
         return tuple(c for c in self.connections if c.source == population)
 
+    def carries(self, connection: ConnectionPlan) -> bool:
+        """Whether errors come back through a connection in every step of the backward pass."""
+        assert self.rule is not None
+        if connection.target == self.output:
+            return not (self.output_is_linear or self.rule.own_feedback)
+        return self.rule.transports
+
+    def feeds_back(self, population: PopulationPlan) -> bool:
+        """Whether errors of the output come to a population."""
+        assert self.rule is not None
+        return self.rule.own_feedback or self.feeds_output(population)
+
     def feeds_output(self, population: PopulationPlan) -> bool:
         """Whether a connection goes from a population to the output."""
         return any(c.target == self.output for c in self.outputs_of(population))
 
 
-def lower(network: Network, dt_ms: float = 1.0) -> Plan:
+def lower(network: Network, dt_ms: float = 1.0, method: Method | None = None) -> Plan:
     """The plan of a network.
 
     Args:
         network: The network.
         dt_ms: Length of a step in ms; neurons may divide it into sub-steps.
+        method: What it is trained with; EventProp if not given.
     """
     taken: set[str] = set()
     population_ids = identifiers((p.name for p in network.populations), "population", taken)
@@ -200,7 +256,19 @@ def lower(network: Network, dt_ms: float = 1.0) -> Plan:
         form=READOUTS[network.readout].form,
         learned=tuple(LearnedPlan(key, i) for key, i in learned.items()),
         n_learned_of_synapses=sum(len(p.shape) == 2 for p in trained),
+        rule=rule_of(EventProp() if method is None else method),
     )
+
+
+def rule_of(method: Method) -> RulePlan | None:
+    """What the source depends on of a method that differentiates time steps; None of EventProp."""
+    if isinstance(method, Surrogate):
+        lanes = 1 if method.derivative.bounded else LANES_OF_TRIALS
+        return RulePlan(SHAPES[method.surrogate], lanes, method.detach_reset, True, False)
+    if isinstance(method, EProp):
+        own = method.feedback != "symmetric"
+        return RulePlan(SHAPES[method.surrogate], 1, True, False, own)
+    return None
 
 
 def _lower_population(

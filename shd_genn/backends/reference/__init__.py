@@ -7,14 +7,24 @@ from typing import Any
 from shd_genn.backends.capabilities import REGULARISATION, Capabilities, Status
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
+from shd_genn.backends.reference.methods import (
+    EPropOnlineReference,
+    EPropReference,
+    SurrogateReference,
+)
 from shd_genn.backends.reference.neurons import EQUATIONS
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
-from shd_genn.learning.methods import EventProp, Method
+from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Method, Surrogate
 from shd_genn.network import Exponential, Network, SpikeInput
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]
 
-ENGINES: dict[type[Method], type[Reference]] = {EventProp: Reference}
+ENGINES: dict[type[Method], type[Reference]] = {
+    EventProp: Reference,
+    Surrogate: SurrogateReference,
+    EProp: EPropReference,
+    EPropOnline: EPropOnlineReference,
+}
 """What computes each training method."""
 
 CAPABILITIES = Capabilities(

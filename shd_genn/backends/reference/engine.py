@@ -205,10 +205,9 @@ class Reference:
         }
         total = {name: np.zeros_like(m) for name, m in self._m.items()}
         for trial, d in zip(trials, drive / len(trials), strict=True):
-            gradient = backward(
-                self.network, self.config, parameters, trial, d.astype(self._dtype), jumps
-            )
-            for name, g in gradient.items():
+            for name, g in self._trial_gradient(
+                parameters, trial, d.astype(self._dtype), jumps
+            ).items():
                 total[name] += g
         if masks:
             for name, scale in self.config.objective.dropout.scales(self.network).items():
@@ -220,6 +219,16 @@ class Reference:
         if not self._learned:
             return np.zeros((len(trials), 0), self._dtype)
         return self._learned.loss_and_drive(self.config, self._voltages(trials), labels)[3]
+
+    def _trial_gradient(
+        self,
+        parameters: Mapping[str, Array],
+        trial: Trial,
+        drive: Array,
+        jumps: Mapping[str, Array],
+    ) -> dict[str, Array]:
+        """The method's gradients of one trial, in mlGeNN's scale."""
+        return backward(self.network, self.config, parameters, trial, drive, jumps)
 
     def _loss(self, trials: list[Trial], labels: NDArray[np.integer]) -> tuple[Array, Array]:
         readout, voltages = self._readout(trials), self._voltages(trials)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shd_genn.config import Config, command_line
 from shd_genn.datasets.settings import DataConfig, NoValidation
+from shd_genn.learning.methods import EventProp
 from shd_genn.learning.settings import Constant, TrainConfig
 from shd_genn.network.settings import AvgVarExpWeight, ModelConfig, SameTau
 from shd_genn.present.settings import AugmentConfig, PresentConfig
@@ -97,6 +98,7 @@ MODEL = ModelConfig(
     w_out_sd=0.03,
 )
 TRAIN = TrainConfig(
+    method=EventProp(),
     epochs=100,
     batch_size=32,
     learning_rate=1e-3,

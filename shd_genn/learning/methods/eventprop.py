@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from shd_genn.network import Network, Population
+from shd_genn.learning.methods.limits import check_one_synapse
+from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS
-from shd_genn.support.errors import refuse_unless
+from shd_genn.support.settings import Choice
 
 
 @dataclass(frozen=True)
-class EventProp:
-    """The gradient of the loss by weights, delays and constants, from an adjoint backwards in time.
+class EventProp(Choice, kind="eventprop"):
+    """Exact gradients from spike times, by an adjoint backwards in time.
 
     Wunderlich & Pehle (2021), Table 1, in the stepped form of mlGeNN's ``EventPropCompiler``; of
     delays Mészáros et al. (2025).
     """
-
-    name: ClassVar[str] = "eventprop"
 
     def check(self, network: Network) -> None:
         """Refuse a network that EventProp cannot train.
@@ -28,18 +26,7 @@ class EventProp:
                 population differ in their synapses.
         """
         _ = network.output  # refuses none and more than one
-        for population in network.populations:
-            _check_synapses(network, population)
-
-
-def _check_synapses(network: Network, population: Population) -> None:
-    synapses = list(dict.fromkeys(c.synapse for c in network.inputs_of(population)))
-    refuse_unless(
-        len(synapses) <= 1,
-        f"connections into population {population.name} have different synapses: "
-        f"{', '.join(map(str, synapses))}",
-        "make them equal, because EventProp has one synaptic current a neuron (as mlGeNN)",
-    )
+        check_one_synapse(network, "EventProp")
 
 
 def gradient_scale(network: Network, n_steps: int) -> float:

@@ -1,0 +1,82 @@
+"""Engines of the training methods that differentiate time steps; see surrogate.h."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shd_genn.backends.feedback import followed
+from shd_genn.backends.native.engine import NativeEngine
+from shd_genn.backends.native.layout import padded
+from shd_genn.backends.native.store import FloatArray, aligned_zeros
+from shd_genn.backends.protocols import BatchResult, CompileConfig
+from shd_genn.backends.reference.neurons import constants_of
+from shd_genn.learning.methods import EProp, Method, Surrogate
+from shd_genn.learning.methods.feedback import Feedback
+from shd_genn.learning.methods.surrogate import voltage_weights
+from shd_genn.learning.optimisers import LearningRate
+from shd_genn.network import Network, Population
+from shd_genn.spikes.events import Events
+
+
+class SurrogateEngine(NativeEngine):
+    """Backpropagation through time with surrogate gradients; see `NativeEngine`."""
+
+    method: Surrogate | EProp
+
+    def __init__(
+        self, network: Network, config: CompileConfig, method: Method | None = None
+    ) -> None:
+        super().__init__(network, config, Surrogate() if method is None else method)
+
+    def _jump(self, population: Population, counts: NDArray[np.int32]) -> FloatArray:
+        values = self._store.unpadded(self._store.values)
+        tau_mem = constants_of(self.network, population, values, self.config.dt_ms).tau_mem
+        return (tau_mem * super()._jump(population, counts)).astype(np.float32)
+
+    def _drive_weights(self) -> NDArray[np.floating]:
+        return voltage_weights(self.network, self.config.n_steps)
+
+    def _surrogate(self) -> tuple[float, float]:
+        return self.method.derivative.slope, self.method.derivative.scale
+
+
+class EPropEngine(SurrogateEngine):
+    """e-prop, computed backwards in time; see `NativeEngine`."""
+
+    method: EProp
+
+    def __init__(
+        self, network: Network, config: CompileConfig, method: Method | None = None
+    ) -> None:
+        super().__init__(network, config, EProp() if method is None else method)
+        self.feedback = Feedback(network, self.method, config.seed)
+
+    def train_batch(
+        self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
+    ) -> BatchResult:
+        """One update of all that is learned; the result is that of the parameters before it."""
+        return followed(
+            self,
+            self.feedback,
+            learning_rate,
+            lambda: super(EPropEngine, self).train_batch(events, labels, learning_rate),
+        )
+
+    def optimiser_state(self) -> dict[str, NDArray[np.generic]]:
+        """As of `NativeEngine`, with ``feedback_POPULATION`` where feedback is learned."""
+        return super().optimiser_state() | self.feedback.state()
+
+    def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Replace the optimiser's state; moments that are not given become 0."""
+        super().set_optimiser_state(state)
+        self.feedback.set_state(state)
+
+    def _feedback_weights(self) -> Mapping[str, FloatArray]:
+        found = {}
+        for name, weights in self.feedback.weights.items():
+            found[name] = aligned_zeros((len(weights), padded(weights.shape[1])))
+            found[name][:, : weights.shape[1]] = weights
+        return found

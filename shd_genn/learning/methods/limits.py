@@ -1,0 +1,53 @@
+"""What several training methods ask of a network."""
+
+from __future__ import annotations
+
+from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network
+from shd_genn.network.readouts import READOUTS
+from shd_genn.support.errors import refuse_unless
+
+
+def check_one_synapse(network: Network, method: str) -> None:
+    """Refuse a population whose connections have different synapses.
+
+    Raises:
+        ConfigError: if there is one.
+    """
+    for population in network.populations:
+        synapses = list(dict.fromkeys(c.synapse for c in network.inputs_of(population)))
+        refuse_unless(
+            len(synapses) <= 1,
+            f"connections into population {population.name} have different synapses: "
+            f"{', '.join(map(str, synapses))}",
+            f"make them equal, because {method} has one synaptic current a neuron (as mlGeNN)",
+        )
+
+
+def check_steps(network: Network, method: str) -> None:
+    """Refuse what a method that differentiates time steps cannot learn.
+
+    Raises:
+        ConfigError: if the output spikes, a hidden neuron is not leaky integrate-and-fire, or
+            delays are learned.
+    """
+    readout = network.readout
+    refuse_unless(
+        not READOUTS[readout].spiking,
+        f"{method} cannot learn from the time of a first spike, but the readout is {readout}",
+        "choose a readout of voltages, or take EventProp",
+    )
+    for population in (*network.hidden, network.output):
+        needed = LeakyIntegrate if population == network.output else LeakyIntegrateFire
+        refuse_unless(
+            type(population.neuron) is needed,
+            f"{method} trains neurons of {needed.__name__} here, but population "
+            f"{population.name} has {type(population.neuron).__name__}",
+            "take another neuron or another method",
+        )
+    late = [c.name for c in network.connections if c.train_delay]
+    refuse_unless(
+        not late,
+        f"{method} cannot learn delays, which are whole steps to it, but those of "
+        f"{', '.join(late)} are learned",
+        "keep them as they are drawn, or take EventProp",
+    )

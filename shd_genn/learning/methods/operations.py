@@ -1,0 +1,65 @@
+"""The work of a training method: how many synapses it touches in a trial.
+
+A synaptic operation is a sum of products with one weight, or an update of one synapse's trace or
+gradient, at one spike or in one step. Operations of neurons and of the optimiser do not count.
+
+| method         | forward | errors                                     | gradient    |
+|----------------|---------|--------------------------------------------|-------------|
+| `eventprop`    | spikes  | the synapses that hidden spikes arrive at  | spikes      |
+| `surrogate`    | spikes  | all synapses from hidden neurons, a step   | spikes      |
+| `eprop`        | spikes  | the output weights, once a trial¹          | spikes      |
+| `eprop-online` | spikes  | the output weights, once a trial¹          | all, a step |
+
+"spikes" means the synapses that all spikes arrive at. ¹ In every step, where the loss is of each
+step (``var``). Surrogates of bounded support need less than is counted here: they skip neurons that
+are far from their thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Method, Surrogate
+from shd_genn.network import Network
+from shd_genn.network.readouts import READOUTS
+
+
+def forward_operations(network: Network, spikes: Mapping[str, float]) -> float:
+    """The synapses that spikes arrive at.
+
+    Args:
+        network: The network.
+        spikes: Population → its spikes, all neurons together; those of the input, too.
+    """
+    return sum(spikes[c.source.name] * c.target.size for c in network.connections)
+
+
+def training_operations(
+    network: Network, method: Method, n_steps: int, spikes: Mapping[str, float]
+) -> float:
+    """Synaptic operations of the forward and the backward pass of a trial.
+
+    Args:
+        network: The network.
+        method: What it is trained with.
+        n_steps: Time steps of a trial.
+        spikes: Population → its spikes in a trial, all neurons together; those of the input, too.
+
+    Raises:
+        NotImplementedError: for a method of somebody else's.
+    """
+    arriving = forward_operations(network, spikes)
+    to_output = sum(c.source.size * c.target.size for c in network.inputs_of(network.output))
+    hidden = [c for c in network.connections if c.source in network.spiking]
+    if isinstance(method, EventProp):
+        return 2 * arriving + sum(spikes[c.source.name] * c.target.size for c in hidden)
+    if isinstance(method, Surrogate):
+        return 2 * arriving + n_steps * sum(c.source.size * c.target.size for c in hidden)
+    if isinstance(method, EProp):
+        each_step = READOUTS[network.readout].form == "each_step"
+        errors = to_output * (n_steps if each_step else 1)
+        if isinstance(method, EPropOnline):
+            synapses = sum(c.source.size * c.target.size for c in network.connections)
+            return arriving + errors + n_steps * synapses
+        return 2 * arriving + errors
+    raise NotImplementedError(f"work of method {method.kind} is not known")

@@ -1,0 +1,60 @@
+"""Every training method learns, writes the same run folder, and resumes to the same bits."""
+
+import numpy as np
+import pytest
+from helpers import tiny
+from helpers.running import rows, same_weights, settings
+
+import shd_genn
+from shd_genn.config.flat import update
+from shd_genn.learning.methods import EProp, EPropOnline, Surrogate
+from shd_genn.train import loop
+
+METHODS = [
+    ("native", Surrogate("atan")),
+    ("reference", Surrogate()),
+    ("reference", EProp(feedback="adaptive", feedback_decay=0.01)),
+    ("reference", EPropOnline(feedback="random")),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("data"), 24, 6)
+
+
+@pytest.mark.parametrize(("backend", "method"), METHODS, ids=lambda v: getattr(v, "kind", v))
+def test_resumed_runs_are_the_same(backend, method, data, tmp_path):
+    def config(epochs):
+        given = settings(data, epochs=epochs, method=method)
+        return update(given, {"backend": backend, "dt_ms": 4.0, "hidden_sizes": (8,)})
+
+    whole = loop.start(config(2), tmp_path / "whole", name="run")
+    half = loop.start(config(1), tmp_path / "half", name="run")
+    loop.resume(half, update(half.config, {"epochs": 2}))
+    assert same_weights(whole.path, half.path) and same_weights(whole.path, half.path, "best")
+    assert {p.name for p in whole.path.iterdir()} == {p.name for p in half.path.iterdir()}
+    losses = [float(row["loss"]) for row in rows(whole.path, "metrics") if row["split"] == "train"]
+    assert losses[1] < losses[0]
+    training = [row for row in rows(whole.path, "metrics") if row["split"] == "train"]
+    work = [float(row["training_operations"]) for row in training]
+    assert whole.result.training_operations == pytest.approx(np.mean(work))
+    assert all(w > float(r["synaptic_operations"]) for w, r in zip(work, training, strict=True))
+    assert whole.result.updates == 2 * 2
+
+
+def test_methods_from_python(data, tmp_path):
+    run = shd_genn.fit(
+        str(data),
+        runs=tmp_path,
+        method="eprop",
+        feedback="random",
+        backend="reference",
+        hidden_sizes=(6,),
+        epochs=1,
+        batch_size=16,
+        trial_ms=60.0,
+        dt_ms=4.0,
+    )
+    assert run.config.train.method == EProp(feedback="random")
+    assert np.isfinite(run.epochs["loss"]).all()
