@@ -175,7 +175,8 @@ def from_nir(
             populations[key], synapses[key], scales[key] = population, synapse, scale
             parameters |= arrays
         elif kind not in ("Output", "Linear", "Affine", "Delay"):
-            raise DataError(f"node {key} is a {kind}, {WHY.get(kind, UNKNOWN)}")
+            problem, cure = WHY.get(kind, UNKNOWN)
+            raise DataError(f"node {key} is a {kind}, {problem}; {cure}")
     connections = []
     for path in edges_between(nodes, edges, set(populations)):
         weight, seconds = path.weight, path.delay
@@ -200,14 +201,12 @@ def from_nir(
     return TrainedNetwork(network, parameters, dt_ms, n_steps, tuple(words), code, name)
 
 
-UNKNOWN = "which cannot be described here; replace it by CubaLIF, CubaLI, Linear or Delay"
+UNKNOWN = ("which cannot be described here", "replace it by CubaLIF, CubaLI, Linear or Delay")
 WHY = {
-    "LIF": "whose synapses have no time constant, but ours decay exponentially; export it with "
-    "CubaLIF",
-    "LI": "whose synapses have no time constant, but ours decay exponentially; export it with "
-    "CubaLI",
-    "IF": "which does not leak, but our neurons do; export it with CubaLIF",
-    "Threshold": "which has no voltage; export it with CubaLIF",
+    "LIF": ("whose synapses have no time constant, but ours have one", "export it as CubaLIF"),
+    "LI": ("whose synapses have no time constant, but ours have one", "export it as CubaLI"),
+    "IF": ("which does not leak, but our neurons do", "export it as CubaLIF"),
+    "Threshold": ("which has no voltage", "export it as CubaLIF"),
 }
 """Why nodes of other programs are refused, and what to do."""
 
@@ -258,8 +257,8 @@ def _population(
     spikes = "v_threshold" in flat
     refuse_unless(
         not spikes or np.allclose(flat["v_reset"], flat["v_leak"]),
-        f"node {key} resets to {flat.get('v_reset')}, but our neurons reset to v_leak",
-        "set v_reset to v_leak and train it again",
+        f"node {key} resets to {flat.get('v_reset')}, but must reset to v_leak, as our neurons do",
+        "set v_reset to v_leak, and train it again",
         DataError,
     )
     refuse_unless(

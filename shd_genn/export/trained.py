@@ -97,6 +97,20 @@ def check_neurons(network: Network, target: str) -> None:
             f"describes {' and '.join(kind.__name__ for kind in RECEIVING)} only",
             "export a network of those",
         )
+        if isinstance(neuron, LeakyIntegrateFire):
+            refuse_unless(
+                neuron.hand_written,
+                f"neurons of {population.name} have reset {neuron.reset} and tau_refrac "
+                f"{neuron.tau_refrac:g}, but {target} has a reset to 0 without refractory time",
+                "train with those",
+            )
+        if isinstance(neuron, LeakyIntegrate):
+            refuse_unless(
+                neuron.weight is None,
+                f"the readout {neuron.readout} has a weight of its own, which {target} does not "
+                "know",
+                "train with another readout, such as avg_var_exp_weight",
+            )
     for c in network.connections:
         refuse_unless(
             type(c.synapse) is Exponential,

@@ -3,13 +3,17 @@
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.exporting import dense_input, trained_network
 
+from shd_genn.export.c_source import write_c
+from shd_genn.export.nir_graph import to_nir
 from shd_genn.export.numpy_network import write_numpy
 from shd_genn.export.torch_module import write_torch
+from shd_genn.network.formulas import Formula
 from shd_genn.network.settings import FirstSpikeTime, GammaTau, MaxVar
 from shd_genn.support.errors import ConfigError
 
@@ -75,3 +79,36 @@ def test_torch_refuses_delays_that_differ(tmp_path):
     trained, _, _ = trained_network(delay_in_ms=9.0)
     with pytest.raises(ConfigError, match="shifts whole connections"):
         write_torch(trained, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("population", "changes", "message"),
+    [
+        (1, {"reset": "subtract"}, "have reset subtract"),
+        (1, {"tau_refrac": 2.0}, "tau_refrac 2"),
+        (-1, {"readout": "weighted", "weight": Formula("1 - s")}, "has a weight of its own"),
+    ],
+)
+def test_what_would_compute_something_else_is_refused(population, changes, message, tmp_path):
+    trained, _, _ = trained_network(hidden_sizes=(9,))
+    network = trained.network
+    old = network.populations[population]
+    new = replace(old, neuron=replace(old.neuron, **changes))
+    swap = {old.name: new}
+    connections = tuple(
+        replace(
+            c,
+            source=swap.get(c.source.name, c.source),
+            target=swap.get(c.target.name, c.target),
+        )
+        for c in network.connections
+    )
+    populations = tuple(swap.get(p.name, p) for p in network.populations)
+    network = replace(network, populations=populations, connections=connections)
+    other = replace(trained, network=network)
+    for write in (write_numpy, write_torch, write_c):
+        with pytest.raises(ConfigError, match=message):
+            write(other, tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        to_nir(other)
+    assert not list(tmp_path.iterdir())

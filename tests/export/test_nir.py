@@ -178,7 +178,7 @@ def test_norse_gives_the_same_predictions():
     with torch.no_grad():
         for n in range(inputs.shape[1]):
             _, state = model(inputs[:, n], state)
-            hidden.append(state.state["output"][1].v)
+            hidden.append(state.state["output"][0][1].v)
     # what we deliver one step later, Norse delivers at once: twice between input and output
     theirs, ours = torch.stack(hidden, 1).numpy()[:, :-2], reference.record(events).voltages[:, 2:]
     np.testing.assert_allclose(theirs, ours, atol=1e-3)
