@@ -152,7 +152,7 @@ def no_such_path(folder):
             r"list\.csv must have columns file,word,speaker, but has path,word; add file",
         ),
         (empty_folder, [], r"empty must hold a folder a word with WAV or FLAC files in it"),
-        (no_such_path, [], r"nowhere must be a folder or a CSV file, but is neither"),
+        (no_such_path, [], r"nowhere must be a folder, a CSV file or a list, but is none"),
         (spoil_nothing, ["--seed", "-1"], "0 <= seed must hold, but got -1"),
         (spoil_nothing, ["--workers", "-1"], "0 <= workers must hold, but got -1"),
         (spoil_nothing, ["--rms", "0"], "0 < rms < inf must hold, but got 0"),
