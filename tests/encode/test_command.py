@@ -16,6 +16,7 @@ from shd_genn.encode.cochlea import Cochlea
 from shd_genn.encode.corpus import Corpus, on_threads
 from shd_genn.encode.options import EncoderOptions
 from shd_genn.encode.recordings import find_recordings
+from shd_genn.encode.variants import Variation
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
 
 
@@ -196,7 +197,8 @@ def test_options_that_are_missing_or_unknown(recordings):
 def test_help_explains_every_option():
     result = run("--help")
     assert result.returncode == 0
-    options = [f for f in (*fields(Options), *fields(EncoderOptions)) if f.name != "encoder"]
+    groups = (*fields(Options), *fields(EncoderOptions), *fields(Variation))
+    options = [f for f in groups if f.name not in ("encoder", "variation")]
     named = [f"--{field.name.replace('_', '-')}" for field in options]
     named[0] = "RECORDINGS"  # the only positional one
     assert {"--output", "--seed", "--workers", "--rms", "--ramp-ms"} <= set(named)
