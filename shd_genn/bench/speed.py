@@ -81,8 +81,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for n in (*self.hidden_sizes, *self.threads, *self.batch_sizes):
-            relation = "1 <= hidden_sizes, threads and batch_sizes"
-            require(1 <= n, relation, n, "give positive numbers")
+            require(1 <= n, "1 <= hidden_sizes, threads and batch_sizes", n, "give larger numbers")
         measurements.require_measurable(self.repetitions)
         require(1 <= self.epochs, "1 <= epochs", self.epochs, "50 are usual")
         for name in ("hidden_sizes", "topologies", "features", "backend", "threads"):

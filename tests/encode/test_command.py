@@ -16,6 +16,7 @@ from shd_genn.encode.cochlea import Cochlea
 from shd_genn.encode.corpus import Corpus, on_threads
 from shd_genn.encode.options import EncoderOptions
 from shd_genn.encode.recordings import find_recordings
+from shd_genn.encode.variants import Variation
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
 
 
@@ -152,7 +153,7 @@ def no_such_path(folder):
             r"list\.csv must have columns file,word,speaker, but has path,word; add file",
         ),
         (empty_folder, [], r"empty must hold a folder a word with WAV or FLAC files in it"),
-        (no_such_path, [], r"nowhere must be a folder or a CSV file, but is neither"),
+        (no_such_path, [], r"nowhere must be a folder, a CSV file or a list, but is none"),
         (spoil_nothing, ["--seed", "-1"], "0 <= seed must hold, but got -1"),
         (spoil_nothing, ["--workers", "-1"], "0 <= workers must hold, but got -1"),
         (spoil_nothing, ["--rms", "0"], "0 < rms < inf must hold, but got 0"),
@@ -196,7 +197,8 @@ def test_options_that_are_missing_or_unknown(recordings):
 def test_help_explains_every_option():
     result = run("--help")
     assert result.returncode == 0
-    options = [f for f in (*fields(Options), *fields(EncoderOptions)) if f.name != "encoder"]
+    groups = (*fields(Options), *fields(EncoderOptions), *fields(Variation))
+    options = [f for f in groups if f.name not in ("encoder", "variation")]
     named = [f"--{field.name.replace('_', '-')}" for field in options]
     named[0] = "RECORDINGS"  # the only positional one
     assert {"--output", "--seed", "--workers", "--rms", "--ramp-ms"} <= set(named)

@@ -49,6 +49,8 @@ SHD = DataConfig(
     data_dir=None,
     trial_ms=1000.0,
     validation=NoValidation(),
+    variants=0,
+    balance=False,
     test=True,
 )
 PRESENT = PresentConfig(
@@ -120,5 +122,7 @@ TRAIN = TrainConfig(
     clip_gradient=0.0,
     average_decay=0.0,
     patience=0,
+    keep_epochs=(),
+    record_samples=(),
     seed=0,
 )
