@@ -33,17 +33,16 @@ SECONDS = 300.0
 """A command that takes longer hangs."""
 
 
-def preloaded(folder: Path) -> None:
-    """Start this program again with kill_at.c in it, if it is not."""
-    if "kill_at" in os.environ.get("LD_PRELOAD", ""):
-        del os.environ["LD_PRELOAD"]
-        return
+def preloaded() -> Path:
+    """Start this program again with kill_at.c in it, if it is not; the folder to work in."""
+    if "kill_at" in (library := os.environ.pop("LD_PRELOAD", "")):
+        return Path(library).parent
     from shd_genn.support.builder import find_compiler
 
-    library = folder / "kill_at.so"
+    made = Path(tempfile.mkdtemp(prefix="crashes-")) / "kill_at.so"
     c_or_cpp = [*find_compiler(), "-x", "c", "-shared", "-fPIC", "-O1"]
-    subprocess.run([*c_or_cpp, "-o", library, HERE / "kill_at.c", "-ldl"], check=True)
-    os.environ["LD_PRELOAD"] = str(library)
+    subprocess.run([*c_or_cpp, "-o", made, HERE / "kill_at.c", "-ldl"], check=True)
+    os.environ["LD_PRELOAD"] = str(made)
     os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
@@ -257,9 +256,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", nargs="*", default=[])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="crashes-") as name:
-        folder = Path(name)
-        preloaded(folder)
+    folder = preloaded()
+    try:
         # a shell that starts programs in its background lets them ignore Ctrl-C
         signal.signal(signal.SIGINT, signal.default_int_handler)
         from cases import CASES
@@ -267,6 +265,8 @@ def main() -> int:
         campaign = Campaign(options.cases or list(CASES), options.seed, folder)
         while campaign.kills < options.kills:
             campaign.chain()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     print(campaign.report())
     print(
         json.dumps({"kills": campaign.kills, "seed": options.seed, "problems": campaign.problems})
