@@ -1,10 +1,10 @@
 """End commands at random moments, go on, and compare with ones that nobody ended, to the bit.
 
-`python tests/crashes/campaign.py --kills 250 --seed 0` prints a line for each kill and a table. A
-kill is SIGKILL, SIGTERM or SIGINT, after a random time or inside the n-th operation on a file: write
-(half of it), fsync, rename, unlink, mkdir, truncate. One kill in three is followed by another while
-the command goes on. Modules are imported once, and each command runs in a fork: so 250 kills take
-minutes.
+`python tests/crashes/campaign.py --kills 250 --seed 0` prints a line for each kill and a table.
+A kill is SIGKILL, SIGTERM or SIGINT, after a random time or inside the n-th operation on a file:
+write (half of it), fsync, rename, unlink, mkdir, truncate. One kill in three is followed by another
+while the command goes on. Modules are imported once, and each command runs in a fork: so 250 kills
+take minutes.
 """
 
 import argparse
@@ -44,6 +44,7 @@ def preloaded() -> Path:
     subprocess.run([*c_or_cpp, "-o", made, HERE / "kill_at.c", "-ldl"], check=True)
     os.environ["LD_PRELOAD"] = str(made)
     os.execv(sys.executable, [sys.executable, *sys.argv])
+    raise AssertionError("the program goes on from its begin")
 
 
 @dataclass
