@@ -308,6 +308,9 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     Raises:
         BuildError: if it cannot be started.
     """
+    environment = {**os.environ, "LC_ALL": "C"}
+    if "SHD_GENN_SANITIZE" in environment:
+        environment.pop("LD_PRELOAD", None)  # a sanitizer would watch the compiler, too
     try:
         return subprocess.run(
             command,
@@ -316,7 +319,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
             errors="replace",
             check=False,
             cwd=PACKAGE.parent,
-            env={**os.environ, "LC_ALL": "C"},
+            env=environment,
         )
     except OSError as error:
         raise BuildError(

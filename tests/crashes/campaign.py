@@ -1,9 +1,10 @@
 """End commands at random moments, go on, and compare with ones that nobody ended, to the bit.
 
-`python tests/crashes/campaign.py --kills 250 --seed 0` prints a line for each kill and a table. A kill
-is SIGKILL, SIGTERM or SIGINT, after a random time or inside the n-th operation on a file: write (half
-of it), fsync, rename, unlink, mkdir, truncate. One kill in three is followed by another while the
-command goes on. Modules are imported once, and each command runs in a fork: so 250 kills take minutes.
+`python tests/crashes/campaign.py --kills 250 --seed 0` prints a line for each kill and a table.
+A kill is SIGKILL, SIGTERM or SIGINT, after a random time or inside the n-th operation on a file:
+write (half of it), fsync, rename, unlink, mkdir, truncate. One kill in three is followed by another
+while the command goes on. Modules are imported once, and each command runs in a fork: so 250 kills
+take minutes.
 """
 
 import argparse
@@ -32,18 +33,18 @@ SECONDS = 300.0
 """A command that takes longer hangs."""
 
 
-def preloaded(folder: Path) -> None:
-    """Start this program again with kill_at.c in it, if it is not."""
-    if "kill_at" in os.environ.get("LD_PRELOAD", ""):
-        del os.environ["LD_PRELOAD"]
-        return
+def preloaded() -> Path:
+    """Start this program again with kill_at.c in it, if it is not; the folder to work in."""
+    if "kill_at" in (library := os.environ.pop("LD_PRELOAD", "")):
+        return Path(library).parent
     from shd_genn.support.builder import find_compiler
 
-    library = folder / "kill_at.so"
+    made = Path(tempfile.mkdtemp(prefix="crashes-")) / "kill_at.so"
     c_or_cpp = [*find_compiler(), "-x", "c", "-shared", "-fPIC", "-O1"]
-    subprocess.run([*c_or_cpp, "-o", library, HERE / "kill_at.c", "-ldl"], check=True)
-    os.environ["LD_PRELOAD"] = str(library)
+    subprocess.run([*c_or_cpp, "-o", made, HERE / "kill_at.c", "-ldl"], check=True)
+    os.environ["LD_PRELOAD"] = str(made)
     os.execv(sys.executable, [sys.executable, *sys.argv])
+    raise AssertionError("the program goes on from its begin")
 
 
 @dataclass
@@ -256,9 +257,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", nargs="*", default=[])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="crashes-") as name:
-        folder = Path(name)
-        preloaded(folder)
+    folder = preloaded()
+    try:
         # a shell that starts programs in its background lets them ignore Ctrl-C
         signal.signal(signal.SIGINT, signal.default_int_handler)
         from cases import CASES
@@ -266,6 +266,8 @@ def main() -> int:
         campaign = Campaign(options.cases or list(CASES), options.seed, folder)
         while campaign.kills < options.kills:
             campaign.chain()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     print(campaign.report())
     print(
         json.dumps({"kills": campaign.kills, "seed": options.seed, "problems": campaign.problems})

@@ -1,4 +1,4 @@
-"""Kills of training, encoding, evaluating, compiling, generating: a short version of campaign.py."""
+"""Kills of training, encoding, evaluating, compiling: a short version of campaign.py."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Read many files of random bytes: `python tests/fuzz/campaign.py toml --executions 100000 --seed 0`.
+"""Read many files of random bytes: `python tests/fuzz/campaign.py toml --executions 1000`.
 
 Every target of helpers/fuzzing.py reads files that are changed at random. Children of this program
 do it, 500 files each: a crash, a hang (60 s) or more memory than 2 GB ends a child only. What was
@@ -20,7 +20,7 @@ import warnings
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-from helpers import fuzzing
+from helpers import fuzzing  # noqa: E402 - found there
 
 AT_A_TIME, SECONDS, BYTES = 500, 60, 2 << 30
 

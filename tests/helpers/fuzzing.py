@@ -1,4 +1,4 @@
-"""Bytes that nobody has checked, given to everything that reads: an error of ours or a right result.
+"""Bytes that nobody has checked, given to all that reads: an error of ours or a right result.
 
 A target takes bytes. It returns whether they were read, checks what was read, and lets every
 exception pass that is not a `ShdGennError`.
