@@ -23,12 +23,16 @@ class Options:
     (.wav, .flac)."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("report")
     """The folder of the report."""
+    trust_model: bool = False
+    """For the figures raster and parameters: execute a run's model.py although it was not used on
+    this machine before; read it first."""
 
 
 def main() -> None:
     """Report as the command line says."""
     options = parse(Options, prog="python -m analysis", description=__doc__)
     results = read(options.runs)
+    results.trust_model = options.trust_model
     page = make(results, options.runs, options.output)
     for problem in results.problems:
         print(f"note: {problem}", file=sys.stderr)

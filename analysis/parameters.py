@@ -35,6 +35,8 @@ class Options(script.Options):
 
     dataset: str | None = None
     """Which dataset's run; the first if not given."""
+    trust_model: bool = False
+    """Execute a run's model.py although it was not used on this machine before; read it first."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def load(results: Results, options: Options) -> Numbers:
             f"{folder.path} has no usable best.npz; restore the file, or train the network again"
         )
     config = folder.config
-    initial = build_network(config, folder.model_file()).initial_parameters(config.train.seed)
+    initial = build_network(config, folder.model_file(results.trust_model)).initial_parameters(
+        config.train.seed
+    )
     arrays = {
         name: (before.ravel(), after[name].ravel())
         for name, before in initial.items()

@@ -35,6 +35,8 @@ class Options(script.Options):
     """Which dataset's run; the first if not given."""
     samples: tuple[int, ...] = ()
     """Test samples to show, as numbered in predictions.csv."""
+    trust_model: bool = False
+    """Execute a run's model.py although it was not used on this machine before; read it first."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def load(results: Results, options: Options) -> Numbers:
                 f"0 <= sample < {len(test)} must hold, but got {sample}; see predictions.csv"
             )
     trials = []
-    with compile_network(config, folder.model_file()) as compiled:
+    with compile_network(config, folder.model_file(results.trust_model)) as compiled:
         folder.load_checkpoint("best", compiled)
         for sample in chosen:
             recording = compiled.record(test.presented(np.array([sample])))

@@ -44,6 +44,7 @@ class Results:
         scaling: Rows of `python -m shd_genn.bench scaling -o`.
         sounds: Recordings.
         problems: What could not be used, and why.
+        trust_model: The user consents to execute the model.py of runs from elsewhere.
     """
 
     runs: pd.DataFrame
@@ -56,6 +57,7 @@ class Results:
     scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
     sounds: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    trust_model: bool = False
 
     def tested(self) -> pd.DataFrame:
         """The runs that were tested; of a run that was repeated only the newest.

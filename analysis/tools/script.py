@@ -68,6 +68,7 @@ def _draw(
     endings = (*PICTURES, ".tex") if table else PICTURES
     require_ending(given.output, endings)
     results = read(given.runs)
+    results.trust_model = getattr(given, "trust_model", False)
     try:
         numbers = load(results, given)
         if table is not None and given.output.suffix.lower() == ".tex":

@@ -12,7 +12,7 @@ from helpers.calling import call
 from helpers.running import rows, run, same_weights, settings
 
 import shd_genn
-from analysis import silent_neurons
+from analysis import parameters, raster, silent_neurons
 from analysis.tools import script
 from analysis.tools.load import read
 from shd_genn.record.run_folder import RunFolder
@@ -241,6 +241,22 @@ def test_a_strangers_model_is_executed_only_with_consent(data, own_model, tmp_pa
     # asked once; and the project's own models need no consent
     for path in (folder.path, ours.path):
         assert run_module("evaluate", path, "--dataset", data).returncode == 0
+
+
+@pytest.mark.parametrize("figure", [raster, parameters])
+def test_figures_execute_a_strangers_model_only_with_consent(
+    data, own_model, tmp_path, monkeypatch, figure
+):
+    folder = loop.start(own(data, own_model, epochs=1), tmp_path / "runs")
+    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path / "another-user"))
+    given = ["x", str(folder.path), "-o", str(tmp_path / "figure.png")]
+    monkeypatch.setattr(sys, "argv", given)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", figure.__file__, raising=False)
+    with pytest.raises(ConfigError, match="--trust-model"):
+        script._draw(figure.Options, figure.load, figure.plot, None)
+    monkeypatch.setattr(sys, "argv", [*given, "--trust-model"])
+    script._draw(figure.Options, figure.load, figure.plot, None)
+    assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
 def test_a_module_that_was_put_beside_a_model_is_refused(copied, data):
