@@ -21,10 +21,10 @@ ADEX = Neuron(  # Brette & Gerstner (2005), J. Neurophysiol. 94: 3637, its const
         "tau_w": 144.0,
         "a": 4.0,
         "b": 80.5,
-        "V_peak": -30.0,
+        "V_peak": -40.4,
         "gain": 1000.0,
     },
-    substep_ms=0.1,
+    substep_ms=0.05,
 )
 """Adaptive exponential integrate-and-fire."""
 
@@ -39,10 +39,10 @@ RESONATE_AND_FIRE = Neuron(  # Izhikevich (2001), Neural Networks 14: 883
 
 FITZHUGH_NAGUMO = Neuron(  # FitzHugh (1961), Biophys. J. 1: 445; rest at V = -1.1994
     name="FitzHughNagumo",
-    equations="V' = V - V**3 / 3 - w + I; tau_w * w' = V + a - b * w",
+    equations="tau * V' = V - V**3 / 3 - w + I; tau_w * w' = V + a - b * w",
     spike="V >= 1",
     initial="V = -1.1994; w = -0.6243",
-    parameters={"tau_w": 12.5, "a": 0.7, "b": 0.8},
-    substep_ms=0.1,
+    parameters={"tau": 0.2, "tau_w": 2.5, "a": 0.7, "b": 0.8},
+    substep_ms=0.05,
 )
 """A spike is a large excursion, which nothing resets."""
