@@ -37,7 +37,7 @@ def test_no_code_asks_for_a_backends_name():
         "shd_genn/bench/peers/libraries/native_peer.py": "what the peer is",
     }
     named = re.compile(rf"[\"']({'|'.join(backends.BACKENDS)})[\"']")
-    option = re.compile(r"^    backend: .* = ")  # the default of a command's option
+    option = re.compile(r"^    backends?: .* = ")  # the default of a command's option
     # ``backend="native"`` is an example in a docstring
     wrong = [
         f"{path.relative_to(ROOT)}: {line.strip()}"

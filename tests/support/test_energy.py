@@ -1,4 +1,4 @@
-"""Energy against recorded trees of powercap, and a recorded NVML."""
+"""Energy from files as Linux's powercap has them, and from a stand-in for NVML."""
 
 import sys
 import types
@@ -8,8 +8,8 @@ import pytest
 from shd_genn.support import energy
 from shd_genn.support.energy import Energy, Meter
 
-# as on a server with two packages (Xeon Gold 6248): the second number is the counter's range
-RECORDED = {
+# two packages, written by hand in the kernel's format: the second number is the counter's range
+TREE = {
     "intel-rapl:0": ("package-0", 262143328850, 259_000_000_000),
     "intel-rapl:0:0": ("dram", 65712999613, 12_000_000_000),
     "intel-rapl:1": ("package-1", 262143328850, 1_000_000_000),
@@ -35,7 +35,7 @@ def no_gpu(monkeypatch):
 
 
 def test_packages_and_dram_are_summed_and_counters_start_anew(tmp_path, no_gpu):
-    write(tmp_path, RECORDED)
+    write(tmp_path, TREE)
     meter = Meter(tmp_path)
     assert meter.poll() == Energy(0.0, 0.0, None)
     (tmp_path / "intel-rapl:0/energy_uj").write_text("262000000000\n")  # 3000 J
@@ -55,7 +55,7 @@ def test_a_machine_without_counters_says_why(tmp_path, no_gpu):
 
 
 def test_counters_that_may_not_be_read_say_so(tmp_path, no_gpu):
-    write(tmp_path, {"intel-rapl:0": RECORDED["intel-rapl:0"]})
+    write(tmp_path, {"intel-rapl:0": TREE["intel-rapl:0"]})
     (tmp_path / "intel-rapl:0/energy_uj").unlink()
     (tmp_path / "intel-rapl:0/energy_uj").mkdir()  # also root, who runs tests, cannot read that
     meter = Meter(tmp_path)
@@ -67,7 +67,7 @@ def test_counters_that_may_not_be_read_say_so(tmp_path, no_gpu):
     )
 
 
-class RecordedNVML(types.ModuleType):
+class StandInNVML(types.ModuleType):
     """Two boards; a call of a counter returns the next of what was recorded, in mJ."""
 
     class NVMLError(Exception):
@@ -95,14 +95,14 @@ class RecordedNVML(types.ModuleType):
 def test_boards_are_summed(tmp_path, monkeypatch):
     # the first reading of each board is the probe, the second the start
     boards = [(5_000_000, 5_000_000, 5_250_000), (80_000, 80_000, 81_500)]
-    monkeypatch.setitem(sys.modules, "pynvml", RecordedNVML(boards))
+    monkeypatch.setitem(sys.modules, "pynvml", StandInNVML(boards))
     meter = Meter(tmp_path)
     assert meter.poll() == Energy(None, None, pytest.approx(251.5))
     assert meter.sources() == "counted: 2 GPU"
 
 
 def test_a_board_that_counts_nothing_says_so(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pynvml", RecordedNVML([()]))
+    monkeypatch.setitem(sys.modules, "pynvml", StandInNVML([()]))
     meter = Meter(tmp_path)
     assert meter.poll().gpu is None
     assert "NVIDIA's driver counts no energy (Not Supported)" in meter.sources()

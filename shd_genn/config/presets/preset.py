@@ -8,6 +8,7 @@ from shd_genn.config import Config, command_line
 from shd_genn.datasets.settings import DataConfig, NoValidation
 from shd_genn.learning.methods import EventProp
 from shd_genn.learning.settings import Constant, TrainConfig
+from shd_genn.network.neuron_settings import Lif
 from shd_genn.network.settings import AvgVarExpWeight, ModelConfig, SameTau
 from shd_genn.present.settings import AugmentConfig, PresentConfig
 
@@ -72,6 +73,7 @@ MODEL = ModelConfig(
     hidden_sizes=(256,),
     n_inputs=None,
     n_classes=None,
+    neuron=Lif(reset="zero", tau_refrac_ms=0.0),
     tau_mem_ms=20.0,
     tau_syn_ms=5.0,
     tau_mem_out_ms=20.0,
