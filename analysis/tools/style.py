@@ -33,6 +33,8 @@ MOST_NAMES = 30
 """That a legend has room for."""
 LEGEND_WIDTH = 100
 """Characters that fit beside each other in a legend, with 6 for each name's line and margins."""
+LEGEND_LINES = 4
+"""Lines of a legend that a figure has room for; with more of them it becomes higher."""
 
 
 @contextmanager
@@ -174,11 +176,16 @@ def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
             f"{len(entries)}; name fewer runs"
         )
     if entries:
+        widest = LEGEND_WIDTH // (max(map(len, entries)) + 6)
+        n_columns = max(1, min(columns, len(entries), widest))
+        n_lines = -(-len(entries) // n_columns)
+        if isinstance(made, Figure) and n_lines > LEGEND_LINES:  # panels keep their height
+            made.set_figheight(made.get_figheight() + 0.18 * (n_lines - LEGEND_LINES))
         made.legend(
             list(entries.values()),
             list(entries),
             loc="outside upper center",
-            ncols=max(1, min(columns, len(entries), LEGEND_WIDTH // (max(map(len, entries)) + 6))),
+            ncols=n_columns,
             title=title,
         )
 
