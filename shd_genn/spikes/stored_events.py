@@ -222,5 +222,5 @@ def _check_order(
         i = int(np.searchsorted(offsets, inside[0], side="right")) - 1
         raise DataError(
             f"{path}: the times of every sample must ascend, but those of sample {first + i} do "
-            "not; sort each sample by time, its units with its times"
+            "not; give the spikes of each sample in the order of their times"
         )
