@@ -9,11 +9,13 @@ from typing import Any
 
 from optuna.trial import BaseTrial
 
+LAYERS = {"256": (256,), "512": (512,), "256-256": (256, 256)}
+
 
 def space(trial: BaseTrial) -> Mapping[str, Any]:
     """Settings of a trial; variants need a dataset that was encoded with --variants 3."""
     return {
-        "hidden_sizes": trial.suggest_categorical("hidden_sizes", [(256,), (512,), (256, 256)]),
+        "hidden_sizes": LAYERS[trial.suggest_categorical("layers", list(LAYERS))],
         "variants": trial.suggest_categorical("variants", [0, 3]),
         "hidden_dropout": trial.suggest_float("hidden_dropout", 0.0, 0.4),
         "dropout": trial.suggest_float("dropout", 0.0, 0.3),

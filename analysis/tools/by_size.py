@@ -47,7 +47,7 @@ def of_bench(bench: pd.DataFrame, column: str) -> pd.DataFrame:
     if column not in bench:
         return pd.DataFrame()
     bench = bench[bench[column].notna()]
-    machine = bench["cpu"]
+    machine = bench["cpu"] if "cpu" in bench else pd.Series("CPU", bench.index)
     if "device" in bench:  # a GPU's name, or CPU
         machine = bench["device"].where(bench["device"] != "CPU", machine).fillna(machine)
     table = pd.DataFrame(

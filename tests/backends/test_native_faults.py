@@ -305,7 +305,7 @@ def test_entry_points_check_their_arguments():
         with pytest.raises(EngineError, match="a pointer is null"):
             library.times(None, None)
         with pytest.raises(EngineError, match="other trials are kept"):
-            backward = BACKWARD_ARGUMENTS(n_trials=3, drive=None, regulariser=None)
+            backward = BACKWARD_ARGUMENTS(n_trials=3, drive=None, regulariser=None, feedback=None)
             library.backward(handle, backward)
         with pytest.raises(EngineError, match="a pointer is null"):
             library.forward(

@@ -96,7 +96,11 @@ def test_roofline_measures_every_stage(tmp_path):
         ("roofline", ("--repetitions", "0"), "1 <= repetitions must hold, but got 0"),
         ("scaling", ("--repetitions", "-1"), "1 <= repetitions must hold, but got -1"),
         ("scaling", ("--quantities",), "but got none; choose from these"),
-        ("speed", ("--threads", "0"), "1 <= hidden_sizes and threads must hold, but got 0"),
+        (
+            "speed",
+            ("--threads", "0"),
+            "1 <= hidden_sizes, threads and batch_sizes must hold, but got 0",
+        ),
         ("speed", ("--repetitions", "0"), "1 <= repetitions must hold, but got 0"),
         (
             "speed",

@@ -37,11 +37,9 @@ def preloaded() -> Path:
     """Start this program again with kill_at.c in it, if it is not; the folder to work in."""
     if "kill_at" in (library := os.environ.pop("LD_PRELOAD", "")):
         return Path(library).parent
-    from shd_genn.support.builder import find_compiler
-
     made = Path(tempfile.mkdtemp(prefix="crashes-")) / "kill_at.so"
-    c_or_cpp = [*find_compiler(), "-x", "c", "-shared", "-fPIC", "-O1"]
-    subprocess.run([*c_or_cpp, "-o", made, HERE / "kill_at.c", "-ldl"], check=True)
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", made, HERE / "kill_at.c", "-ldl"]
+    subprocess.run(command, check=True)
     os.environ["LD_PRELOAD"] = str(made)
     os.execv(sys.executable, [sys.executable, *sys.argv])
     raise AssertionError("the program goes on from its begin")

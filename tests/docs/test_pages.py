@@ -83,6 +83,8 @@ def test_every_figure_is_in_the_gallery():
 def test_every_option_on_the_pages_exists():
     sources = [*(ROOT / "shd_genn").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")]
     fields = set(re.findall(r"^    (\w+): ", "".join(p.read_text() for p in sources), re.M))
+    campaigns = "".join(p.read_text() for p in (ROOT / "tests").rglob("campaign.py"))
+    fields |= set(re.findall(r'add_argument\("--(\w+)"', campaigns))
     others = {"help", "list_presets", "strict", "markdown"}
     for page in ALL:
         for option in re.findall(r"(?<![\w-])--([a-z][\w-]+)", text(page)):

@@ -87,7 +87,7 @@ def test_folder_without_recordings(tmp_path):
 
 
 def test_no_such_source(tmp_path):
-    with pytest.raises(DataError, match="must be a folder or a CSV file, but is neither"):
+    with pytest.raises(DataError, match="must be a folder, a CSV file or a list, but is none"):
         find_recordings(tmp_path / "nowhere")
 
 

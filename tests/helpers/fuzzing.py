@@ -424,6 +424,8 @@ def _call_engine(content: bytes, path: Path) -> None:
                             n_spikes=stream.one_of((64, 64, 64, 0, -1, 3)),
                             n_trials=stream.one_of((n_trials, n_trials, n_trials, 0, -1, -(2**31))),
                             keep=bool(stream.below(2)),
+                            learn=bool(stream.below(2)),
+                            silent=None,
                             readout=pointer(readout),
                             counts=pointer(places),
                             voltages=pointer(voltages),
@@ -438,6 +440,7 @@ def _call_engine(content: bytes, path: Path) -> None:
                             n_trials=stream.one_of((n_trials, n_trials, *sizes)),
                             drive=pointer(drive),
                             regulariser=pointer(places),
+                            feedback=None,
                         ),
                     )
                 case 2:

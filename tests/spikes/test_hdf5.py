@@ -85,7 +85,7 @@ def test_samples_whose_times_do_not_ascend_are_refused(tmp_path, monkeypatch, fi
     times = [*good[:first], [0.5, 0.25, 0.75], *good[first:]]
     units = [list(range(len(row))) for row in times]
     path = small.raw(tmp_path / "a.h5", times, units, [0] * 7)
-    with pytest.raises(DataError, match=f"those of sample {first} do not; sort them"):
+    with pytest.raises(DataError, match=f"those of sample {first} do not; give the spikes"):
         read_spikes(path, "a")
     small.raw(tmp_path / "b.h5", good, units[:first] + units[first + 1 :], [0] * 6)
     assert read_spikes(tmp_path / "b.h5", "b").events.counts.tolist() == [3, 1, 0] * 2

@@ -32,7 +32,7 @@ REFUSED = {
     "keys_latin1": "must be UTF-8",
     "lengths_differ": "as many times as units",
     "times_complex": "must be real numbers",
-    "times_desc": "times of every sample must ascend, but those of sample 0 do not; sort them",
+    "times_desc": "every sample must ascend, but those of sample 0 do not; give the spikes",
 }
 READ = ("ok", "hard_loop", "times_ms", "times_us_int", "labels_gap")
 """The last one is refused when a dataset is loaded, and times in ms are noted."""

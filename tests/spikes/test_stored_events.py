@@ -37,16 +37,16 @@ def assert_same(one, other):
 
 
 @pytest.fixture
-def unsorted(tmp_path):
-    """Rows that are not sorted, one of them empty, and two spikes at the same time."""
-    times = [[0.5, 0.25, 0.5], [], [0.75], [0.5, 0.0], [0.125], [0.25, 0.25]]
-    units = [[3, 1, 2], [], [7], [4, 5], [6], [9, 8]]
+def ties(tmp_path):
+    """Samples of which one is empty, and two have spikes at the same time."""
+    times = [[0.25, 0.5, 0.5], [], [0.75], [0.0, 0.5], [0.125], [0.25, 0.25]]
+    units = [[1, 3, 2], [], [7], [5, 4], [6], [9, 8]]
     return small.raw(tmp_path / "a.h5", times, units, [0, 1, 0, 1, 0, 1], n_channels=10)
 
 
 @pytest.mark.parametrize("chosen", [[0, 1, 2, 3, 4, 5], [5, 0, 3], [2, 2], [1], [3, 4, 1, 2]])
-def test_samples_are_the_same_in_any_order(unsorted, monkeypatch, chosen):
-    in_memory, stored = both(unsorted, monkeypatch)
+def test_samples_are_the_same_in_any_order(ties, monkeypatch, chosen):
+    in_memory, stored = both(ties, monkeypatch)
     indices = np.array(chosen)
     assert_same(in_memory.events.take(indices), stored.events.take(indices))
     assert_same(in_memory.presented(indices), stored.presented(indices))
@@ -59,8 +59,8 @@ def test_samples_are_the_same_in_any_order(unsorted, monkeypatch, chosen):
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 512])
-def test_blocks_are_all_samples_in_their_order(unsorted, monkeypatch, at_once):
-    in_memory, stored = both(unsorted, monkeypatch)
+def test_blocks_are_all_samples_in_their_order(ties, monkeypatch, at_once):
+    in_memory, stored = both(ties, monkeypatch)
     monkeypatch.setattr(stored_events, "_at_once", lambda size: at_once)
     blocks = list(stored.events.blocks())
     assert max(map(len, blocks)) <= at_once
@@ -78,9 +78,9 @@ def test_a_copy_of_a_stored_dataset_is_the_same_file(tmp_path, monkeypatch):
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
-def test_a_file_that_is_changed_while_it_is_in_use(unsorted, monkeypatch):
-    _, stored = both(unsorted, monkeypatch)
-    small.raw(unsorted, [[0.5]] * 7, [[1]] * 7, [0, 1, 0, 1, 0, 1, 0], n_channels=10)
+def test_a_file_that_is_changed_while_it_is_in_use(ties, monkeypatch):
+    _, stored = both(ties, monkeypatch)
+    small.raw(ties, [[0.5]] * 7, [[1]] * 7, [0, 1, 0, 1, 0, 1, 0], n_channels=10)
     with pytest.raises(DataError, match="was changed while it was in use; leave datasets alone"):
         stored.events.take(np.array([0]))
 

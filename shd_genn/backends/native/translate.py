@@ -13,7 +13,7 @@ from shd_genn.backends.native.expressions import (
     statements,
 )
 from shd_genn.backends.native.neuron_code import FIXED, NeuronCode
-from shd_genn.network.neurons.derive import _expression, _Printer, symbol
+from shd_genn.network.neurons.derive import Printer, expression_of, symbol
 from shd_genn.network.neurons.derived import Derived
 from shd_genn.network.neurons.equations import CURRENT
 from shd_genn.network.neurons.expressions import Program, tree_of
@@ -61,8 +61,8 @@ class _Translation:
         """The outputs of a program, without temporaries; names of C++ in place of its own."""
         names = {name: self.names.get(name, _given(name)) for name in program.inputs}
         for name, text in program.temporaries:
-            names[name] = _expression(tree_of(text), names)
-        return {name: _expression(tree_of(text), names) for name, text in program.outputs}
+            names[name] = expression_of(tree_of(text), names)
+        return {name: expression_of(tree_of(text), names) for name, text in program.outputs}
 
     def code(self, substeps: int) -> NeuronCode:
         """All functions."""
@@ -204,7 +204,7 @@ class _Translation:
 
     def constants(self) -> Program:
         """The program of all constants that were found."""
-        text = _Printer().doprint
+        text = Printer().doprint
         inputs = sorted({s.name for e in self.table.found for s in e.free_symbols})
         outputs = ((str(name), text(e)) for e, name in self.table.found.items())
         return Program(tuple(inputs), (), tuple(outputs))

@@ -42,7 +42,7 @@ class exprel_slope(sympy.Function):  # noqa: N801
         return (sympy.exp(x) - 2 * exprel_slope(x)) / x
 
 
-class _Printer(StrPrinter):
+class Printer(StrPrinter):
     """SymPy's text, in the language of `expressions`."""
 
     def _print_Abs(self, expr: Expr) -> str:  # noqa: N802  # SymPy's names
@@ -66,20 +66,21 @@ def symbol(name: str) -> Expr:
     return sympy.Symbol(name, real=True)
 
 
-def _expression(node: ast.expr, names: Mapping[str, Expr]) -> Expr:
+def expression_of(node: ast.expr, names: Mapping[str, Expr]) -> Expr:
+    """SymPy's expression of a parsed one, whose names stand for the given expressions."""
     if isinstance(node, ast.Constant):
         assert isinstance(node.value, int | float)
         return sympy.Integer(node.value) if isinstance(node.value, int) else sympy.Float(node.value)
     if isinstance(node, ast.Name):
         return names[node.id]
     if isinstance(node, ast.UnaryOp):
-        operand = _expression(node.operand, names)
+        operand = expression_of(node.operand, names)
         return -operand if isinstance(node.op, ast.USub) else operand
     if isinstance(node, ast.Call):
         assert isinstance(node.func, ast.Name)
-        return FUNCTIONS[node.func.id](_expression(node.args[0], names))
+        return FUNCTIONS[node.func.id](expression_of(node.args[0], names))
     assert isinstance(node, ast.BinOp)
-    left, right = _expression(node.left, names), _expression(node.right, names)
+    left, right = expression_of(node.left, names), expression_of(node.right, names)
     if isinstance(node.op, ast.Add):
         return left + right
     if isinstance(node.op, ast.Sub):
@@ -93,7 +94,7 @@ def _program(outputs: Mapping[str, Expr], order: Iterable[str]) -> Program:
     """Outputs as a program; what they share, and is more than a name, is named once."""
     names = (symbol(f"t{i}") for i in range(10_000))
     temporaries, reduced = sympy.cse(list(outputs.values()), symbols=names, order="none")
-    text = _Printer().doprint
+    text = Printer().doprint
     used = set().union(*(expr.free_symbols for expr in outputs.values())) if outputs else set()
     found = {s.name for s in used}
     return Program(
@@ -121,8 +122,8 @@ class _Derivation:
         names: dict[str, Expr] = {**self.x, **self.p, CURRENT: self.current}
         self.names = names
         for name, text in self.equations.definitions.items():
-            names[name] = _expression(tree_of(text), names)
-        read = lambda text: _expression(tree_of(text), names)  # noqa: E731
+            names[name] = expression_of(tree_of(text), names)
+        read = lambda text: expression_of(tree_of(text), names)  # noqa: E731
         self.f = {q: read(text) for q, text in self.equations.derivatives.items()}
         condition = self.equations.condition
         self.g: Any = read(condition) if condition else None

@@ -29,10 +29,11 @@ export class Microphone {
   async open(take) {
     const processing = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     this.stream = await navigator.mediaDevices.getUserMedia({ audio: processing });
-    this.context = new AudioContext();
+    const context = new AudioContext();
+    this.context = context;
     await this.context.audioWorklet.addModule("capture.js");
     const node = new AudioWorkletNode(this.context, "capture", { numberOfOutputs: 0 });
-    node.port.onmessage = ({ data }) => take(data, this.context.sampleRate);
+    node.port.onmessage = ({ data }) => take(data, context.sampleRate); // some come after close()
     this.context.createMediaStreamSource(this.stream).connect(node);
   }
 
