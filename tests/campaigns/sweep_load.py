@@ -151,7 +151,7 @@ def check(url: str, folder: Path, n_trials: int) -> None:
     assert all(trial.value is not None and len(trial.params) == 2 for trial in complete)
     worked = Counter(
         line.split("(trial ")[1].rstrip(")")
-        for log in folder.glob("*/worker_*.log")
+        for log in folder.rglob("worker_*.log")
         for line in log.read_text().splitlines()
     )
     assert set(worked) == {str(trial.number) for trial in complete}

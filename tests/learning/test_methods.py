@@ -3,6 +3,7 @@
 import runpy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -269,6 +270,13 @@ def test_operations_of_training():
         assert training_operations(network, method, 100, spikes) == operations, method
     weighted = replace_sizes(layered_network(hidden_sizes=(4,)), {"input": 3, "output": 2})
     assert training_operations(weighted, EProp(), 100, spikes) == 2 * forward + 4 * 2
+
+
+def test_work_of_a_method_that_is_not_known_is_refused():
+    network = networks.network()
+    spikes = {p.name: 1.0 for p in network.populations}
+    with pytest.raises(ConfigError, match="operations of the method own are not known; add them"):
+        training_operations(network, SimpleNamespace(kind="own"), 100, spikes)
 
 
 def replace_sizes(network, sizes):

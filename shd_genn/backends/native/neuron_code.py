@@ -6,19 +6,14 @@ that call it. SymPy writes it once; then it is in the cache, so that nothing has
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from shd_genn.network.neurons.derived import Derived
 from shd_genn.network.neurons.expressions import Program
-from shd_genn.support.errors import ConfigError
-from shd_genn.support.files import cache_dir, is_intact, write_checksum, write_text
+from shd_genn.support.kept import kept_in_cache
 
 FIXED = (
     "beta__syn",
@@ -75,18 +70,13 @@ def neuron_code(derived: Derived, learned: tuple[str, ...], substeps: int) -> Ne
         learned: The parameters that are learned; ``tau_syn`` may be one.
         substeps: Into how many sub-steps a time step is divided.
     """
-    key = hashlib.sha256(repr((derived, learned, substeps, _sources())).encode())
-    path = cache_dir("neurons") / f"native-{key.hexdigest()[:32]}.json"
-    if is_intact(path):
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(path.read_bytes(), type=NeuronCode)
-    from shd_genn.backends.native.translate import translate  # SymPy takes a second to import
 
-    code = translate(derived, learned, substeps)
-    with contextlib.suppress(ConfigError, OSError):  # without a cache it is written once more
-        write_text(path, msgspec.json.encode(code).decode())
-        write_checksum(path)
-    return code
+    def work() -> NeuronCode:
+        from shd_genn.backends.native.translate import translate  # SymPy takes a second to import
+
+        return translate(derived, learned, substeps)
+
+    return kept_in_cache((derived, learned, substeps, _sources()), NeuronCode, work)
 
 
 @functools.cache

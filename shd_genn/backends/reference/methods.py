@@ -24,7 +24,8 @@ Array = NDArray[np.floating]
 class SurrogateReference(Reference):
     """Backpropagation through time with surrogate gradients; see `bptt`."""
 
-    method: Surrogate
+    method: Surrogate | EProp
+    gradients = staticmethod(bptt.backward)
 
     def __init__(
         self,
@@ -42,11 +43,16 @@ class SurrogateReference(Reference):
         drive: Array,
         jumps: Mapping[str, Array],
     ) -> dict[str, Array]:
-        rule = bptt.Rule(self.method.derivative, self.method.detach_reset)
-        return bptt.backward(self.network, self.config, parameters, trial, drive, jumps, rule)
+        rule = self._rule()
+        return self.gradients(self.network, self.config, parameters, trial, drive, jumps, rule)
+
+    def _rule(self) -> bptt.Rule:
+        """What is differentiated, and how."""
+        assert isinstance(self.method, Surrogate)
+        return bptt.Rule(self.method.derivative, self.method.detach_reset)
 
 
-class EPropReference(Reference):
+class EPropReference(SurrogateReference):
     """e-prop, computed backwards in time; see `bptt`. Arguments as of `Reference`."""
 
     method: EProp
@@ -81,17 +87,6 @@ class EPropReference(Reference):
         super().set_optimiser_state(state)
         self.feedback.set_state(state)
 
-    def _trial_gradient(
-        self,
-        parameters: Mapping[str, Array],
-        trial: Trial,
-        drive: Array,
-        jumps: Mapping[str, Array],
-    ) -> dict[str, Array]:
-        return bptt.backward(
-            self.network, self.config, parameters, trial, drive, jumps, self._rule()
-        )
-
     def _rule(self) -> bptt.Rule:
         weights = dict(self.feedback.weights)
         return bptt.Rule(self.method.derivative, transports=False, feedback=weights)
@@ -100,13 +95,4 @@ class EPropReference(Reference):
 class EPropOnlineReference(EPropReference):
     """e-prop, computed forwards in time with a trace for each synapse; see `eprop_online`."""
 
-    def _trial_gradient(
-        self,
-        parameters: Mapping[str, Array],
-        trial: Trial,
-        drive: Array,
-        jumps: Mapping[str, Array],
-    ) -> dict[str, Array]:
-        return eprop_online.gradients(
-            self.network, self.config, parameters, trial, drive, jumps, self._rule()
-        )
+    gradients = staticmethod(eprop_online.gradients)

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Method, Surrogate
 from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS
+from shd_genn.support.errors import ConfigError
 
 
 def forward_operations(network: Network, spikes: Mapping[str, float]) -> float:
@@ -46,7 +47,7 @@ def training_operations(
         spikes: Population → its spikes in a trial, all neurons together; those of the input, too.
 
     Raises:
-        NotImplementedError: for a method of somebody else's.
+        ConfigError: if the work of the method is not known.
     """
     arriving = forward_operations(network, spikes)
     to_output = sum(c.source.size * c.target.size for c in network.inputs_of(network.output))
@@ -62,4 +63,7 @@ def training_operations(
             synapses = sum(c.source.size * c.target.size for c in network.connections)
             return arriving + errors + n_steps * synapses
         return 2 * arriving + errors
-    raise NotImplementedError(f"work of method {method.kind} is not known")
+    raise ConfigError(
+        f"the operations of the method {method.kind} are not known; add them to "
+        "learning/methods/operations.py"
+    )

@@ -104,19 +104,14 @@ the Jacobian is that of the identity, and B_q, k_q and D_q__p are 0.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from shd_genn.network.neurons.equations import Equations
 from shd_genn.network.neurons.expressions import Program
-from shd_genn.support.errors import ConfigError
-from shd_genn.support.files import cache_dir, is_intact, write_checksum, write_text
+from shd_genn.support.kept import kept_in_cache
 
 
 @dataclass(frozen=True)
@@ -195,18 +190,13 @@ def derived_of(
     Raises:
         ConfigError: if the equations cannot be read, or have no adjoint.
     """
-    key = hashlib.sha256(repr((equations, parameters, learnable, _sources())).encode())
-    path = cache_dir("neurons") / f"{key.hexdigest()[:32]}.json"
-    if is_intact(path):
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(path.read_bytes(), type=Derived)
-    from shd_genn.network.neurons.derive import derive  # SymPy takes a second to import
 
-    derived = derive(equations, parameters, learnable)
-    with contextlib.suppress(ConfigError, OSError):  # without a cache it is derived once more
-        write_text(path, msgspec.json.encode(derived).decode())
-        write_checksum(path)
-    return derived
+    def work() -> Derived:
+        from shd_genn.network.neurons.derive import derive  # SymPy takes a second to import
+
+        return derive(equations, parameters, learnable)
+
+    return kept_in_cache((equations, parameters, learnable, _sources()), Derived, work)
 
 
 @functools.cache
