@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline
 
 from shd_genn.network.formulas import GRID, Formula
 from shd_genn.support.errors import refuse_unless, require
@@ -191,7 +191,7 @@ def _design(knots: int, points: bytes) -> NDArray[np.float64]:
     s = np.frombuffer(points)
     inner = np.linspace(0, 1, knots - DEGREE + 1)
     t = np.concatenate([np.zeros(DEGREE), inner, np.ones(DEGREE)])
-    design: NDArray[np.float64] = BSpline.design_matrix(s, t, DEGREE).toarray()
+    design: NDArray[np.float64] = scipy.interpolate.BSpline.design_matrix(s, t, DEGREE).toarray()
     return design
 
 

@@ -19,6 +19,8 @@ from platformdirs import user_cache_path
 
 from shd_genn.support.errors import ConfigError, ShdGennError, refuse_unless
 
+FSYNC = "SHD_GENN_FSYNC"
+"""Environment variable of `waits_for_disk`."""
 PICTURES = (".pdf", ".svg", ".png")
 """Endings of files that figures are drawn into."""
 ASIDE = re.compile(r"\..*\.part-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}(\.[^.]*)?", re.DOTALL)
@@ -107,12 +109,30 @@ def _new_file(path: Path) -> Path:
     return aside
 
 
+def waits_for_disk() -> bool:
+    """Whether each file is forced to the disk before it gets its name.
+
+    It is, so that a power failure loses no file. The environment variable ``SHD_GENN_FSYNC=off``
+    turns it off, for file systems where it takes long. A killed program loses nothing either way.
+
+    Raises:
+        ConfigError: if the variable is neither ``on`` nor ``off``.
+    """
+    value = os.environ.get(FSYNC, "on")
+    refuse_unless(
+        value in ("on", "off"),
+        f"the environment variable {FSYNC} is {value!r}",
+        "set it to on or off, or delete it",
+    )
+    return value == "on"
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that is renamed to ``path`` if all goes well.
 
     The temporary file has a name of its own, whatever else is written at the same time. What a
-    killed program has left in the folder is deleted.
+    killed program has left in the folder is deleted. See `waits_for_disk`.
 
     Args:
         path: The file to write; its folder is made if it is missing.
@@ -129,8 +149,9 @@ def written_aside(path: Path) -> Iterator[Path]:
     try:
         with disk_errors(path):
             yield aside
-            with aside.open("r+b") as file:
-                os.fsync(file.fileno())
+            if waits_for_disk():
+                with aside.open("r+b") as file:
+                    os.fsync(file.fileno())
         try:
             aside.replace(path)
         except OSError as error:

@@ -96,6 +96,18 @@ class Structure:
         return self.ctype(**values)
 
 
+@functools.cache  # an environment keeps its templates, which take longer to read than to fill in
+def templates(folder: Path) -> jinja2.Environment:
+    """The C++ templates (Jinja2) of a folder; a name that is not defined in one is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
 @dataclass(frozen=True)
 class Enumeration:
     """Names of numbers from 0 on; ``count`` is the C++ name of their number."""
@@ -115,15 +127,8 @@ class Interface:
 
     def header(self) -> str:
         """The text of ``interface.h``."""
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(INCLUDE),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
         everything = Interface((FAILURE, *self.structures), (FAILURE_CODES, *self.enumerations))
-        return environment.get_template("interface.h.j2").render(interface=everything)
+        return templates(INCLUDE).get_template("interface.h.j2").render(interface=everything)
 
 
 FAILURE_CODES = Enumeration(

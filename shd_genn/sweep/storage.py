@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import QueuePool
 
 from shd_genn.support.errors import BusyError, ConfigError, DataError
-from shd_genn.support.files import write_error
+from shd_genn.support.files import waits_for_disk, write_error
 from shd_genn.support.locks import claimed
 from shd_genn.support.paths import user_path
 
@@ -269,6 +269,7 @@ def _connect_file(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
     # noted in the file: readers do not block the writer, nor the writer them
     connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={'FULL' if waits_for_disk() else 'OFF'}")
     return connection
 
 

@@ -148,3 +148,16 @@ def test_importing_the_package_imports_nothing_heavy():
     assert {"fit", "open_run", "Run"} <= set(dir(shd_genn))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         shd_genn.nonsense  # noqa: B018
+
+
+def test_a_training_starts_without_what_it_does_not_use():
+    """Each of these takes a third of a second or more to import, in every run and worker."""
+    heavy = "scipy.interpolate scipy.special scipy.signal sympy optuna pandas matplotlib dask"
+    code = (
+        "import sys, shd_genn.run, shd_genn.sweep.worker, shd_genn.list;"
+        f"print([m for m in {heavy.split()} if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

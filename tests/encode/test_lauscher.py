@@ -58,7 +58,8 @@ def test_nerve_and_bushy_cells(recorded, ours):
     """Spikes of each place: mean and variance over 200 runs of lauscher, 2000 of ours."""
     theirs = recorded["spikes"].astype(float)
     single, n_steps = ours.astype(np.float32), ours.shape[1]
-    runs = [Cochlea().fire(single, n_steps, 0, seed)[1] for seed in range(2000)]
+    cochlea = Cochlea()
+    runs = [cochlea.fire(single, n_steps, 0, seed)[1] for seed in range(2000)]
     mine = np.array([np.bincount(places, minlength=12) for places in runs], float)
     assert theirs.mean(axis=0).max() > 5  # spikes that a sound drives, not only spontaneous ones
     # standard errors of both together; the moments are those of the larger sample

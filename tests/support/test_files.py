@@ -31,6 +31,21 @@ def test_all_or_nothing(tmp_path):
     assert listed(path.parent) == ["a.txt"]
 
 
+def test_a_file_is_forced_to_the_disk_before_it_gets_its_name(monkeypatch, tmp_path):
+    path, forced = tmp_path / "file.txt", []
+    monkeypatch.setattr("os.fsync", lambda file: forced.append(path.exists()))
+    monkeypatch.setenv("SHD_GENN_FSYNC", "off")  # as in all other tests
+    write_text(path, "quick")
+    assert not forced and path.read_text() == "quick"
+    path.unlink()
+    monkeypatch.delenv("SHD_GENN_FSYNC")
+    write_text(path, "safe")
+    assert forced == [False] and path.read_text() == "safe"
+    monkeypatch.setenv("SHD_GENN_FSYNC", "yes")
+    with pytest.raises(ConfigError, match="SHD_GENN_FSYNC is 'yes'; set it to on or off"):
+        write_text(path, "")
+
+
 def test_new_files_have_the_rights_that_the_user_asks_for(tmp_path):
     before = os.umask(0o022)
     try:

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import jinja2
-
 from shd_genn.backends.native.layout import GROUP, INTERFACE, STRIP
 from shd_genn.backends.native.lower import Plan
 from shd_genn.backends.native.names import KERNELS
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.network import Kind
 from shd_genn.support.builder import assemble
+from shd_genn.support.interface import templates
 
 
 def render(plan: Plan) -> str:
     """Write out kernels/engine.cpp.j2 for a network, and put all headers in their places."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(KERNELS),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cpp"] = _boolean
-    environment.filters["learned_parameters"] = _learned_parameters
+    environment = templates(KERNELS)
+    environment.filters |= {"cpp": _boolean, "learned_parameters": _learned_parameters}
     template = environment.get_template("engine.cpp.j2")
     text = template.render(plan=plan, strip=STRIP, group=GROUP, neuron_parameters=DERIVATIVES)
     return assemble(_without_gaps(text), "engine.cpp", KERNELS, interface=INTERFACE)

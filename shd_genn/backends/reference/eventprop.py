@@ -105,6 +105,10 @@ def forward(
     spikes = {name: neurons[name].spikes for name in spiking} | {network.input.name: inputs}
     output = written[network.output.name]
     voltages = np.zeros((config.n_steps, len(output.v)), output.v.dtype)
+    incoming = {
+        name: [synapses[c.name] for c in network.connections if c.target.name == name]
+        for name in neurons
+    }
 
     for step in range(config.n_steps):
         if cut_last_current and step == config.n_steps - 1:
@@ -116,10 +120,11 @@ def forward(
         for name, population in neurons.items():
             if silent and name in silent and name in written:
                 written[name].v[silent[name]] = FAR_BELOW
-            total = np.zeros_like(constants[name].beta)
-            for each in (synapses[c.name] for c in network.connections if c.target.name == name):
+            beta = constants[name].beta
+            total = np.zeros(beta.shape, beta.dtype)
+            for each in incoming[name]:
                 total += each.x
-                each.x *= constants[name].beta
+                each.x *= beta
             population.step(total)
         voltages[step] = output.v
     return Trial(

@@ -45,6 +45,7 @@ class Integrate:
 
     def __init__(self, constants: Constants, learned: list[str]) -> None:
         self.k = constants
+        self._rise: Array = 1 - constants.alpha
         self.sensitivity = Sensitivity(learned, constants)
         self.v: Array = np.zeros_like(constants.alpha)
         self.spikes: list[NDArray[np.intp]] = []
@@ -55,7 +56,7 @@ class Integrate:
         """One step, given x of all connections together."""
         k = self.k
         self.sensitivity.step(self.v, x)
-        self.v = k.alpha * self.v + (1 - k.alpha) * (k.scale * x)
+        self.v = k.alpha * self.v + self._rise * (k.scale * x)
         self.end_step(x)
 
     def end_step(self, x: Array) -> None:
@@ -73,11 +74,12 @@ class IntegrateFire(Integrate):
 
     def end_step(self, x: Array) -> None:
         """Spikes and resets."""
-        fired = np.flatnonzero(self.v >= self.k.v_thresh)
+        fired = (self.v >= self.k.v_thresh).nonzero()[0]
         self.keep(fired)
         self.spikes.append(fired)
         self.slopes.append(x[fired] - self.v[fired])
-        self.reset(fired)
+        if len(fired):
+            self.reset(fired)
 
     def reset(self, fired: NDArray[np.intp]) -> None:
         """Set V of the neurons that spiked."""

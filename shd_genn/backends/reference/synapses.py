@@ -44,7 +44,9 @@ class Synapses:
     def receive(self, step: int, fired: NDArray[np.intp]) -> None:
         """Add what arrives in a step, given who spiked in the step before."""
         if self._delay is None:
-            arriving = np.zeros_like(self.x)
+            if not len(fired):
+                return
+            arriving = np.zeros(self.x.shape, self.x.dtype)
             for i in fired:
                 arriving += self._w[i]
         else:
