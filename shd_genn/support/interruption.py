@@ -87,6 +87,35 @@ def check_interrupted() -> None:
         _check.get()()
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until the body is done, e.g. while it starts a process.
+
+    A process that is started meanwhile inherits that SIGINT is blocked.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        # a blocked signal is not enough: another thread may receive it, and this one handles it
+        if before[number] not in (signal.SIG_IGN, None):
+            signal.signal(number, lambda got, frame: came.append(got))
+    can_block = hasattr(signal, "pthread_sigmask")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if can_block else set()
+    try:
+        yield
+    finally:
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            if handler not in (signal.SIG_IGN, None):
+                signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)
+
+
 def end_at_once_by_signals() -> None:
     """Let Ctrl-C and SIGTERM end the process at once, without a word.
 

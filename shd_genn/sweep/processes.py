@@ -13,13 +13,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+from shd_genn.support.interruption import held_back
 from shd_genn.support.machine import available_cores
 from shd_genn.sweep.worker import Job, work
 
@@ -130,23 +131,10 @@ class ProcessWorkers:
             args=(theirs, self._folder / f"worker_{i}.log", self.n_threads),
             name=f"sweep worker {i}",
         )
-        with _ctrl_c_held_back():
+        with held_back():
             process.start()
         theirs.close()
         return _Worker(process, ours)
-
-
-@contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Block Ctrl-C, also in a process that is started meanwhile, until `_serve` lets it in."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _until_the_end(connection: Connection) -> None:

@@ -1,9 +1,11 @@
 """Signals end a training after what is complete has been saved, and none is lost."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 
@@ -13,7 +15,7 @@ from helpers.running import command, progress_of, rows, run, settings, wait_unti
 
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import ConfigError
-from shd_genn.support.interruption import TerminatedError, interruptible
+from shd_genn.support.interruption import TerminatedError, held_back, interruptible
 from shd_genn.train import loop
 
 
@@ -60,6 +62,22 @@ def test_an_error_that_takes_the_place_of_an_interruption_is_one(error):
             raise error
     with pytest.raises(type(error)), interruptible():
         raise error
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_held_back_comes_afterwards(number):
+    """Also if another thread receives it, as it may while this one blocks it."""
+    done = False
+    with pytest.raises(KeyboardInterrupt), interruptible(), held_back():
+        sender = threading.Thread(target=lambda: os.kill(os.getpid(), number))
+        sender.start()
+        sender.join()
+        code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+        child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert child.stdout.strip() == b"True"
+        done = True
+    assert done
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_nested_handlers_all_hear_of_a_signal():

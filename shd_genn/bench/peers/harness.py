@@ -22,6 +22,7 @@ import numpy as np
 from shd_genn.bench.peers.case import Setting
 from shd_genn.bench.peers.libraries import LIBRARIES, PeerName
 from shd_genn.bench.peers.worker import OUT_OF_MEMORY, Failure, Ready, Trained, serve
+from shd_genn.support.interruption import held_back
 
 Message = TypeVar("Message")
 
@@ -133,12 +134,8 @@ class _Running:
         arguments = (theirs, self.measured.peer, self._setting, self._limits.memory_gb)
         self._process = spawn.Process(target=serve, args=arguments, daemon=False)
         # the child inherits that Ctrl-C is blocked: only this process gets it, and ends the child
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            with _environment(LIBRARIES[self.measured.peer].environment):
-                self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with held_back(), _environment(LIBRARIES[self.measured.peer].environment):
+            self._process.start()
         theirs.close()
         self.measured.ready = self._receive(Ready)
 
