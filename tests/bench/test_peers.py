@@ -26,7 +26,15 @@ PEERS = [
     )
     for name, library in LIBRARIES.items()
 ]
-SAME_NEURONS = {"native", "genn", "jax", "torch", "spikingjelly"}
+SAME_NEURONS = {
+    "native",
+    "native_surrogate",
+    "native_bounded",
+    "genn",
+    "jax",
+    "torch",
+    "spikingjelly",
+}
 """Exact integration, reset to zero in the step of the spike, arrival one step later."""
 
 

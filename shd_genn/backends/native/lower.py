@@ -263,8 +263,7 @@ def lower(network: Network, dt_ms: float = 1.0, method: Method | None = None) ->
 def rule_of(method: Method) -> RulePlan | None:
     """What the source depends on of a method that differentiates time steps; None of EventProp."""
     if isinstance(method, Surrogate):
-        lanes = 1 if method.derivative.bounded else LANES_OF_TRIALS
-        return RulePlan(SHAPES[method.surrogate], lanes, method.detach_reset, True, False)
+        return RulePlan(SHAPES[method.surrogate], LANES_OF_TRIALS, method.detach_reset, True, False)
     if isinstance(method, EProp):
         own = method.feedback != "symmetric"
         return RulePlan(SHAPES[method.surrogate], 1, True, False, own)

@@ -5,10 +5,12 @@
 // gradients are those of gradient.h, and follow the spikes.
 //
 // The errors that neurons send each other are a matrix times a vector in every step. Several trials
-// (lanes) go back side by side, so that each weight is read once for all of them. Where a surrogate
-// is 0 far from the threshold, neurons there need no errors: then a trial walks only the rows of
-// those near it, which are others in each trial.
+// (lanes) go back side by side, so that each weight is read once for all of them: a small matrix
+// product, whose sums stay in registers while a strip of weights streams by. Where a surrogate is 0
+// far from the threshold, neurons there need no errors. If few neurons are near, then a trial walks
+// only their rows, which are others in each trial.
 
+#include <limits>
 #include <vector>
 
 #include "delay.h"
@@ -20,7 +22,8 @@ struct Errors {
     Array a, q, s;
     Array regulariser;         // of the population's spikes
     Array weighed_drive;       // of a source of a linear output
-    std::vector<Neuron> near;  // neurons whose surrogate is not 0
+    std::vector<Neuron> near;  // neurons whose surrogate is not 0, if they are few
+    bool has_list = false;
 
     void make(const Population& p) {
         for (Array* each : {&a, &q, &s, &regulariser, &weighed_drive})
@@ -69,25 +72,38 @@ inline void start_errors(const Population& p, Errors& e, float of_drive) {
             at(e.regulariser.get() + j, 0) + of_drive * at(e.weighed_drive.get() + j, 0);
 }
 
-// s_i += the sum of w_ij q_j over the targets, for all neurons of N trials.
+// The weights of a connection as errors come back through them: [strip of sources][target][source].
+// NumPy twin: backends/reference/bptt.py:backward
+inline void turn_round(const Connection& c, const Population& source, const Population& target,
+                       int offset, Array& turned) {
+    float* const to = turned.get() + int64_t(offset) * target.size;
+    for (int i = 0; i < STRIP; i++)
+        for (int j = 0; j < target.size; j++)
+            to[j * STRIP + i] =
+                offset + i < source.size ? c.weights[(offset + i) * c.stride + j] : 0;
+}
+
+// s_i += the sum of w_ij q_j over the targets, for all neurons of N trials. The order of a sum does
+// not depend on N.
 // NumPy twin: backends/reference/bptt.py:backward
 template <int N>
-inline void add_errors(const Connection& c, const Population& source, const Population& target,
+inline void add_errors(const float* turned, const Population& source, const Population& target,
                        const float* const (&q)[N], float* const (&s)[N]) {
-    constexpr int ROWS = 4;
-    const int n = in_vectors(target.size);
-    for (int i = 0; i < source.size; i += ROWS) {
-        const float* row[ROWS];
-        for (int r = 0; r < ROWS; r++)
-            row[r] = c.weights + std::min(i + r, int(source.size) - 1) * c.stride;
-        Vector total[ROWS][N] = {};
-        for (int j = 0; j < n; j += LANES)
-            for (int b = 0; b < N; b++) {
-                const Vector error = at(q[b] + j, 0);
-                for (int r = 0; r < ROWS; r++) total[r][b] += at(row[r] + j, 0) * error;
-            }
-        for (int r = 0; r < std::min(ROWS, source.size - i); r++)
-            for (int b = 0; b < N; b++) s[b][i + r] += sum(total[r][b]);
+    constexpr int WIDE = VECTORS <= 4 ? VECTORS : 2;  // so that all sums have registers
+    const int n_targets = target.size;
+    for (int offset = 0; offset < source.padded; offset += STRIP) {
+        const float* const strip = turned + int64_t(offset) * n_targets;
+        for (int part = 0; part < VECTORS; part += WIDE) {
+            Vector total[N][WIDE] = {};
+            for (int j = 0; j < n_targets; j++)
+                for (int b = 0; b < N; b++) {
+                    const Vector error = broadcast(q[b][j]);
+                    for (int v = 0; v < WIDE; v++)
+                        total[b][v] += at(strip + j * STRIP, part + v) * error;
+                }
+            for (int b = 0; b < N; b++)
+                for (int v = 0; v < WIDE; v++) at(s[b] + offset, part + v) += total[b][v];
+        }
     }
 }
 
@@ -123,25 +139,35 @@ inline void add_late_errors(const Connection& c, const Delays& delays, const Pop
     }
 }
 
-// List the neurons whose surrogate is not 0 in a step.
-// NumPy twin: backends/reference/bptt.py:_through_spikes
-template <class K, class Psi>
-inline void list_near(const K& k, const Psi& psi, const float* v_row, std::vector<Neuron>& near) {
-    near.resize(k.p.padded);
-    int n = 0;
+// body(offset, bits): a bit is set for each neuron of a vector whose surrogate is not 0 in a step.
+template <class K, class Psi, class Body>
+inline void for_near(const K& k, const Psi& psi, const float* v_row, const Body& body) {
     for (int offset = 0; offset < k.p.padded; offset += STRIP) {
         const auto c = k.strip(offset);
         for (int i = 0; i < VECTORS; i++) {
             const Vector v_thresh = finite_thresh(c.v_thresh(i));
             const Vector of_step = psi(at(v_row + offset, i) - v_thresh, v_thresh);
-            for (int lane = 0; lane < LANES; lane++) {
-                near[n] = Neuron(offset + i * LANES + lane);
-                n += of_step[lane] != 0;
-            }
+            body(offset + i * LANES, at_least(of_step, std::numeric_limits<float>::min()));
         }
     }
-    while (n > 0 && near[n - 1] >= k.p.size) n--;  // padding
-    near.resize(n);
+}
+
+template <class K, class Psi>
+inline int count_near(const K& k, const Psi& psi, const float* v_row) {
+    int n = 0;
+    for_near(k, psi, v_row, [&](int, uint64_t bits) { n += __builtin_popcountll(bits); });
+    return n;
+}
+
+// List the neurons whose surrogate is not 0 in a step.
+// NumPy twin: backends/reference/bptt.py:_through_spikes
+template <class K, class Psi>
+inline void list_near(const K& k, const Psi& psi, const float* v_row, std::vector<Neuron>& near) {
+    near.clear();
+    for_near(k, psi, v_row, [&](int offset, uint64_t bits) {
+        for (; bits; bits &= bits - 1) near.push_back(Neuron(offset + __builtin_ctzll(bits)));
+    });
+    while (!near.empty() && near.back() >= k.p.size) near.pop_back();  // padding
 }
 
 // Voltages of a population in the steps that a step of the backward pass needs; null before the trial.

@@ -16,6 +16,8 @@ from shd_genn.bench.peers.case import Batch, Setting, Weights
 
 PeerName = Literal[
     "native",
+    "native_surrogate",
+    "native_bounded",
     "genn",
     "jax",
     "spyx",
@@ -115,6 +117,8 @@ _KEEP_MEMORY = {
 }
 LIBRARIES: dict[PeerName, Library] = {
     "native": Library("EventProp", (), ("shd_genn",)),
+    "native_surrogate": Library("BPTT", (), ("shd_genn",)),
+    "native_bounded": Library("BPTT", (), ("shd_genn",)),
     "genn": Library("EventProp", ("pygenn", "ml_genn"), ("pygenn", "ml_genn")),
     "jax": Library("BPTT", ("jax", "optax"), _JAX),
     "spyx": Library("BPTT", ("spyx",), ("spyx", "flax", *_JAX)),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from shd_genn.backends.choice import get
 from shd_genn.backends.protocols import CompileConfig, require_learner
 from shd_genn.bench.peers.case import Batch, Setting, Weights
-from shd_genn.learning.methods import EventProp
+from shd_genn.learning.methods import EventProp, Method
 
 
 class CompiledPeer:
@@ -16,6 +16,7 @@ class CompiledPeer:
 
     backend: str
     batch_size: int
+    method: Method = EventProp()
 
     @staticmethod
     def place(setting: Setting, batch: Batch) -> Batch:
@@ -31,7 +32,7 @@ class CompiledPeer:
         )
         self._batch, self._learning_rate = batch, setting.learning_rate
         self._compiled = require_learner(
-            get(self.backend).compile(setting.network, EventProp(), config)
+            get(self.backend).compile(setting.network, self.method, config)
         )
         self._compiled.__enter__()
 
