@@ -13,9 +13,11 @@ from typing import Any
 from shd_genn.backends.capabilities import REGULARISATION, Capabilities, Status
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.backends.native.methods import EPropEngine, SurrogateEngine
+from shd_genn.backends.native.winner_take_all import WinnerTakeAllNative
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
-from shd_genn.learning.methods import EProp, EventProp, Method, Surrogate
+from shd_genn.backends.winner_take_all import WinnerTakeAll
+from shd_genn.learning.methods import STDP, EProp, EventProp, Method, RewardSTDP, Surrogate
 from shd_genn.network import (
     Exponential,
     LeakyIntegrate,
@@ -32,7 +34,9 @@ ENGINES: dict[type[Method], type[NativeEngine]] = {
     Surrogate: SurrogateEngine,
     EProp: EPropEngine,
 }
-"""What computes each training method."""
+"""What computes each training method that has a gradient."""
+LAYERS: tuple[type[Method], ...] = (STDP, RewardSTDP)
+"""Those that `WinnerTakeAllNative` computes."""
 
 CAPABILITIES = Capabilities(
     title="the native engine",
@@ -40,7 +44,7 @@ CAPABILITIES = Capabilities(
     needs="a C++ compiler",
     neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
     synapses=(Exponential,),
-    methods=tuple(ENGINES),
+    methods=(*ENGINES, *LAYERS),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
     threads=True,
@@ -67,7 +71,9 @@ def describe() -> dict[str, Any]:
     }
 
 
-def compile(network: Network, method: Method, config: CompileConfig) -> NativeEngine:
+def compile(
+    network: Network, method: Method, config: CompileConfig
+) -> NativeEngine | WinnerTakeAll:
     """Make a network ready to run, its weights as drawn from the seed.
 
     Raises:
@@ -75,4 +81,6 @@ def compile(network: Network, method: Method, config: CompileConfig) -> NativeEn
         BuildError: if there is no C++ compiler, or it fails.
     """
     CAPABILITIES.check(network, method, config)
+    if isinstance(method, LAYERS):
+        return WinnerTakeAllNative(network, config, method)
     return ENGINES[type(method)](network, config, method)

@@ -14,7 +14,17 @@ from shd_genn.backends.reference.methods import (
 )
 from shd_genn.backends.reference.neurons import EQUATIONS
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
-from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Method, Surrogate
+from shd_genn.backends.reference.winner_take_all import WinnerTakeAllReference
+from shd_genn.backends.winner_take_all import WinnerTakeAll
+from shd_genn.learning.methods import (
+    STDP,
+    EProp,
+    EPropOnline,
+    EventProp,
+    Method,
+    RewardSTDP,
+    Surrogate,
+)
 from shd_genn.network import Exponential, Network, SpikeInput
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]
@@ -25,7 +35,9 @@ ENGINES: dict[type[Method], type[Reference]] = {
     EProp: EPropReference,
     EPropOnline: EPropOnlineReference,
 }
-"""What computes each training method."""
+"""What computes each training method that has a gradient."""
+LAYERS: tuple[type[Method], ...] = (STDP, RewardSTDP)
+"""Those that `WinnerTakeAllReference` computes."""
 
 CAPABILITIES = Capabilities(
     title="the reference",
@@ -33,7 +45,7 @@ CAPABILITIES = Capabilities(
     needs="nothing else",
     neurons=(SpikeInput, *EQUATIONS),
     synapses=(Exponential,),
-    methods=tuple(ENGINES),
+    methods=(*ENGINES, *LAYERS),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
     derives=True,
@@ -53,11 +65,15 @@ def describe() -> dict[str, Any]:
     return {}
 
 
-def compile(network: Network, method: Method, config: CompileConfig) -> Reference:
+def compile(
+    network: Network, method: Method, config: CompileConfig
+) -> Reference | WinnerTakeAll:
     """Make a network ready to run, its weights as drawn from the seed.
 
     Raises:
         ConfigError: if it has no such method, neuron or synapse.
     """
     CAPABILITIES.check(network, method, config)
+    if isinstance(method, LAYERS):
+        return WinnerTakeAllReference(network, config, method)
     return ENGINES[type(method)](network, config, method=method)

@@ -11,10 +11,20 @@ from typing import ClassVar, Protocol
 
 from shd_genn.learning.methods.eprop import EProp, EPropOnline
 from shd_genn.learning.methods.eventprop import EventProp
+from shd_genn.learning.methods.stdp import STDP, RewardSTDP
 from shd_genn.learning.methods.surrogate import Surrogate
 from shd_genn.network import Network
 
-__all__ = ["EProp", "EPropOnline", "EventProp", "Method", "MethodChoice", "Surrogate"]
+__all__ = [
+    "STDP",
+    "EProp",
+    "EPropOnline",
+    "EventProp",
+    "Method",
+    "MethodChoice",
+    "RewardSTDP",
+    "Surrogate",
+]
 
 
 class Method(Protocol):
@@ -35,5 +45,5 @@ class Method(Protocol):
         ...
 
 
-MethodChoice = EventProp | Surrogate | EProp | EPropOnline
+MethodChoice = EventProp | Surrogate | EProp | EPropOnline | STDP | RewardSTDP
 """What can be chosen as ``--method``."""

@@ -9,17 +9,27 @@ gradient, at one spike or in one step. Operations of neurons and of the optimise
 | `surrogate`    | spikes  | all synapses from hidden neurons, a step   | spikes      |
 | `eprop`        | spikes  | the output weights, once a trial¹          | spikes      |
 | `eprop-online` | spikes  | the output weights, once a trial¹          | all, a step |
+| `stdp`, `r-stdp` | spikes | none: the rules are local                 | the input weights of a neuron, twice
+|                |         |                                            | a spike; the sums of the reader²     |
 
 "spikes" means the synapses that all spikes arrive at. ¹ In every step, where the loss is of each
 step (``var``). Surrogates of bounded support need less than is counted here: they skip neurons that
-are far from their thresholds.
+are far from their thresholds. ² The square of the number of its spike counts with a linear reader,
+else one for each; in a control nothing but these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Method, Surrogate
+from shd_genn.learning.methods import (
+    STDP,
+    EProp,
+    EPropOnline,
+    EventProp,
+    Method,
+    Surrogate,
+)
 from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS
 from shd_genn.support.errors import ConfigError
@@ -63,6 +73,11 @@ def training_operations(
             synapses = sum(c.source.size * c.target.size for c in network.connections)
             return arriving + errors + n_steps * synapses
         return 2 * arriving + errors
+    if isinstance(method, STDP):
+        features = method.features(network)
+        reader = (features + 1) ** 2 if method.reader == "linear" else features
+        changes = 2 * network.input.size * spikes[network.hidden[0].name]
+        return arriving + reader + (changes if method.learns else 0)
     raise ConfigError(
         f"the operations of the method {method.kind} are not known; add them to "
         "learning/methods/operations.py"
