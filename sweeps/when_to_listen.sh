@@ -1,47 +1,53 @@
 #!/bin/sh
-# When to listen: four losses, five seeds, 100 epochs, one recurrent layer of 256 neurons.
+# When to listen: five losses, five seeds, 100 epochs, one recurrent layer of 256 neurons.
 #
-#     sh sweeps/when_to_listen.sh data/words runs/listen
+#     sh sweeps/when_to_listen.sh data/words runs/listen SPEAKER
 #
-# Needs an idle machine. It may be stopped and started again: complete runs are left alone and others
-# resumed. The numbers of the Gaussian come from a study on left-out training speakers (the test set
-# is not read): export them as O, D, M, C, LR and REG, which the study prints as its best trial.
+# A study of 40 short trials finds the numbers of the Gaussian, the learning rate and the
+# regularisation; the training speaker SPEAKER is left out of its training and judges it. The test
+# set is read once by each of the long runs. They need an idle machine. The same command goes on
+# with what was stopped: complete runs are left alone. SEEDS, EPOCHS, TRIALS, TRIAL_EPOCHS and
+# PRESET change what is run; PYTHON is the interpreter.
 set -eu
 DATA=${1:?give the folder of a dataset}
 RUNS=${2:?give a folder for the runs}
+SPEAKER=${3:?give the training speaker who judges the study}
 PYTHON=${PYTHON:-python}
-COMMON="--dataset $DATA --hidden-sizes 256 --softmax-temperature 0.2 --learning-rate 2e-3 --runs $RUNS"
+SEEDS=${SEEDS:-0 1 2 3 4}
+COMMON="--preset ${PRESET:-shd-genn-80} --dataset $DATA --runs $RUNS"
 SHAPE="o + d*(s-m)*exp(-(s-m)**2/(2*c**2))"
 
-if [ -z "${O:-}" ] && [ ! -e "$RUNS/study-done" ]; then
-    $PYTHON -m shd_genn.sweep readout_weight --study readout_weight --trials 40 --folds 4 --epochs 40 $COMMON
-    touch "$RUNS/study-done"
-    echo "now export O, D, M, C, LR and REG of the best trial, and start this again"
-    exit
-fi
+# a study that has all its trials only prints its best one
+$PYTHON -m shd_genn.sweep readout_weight --study study --trials "${TRIALS:-40}" $COMMON \
+    --epochs "${TRIAL_EPOCHS:-25}" --validation speaker --validation-speaker "$SPEAKER" --no-test |
+    tee "$RUNS.study.txt"
+BEST=$(sed -n 's/^run folder *//p' "$RUNS.study.txt")
 
 train() {
     name=$1
     shift
-    for seed in 0 1 2 3 4; do
-        if [ -e "$RUNS/$name-$seed/last.npz" ]; then
-            grep -q '"state": "complete"' "$RUNS/$name-$seed/summary.json" ||
-                $PYTHON -m shd_genn.run --resume "$RUNS/$name-$seed"
+    for seed in $SEEDS; do
+        run="$RUNS/$name-$seed"
+        if [ -e "$run/last.npz" ]; then
+            grep -q '"state": "complete"' "$run/summary.json" || $PYTHON -m shd_genn.run --resume "$run"
         else
-            rm -rf "$RUNS/$name-$seed"
-            $PYTHON -m shd_genn.run $COMMON --epochs 100 --seed $seed --name "$name-$seed" "$@"
+            rm -rf "$run"
+            $PYTHON -m shd_genn.run "$@" --epochs "${EPOCHS:-100}" --validation auto --test \
+                --seed "$seed" --name "$name-$seed"
         fi
     done
 }
 
-train sum-exp
-train gaussian --readout weighted --readout-weight "$SHAPE" \
+train sum-exp $COMMON
+train gaussian $COMMON --readout weighted --readout-weight "$SHAPE" \
     --weight-o 0.3 --weight-d 2.3 --weight-m 0 --weight-c 0.37
-train searched --readout weighted --readout-weight "$SHAPE" \
-    --weight-o "${O:-0.3}" --weight-d "${D:-2.3}" --weight-m "${M:-0}" --weight-c "${C:-0.37}" \
-    --learning-rate "${LR:-2e-3}" --reg-lambda "${REG:-2.5e-10}"
-train learned --readout learned_weight
-train attention --readout learned_weight --weight-attention
-$PYTHON analysis/loss_curves.py "$RUNS" -o "$RUNS/loss_curves.pdf"
-$PYTHON analysis/readout_weight.py "$RUNS" -o "$RUNS/readout_weight.pdf"
-$PYTHON analysis/ablation.py "$RUNS" -o "$RUNS/paired_tests.pdf"
+train searched --config "$BEST/config.toml" --runs "$RUNS"
+train learned $COMMON --readout learned_weight
+train attention $COMMON --readout learned_weight --weight-attention
+for name in sum-exp gaussian searched learned attention; do
+    set -- "$@" "$RUNS/$name"-*
+done
+shift 3
+$PYTHON analysis/loss_curves.py "$@" -o "$RUNS/loss_curves.pdf"
+$PYTHON analysis/readout_weight.py "$@" -o "$RUNS/readout_weight.pdf"
+$PYTHON analysis/ablation.py "$@" -o "$RUNS/paired_tests.pdf"
