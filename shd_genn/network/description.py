@@ -107,7 +107,7 @@ class Network:
         """The populations that have a readout, in order."""
         return tuple(p for p in self.populations if p.neuron.readout is not None)
 
-    @property
+    @cached_property
     def output(self) -> Population:
         """The only population that has a readout.
 

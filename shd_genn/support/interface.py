@@ -76,6 +76,10 @@ class Structure:
         fields = [(field.name, field.ctype) for field in self.fields]
         return type(self.name, (ctypes.Structure,), {"_fields_": fields, "__doc__": self.comment})
 
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(field.name for field in self.fields)
+
     @property
     def size(self) -> int:
         """Bytes, padding between fields included."""
@@ -91,7 +95,7 @@ class Structure:
         Raises:
             TypeError: if a field is missing or unknown.
         """
-        if values.keys() != {field.name for field in self.fields}:
+        if values.keys() != self._names:
             raise TypeError(f"fields of {self.name}: {[f.name for f in self.fields]}; got {values}")
         return self.ctype(**values)
 
@@ -137,6 +141,8 @@ FAILURE_CODES = Enumeration(
     ("SUCCESS", "OUT_OF_MEMORY", "NO_THREAD", "INVALID_ARGUMENT", "DIVERGED", "UNEXPECTED"),
     "FAILURE_CODES",
 )
+
+SUCCESS = FAILURE_CODES.values.index("SUCCESS")
 
 FAILURE = Structure(
     "Failure",
@@ -196,8 +202,7 @@ class EntryPoint:
         failure = FAILURE.ctype()
         passed = [ctypes.byref(a) if isinstance(a, ctypes.Structure) else a for a in arguments]
         result = self._function(*passed, ctypes.byref(failure))
-        code = FAILURE_CODES.values[failure.code]
-        if code != "SUCCESS":
-            error, cure = ERRORS[code]
+        if failure.code != SUCCESS:
+            error, cure = ERRORS[FAILURE_CODES.values[failure.code]]
             raise error(f"{failure.message.decode(errors='replace')}; {cure}")
         return result

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.native import limits
-from shd_genn.backends.native.layout import (
-    ADAM_ARGUMENTS,
-    BACKWARD_ARGUMENTS,
-    CONNECTION,
-    ENGINE_ARGUMENTS,
-    FORWARD_ARGUMENTS,
-    LEARNED_ARRAY,
-    POPULATION,
-    SPIKES_ARGUMENTS,
-    STAGES,
-)
+from shd_genn.backends.native.calls import EngineCalls
+from shd_genn.backends.native.layout import STAGES
 from shd_genn.backends.native.library import EngineLibrary
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.native.render import render
@@ -43,8 +33,7 @@ from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulari
 from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network, Population
 from shd_genn.spikes.events import Events
-from shd_genn.support.errors import ConfigError, require
-from shd_genn.support.interface import Structure
+from shd_genn.support.errors import ConfigError
 from shd_genn.support.machine import available_cores
 
 EVALUATION_BATCH = 256
@@ -77,6 +66,7 @@ class NativeEngine:
         limits.check_memory(self._bytes, self._n_threads)
         self._plan = lower(network, config.dt_ms, self.method)
         self._library = EngineLibrary(render(self._plan))
+        self._calls = EngineCalls(self._library, network, config)
         with limits.memory_errors(self._bytes, self._n_threads):
             self._store = ParameterStore(network, config.dt_ms)
             self._learned = LearnedReadout(network)
@@ -85,26 +75,8 @@ class NativeEngine:
 
     def _create(self) -> None:
         """Make the C++ engine, which belongs to this process."""
-        network, config, store = self.network, self.config, self._store
-        read = network.read_weights(config.n_steps).astype(np.float32)
-        drive = self._drive_weights().astype(np.float32)
-        slope, scale = self._surrogate()
-        populations = _array(POPULATION, map(store.population, network.populations))
-        connections = _array(CONNECTION, map(store.connection, network.connections))
-        learned = _array(LEARNED_ARRAY, map(store.learned_array, store.learned))
-        self._handle = self._library.create(
-            ENGINE_ARGUMENTS(
-                populations=ctypes.addressof(populations),
-                connections=ctypes.addressof(connections),
-                learned=ctypes.addressof(learned),
-                read_weight=read.ctypes.data,
-                drive_weight=drive.ctypes.data,
-                n_steps=config.n_steps,
-                dt_ms=config.dt_ms,
-                n_threads=self._n_threads,
-                surrogate_slope=slope,
-                surrogate_scale=scale,
-            )
+        self._handle = self._calls.create(
+            self._store, self.network, self._drive_weights(), self._surrogate(), self._n_threads
         )
         self._process = os.getpid()
 
@@ -150,35 +122,43 @@ class NativeEngine:
         self, events: Events, labels: NDArray[np.integer], learning_rate: LearningRate
     ) -> BatchResult:
         """One update of all that is learned; the result is that of the parameters before it."""
-        by_key = {p.key: rate_of(learning_rate, p.key) for p in self._store.learned}
-        rates, dropout = np.array(list(by_key.values())), self.config.objective.dropout
+        rates = [rate_of(learning_rate, key) for key in self._store.gradients]
         with self._exclusively() as engine:
-            adam, step = self.config.adam, self._step + 1
-            masks = dropout.masks(self.network, len(labels), self.config.seed, self._step)
-            with self._store.scaled(dropout.scales(self.network)):
-                result, of_readout = self._backward(engine, events, labels, masks)
-            gradients = self._store.unpadded(self._store.gradients) | of_readout
-            clip = adam.clip(gradients, gradient_scale(self.network, self.config.n_steps))
-            self._store.shrink(clip, {key: adam.kept(key, rate) for key, rate in by_key.items()})
-            of_m, of_v = adam.bias_corrections(step)
-            with np.errstate(over="ignore"):  # training reports parameters that are not finite
-                rates = (rates / of_m).astype(np.float32)
-            self._library.adam(
-                engine,
-                ADAM_ARGUMENTS(
-                    beta1=adam.beta1,
-                    beta2=adam.beta2,
-                    epsilon=adam.epsilon,
-                    correction2=1 / of_v,
-                    rates=rates.ctypes.data,
-                ),
-            )
+            step, adam = self._step + 1, self.config.adam
+            result, of_readout = self._dropped_out(engine, events, labels)
+            clip = self._shrink(of_readout, rates)
+            self._calls.adam(engine, adam, step, rates)
             self._step = step
             self._store.update_constants()
             for key, g in of_readout.items():
                 rate = rate_of(learning_rate, key)
                 self._learned.update(np.float32(clip) * g, adam, step, rate)
         return result
+
+    def _dropped_out(
+        self, engine: int, events: Events, labels: NDArray[np.integer]
+    ) -> tuple[BatchResult, Parameters]:
+        """`_backward` with drop-out of hidden neurons."""
+        dropout = self.config.objective.dropout
+        if not dropout.probability:
+            return self._backward(engine, events, labels)
+        masks = dropout.masks(self.network, len(labels), self.config.seed, self._step)
+        with self._store.scaled(dropout.scales(self.network)):
+            return self._backward(engine, events, labels, masks)
+
+    def _shrink(self, of_readout: Parameters, rates: list[float]) -> float:
+        """Clip gradients and decay weights; return what gradients were multiplied by."""
+        adam, clip = self.config.adam, 1.0
+        if adam.clip_gradient:
+            gradients = self._store.unpadded(self._store.gradients) | of_readout
+            clip = adam.clip(gradients, gradient_scale(self.network, self.config.n_steps))
+        if adam.clip_gradient or adam.weight_decay:
+            kept = {
+                key: adam.kept(key, rate)
+                for key, rate in zip(self._store.gradients, rates, strict=True)
+            }
+            self._store.shrink(clip, kept)
+        return clip
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
         """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
@@ -212,11 +192,11 @@ class NativeEngine:
         """All spikes and output voltages of some samples."""
         with self._exclusively() as engine:
             voltages = self._voltages(len(events))
-            _, counts = self._forward(engine, events, voltages, keep=True)
+            _, counts = self._calls.forward(engine, events, voltages, keep=True)
             spikes = {
                 p.name: Events.of(
                     [
-                        self._spikes(engine, trial, i, int(counts[p.name][trial].sum()))
+                        self._calls.spikes(engine, trial, i, int(counts[p.name][trial].sum()))
                         for trial in range(len(events))
                     ]
                 )
@@ -267,55 +247,6 @@ class NativeEngine:
             self._library.times(engine, seconds.ctypes.data)
         return dict(zip(STAGES, seconds.sum(axis=0).tolist(), strict=True))
 
-    def _forward(
-        self,
-        engine: int,
-        events: Events,
-        voltages: FloatArray | None = None,
-        *,
-        keep: bool,
-        masks: Masks | None = None,
-        learn: bool = False,
-    ) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
-        n, n_inputs = len(events), self.network.input.size
-        highest = int(events.channels.max(initial=0))
-        require(
-            highest < n_inputs,
-            "channel < number of input neurons",
-            f"channel {highest} of {n_inputs}",
-            "build the network for as many channels as the dataset has",
-        )
-        populations = self.network.populations
-        readout = np.empty((n, self.network.output.size), np.float32)
-        counts = [
-            np.empty(n if p == self.network.input else (n, p.size), np.int32) for p in populations
-        ]
-        times_ms = np.ascontiguousarray(events.times_ms, np.float32)
-        channels = np.ascontiguousarray(events.channels, np.uint16)
-        offsets = np.ascontiguousarray(events.offsets, np.int64)
-        assert len(times_ms) == len(channels)
-        addresses = _addresses(counts)
-        silent = [masks.get(p.name) for p in populations] if masks else None
-        silent_addresses = None if silent is None else _addresses(silent)
-        self._library.forward(
-            engine,
-            FORWARD_ARGUMENTS(
-                times_ms=times_ms.ctypes.data,
-                channels=channels.ctypes.data,
-                offsets=offsets.ctypes.data,
-                n_spikes=len(times_ms),
-                n_trials=n,
-                keep=keep,
-                learn=learn,
-                readout=readout.ctypes.data,
-                counts=ctypes.addressof(addresses),
-                voltages=None if voltages is None else voltages.ctypes.data,
-                silent=None if silent_addresses is None else ctypes.addressof(silent_addresses),
-            ),
-        )
-        spiking = (self.network.input, *self.network.spiking)
-        return readout, {p.name: counts[i] for i, p in enumerate(populations) if p in spiking}
-
     def _voltages(self, n_samples: int) -> FloatArray:
         """Room for the output voltages of a forward pass."""
         return np.zeros((n_samples, self.config.n_steps, self.network.output.size), np.float32)
@@ -331,7 +262,7 @@ class NativeEngine:
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray, Parameters]:
         """Forward pass; readout, spike counts, loss, drive, and the readout's own gradient."""
         voltages = self._voltages(len(events)) if needs_voltages(self.network.readout) else None
-        readout, counts = self._forward(
+        readout, counts = self._calls.forward(
             engine, events, voltages, keep=keep, learn=keep, masks=masks
         )
         of_readout = {}
@@ -350,7 +281,7 @@ class NativeEngine:
     def _read(self, engine: int, events: Events) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
         """Forward pass without labels; readout and spike counts."""
         voltages = self._voltages(len(events)) if self._learned else None
-        readout, counts = self._forward(engine, events, voltages, keep=False)
+        readout, counts = self._calls.forward(engine, events, voltages, keep=False)
         if voltages is not None:
             readout = self._learned.read(voltages).astype(np.float32)
         return readout, counts
@@ -373,19 +304,8 @@ class NativeEngine:
         }
         if network.output in network.spiking:  # its spikes are not regularised
             jumps[network.output.name] = np.zeros(network.output.size, np.float32)
-        addresses = _addresses([jumps.get(p.name) for p in network.populations])
-        feedback = self._feedback_weights()
-        of_feedback = _addresses([feedback.get(p.name) for p in network.populations])
         drive = np.ascontiguousarray(drive / np.float32(len(labels)))
-        self._library.backward(
-            engine,
-            BACKWARD_ARGUMENTS(
-                n_trials=len(labels),
-                drive=drive.ctypes.data,
-                regulariser=ctypes.addressof(addresses),
-                feedback=ctypes.addressof(of_feedback),
-            ),
-        )
+        self._calls.backward(engine, drive, jumps, self._feedback_weights())
         return self._result(readout, loss, counts), of_readout
 
     def _jump(self, population: Population, counts: NDArray[np.int32]) -> FloatArray:
@@ -409,34 +329,3 @@ class NativeEngine:
     ) -> BatchResult:
         hidden = {p.name: counts[p.name] for p in self.network.hidden}
         return BatchResult(readout, loss, hidden, counts[self.network.input.name])
-
-    def _spikes(
-        self, engine: int, trial: int, population: int, count: int
-    ) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
-        neurons = np.empty(count, np.int32)
-        begin = np.empty(self.config.n_steps + 1, np.int32)
-        self._library.spikes(
-            engine,
-            SPIKES_ARGUMENTS(
-                trial=trial,
-                population=population,
-                n=count,
-                neurons=neurons.ctypes.data,
-                begin=begin.ctypes.data,
-            ),
-        )
-        steps = np.repeat(np.arange(self.config.n_steps), np.diff(begin))
-        return steps * self.config.dt_ms, neurons
-
-
-def _array(structure: Structure, filled: Iterable[Any]) -> ctypes.Array[Any]:
-    """An array of structures, for C++."""
-    items = tuple(filled)
-    array: ctypes.Array[Any] = (structure.ctype * len(items))(*items)
-    return array
-
-
-def _addresses(arrays: Iterable[NDArray[Any] | None]) -> ctypes.Array[ctypes.c_void_p]:
-    """An array of pointers to the arrays' numbers."""
-    addresses = [None if array is None else array.ctypes.data for array in arrays]
-    return (ctypes.c_void_p * len(addresses))(*addresses)

@@ -101,6 +101,8 @@ class ParameterStore:
         """Compute what depends on parameters of neurons, and delays in whole steps."""
         for name, steps in self.delay_steps.items():
             steps[...] = whole_steps(self.values[f"{name}.delay"])
+        if not self.constants:
+            return
         values = self.unpadded(self.values)
         for p in self._network.populations:
             if is_derived(p):
