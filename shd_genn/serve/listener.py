@@ -18,7 +18,7 @@ from shd_genn.backends.protocols import Simulator
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import Encoder, Spikes
-from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
+from shd_genn.encode.options import usual_encoder
 from shd_genn.learning.objective import probabilities
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.events import Events
@@ -128,16 +128,13 @@ class Listener:
 
 def _encoder(run: Path, code: str, channels: int) -> Encoder:
     """The encoder of a run's dataset, with its usual options."""
-    if code == "cochlea" and channels == Cochlea().n_channels:
-        return Cochlea()
-    if code == "rate":
-        return RateCode(MelSpectrogram(channels))
-    if code == "latency":
-        return LatencyCode(MelSpectrogram(channels))
-    raise ConfigError(
-        f"{run} was trained on {channels} channels of the {code} code, which cannot be made of a "
-        "recording here; serve a run that was trained on recordings"
-    )
+    encoder = usual_encoder(code, channels)
+    if encoder is None:
+        raise ConfigError(
+            f"{run} was trained on {channels} channels of the {code} code, which cannot be made of "
+            "a recording here; serve a run that was trained on recordings"
+        )
+    return encoder
 
 
 def _answer(run: Ready, spikes: Spikes, encoding_s: float) -> dict[str, Any]:

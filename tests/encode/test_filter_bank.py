@@ -1,0 +1,121 @@
+"""The filter bank: its kernel against NumPy, pieces of a stream, levels, frequencies, refusals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from shd_genn.encode.filter_bank import POINT, STREAM_RATE, FilterBank
+from shd_genn.support.errors import ConfigError, DataError
+
+BANK = FilterBank(24)
+
+
+def sound(seconds=0.5, seed=0):
+    """Noise of every level, a square wave of full scale, and silence: all that may come."""
+    rng = np.random.default_rng(seed)
+    n = round(seconds * STREAM_RATE)
+    noise = rng.normal(0, 1, n) * np.geomspace(3, 8000, n)
+    square = 32_767 * np.sign(np.sin(2 * np.pi * 900 * np.arange(n // 4) / STREAM_RATE) + 1e-9)
+    parts = [noise, square, np.zeros(n // 2), -32_768 * np.ones(n // 8), noise[::-1]]
+    return np.clip(np.concatenate(parts), -32_768, 32_767).astype(np.int16)
+
+
+def in_numpy(bank, samples):
+    """The filter bank by its description, all channels at a time, in int64."""
+    gain, a1, a2 = bank.bands.T.astype(np.int64)
+    lowest, release, span, threshold = bank.levels.tolist()
+    y1 = y2 = z1 = z2 = total = envelope = charge = np.zeros(bank.n_channels, np.int64)
+    x1 = x2 = 0
+    peak, spikes = lowest, []
+    for i, sample in enumerate(samples.tolist()):
+        x = 1024 * sample
+        y = (gain * (x - x2) + a1 * y1 + a2 * y2 + 2 ** (POINT - 1)) >> POINT
+        z = (gain * (y - y2) + a1 * z1 + a2 * z2 + 2 ** (POINT - 1)) >> POINT
+        x1, x2, y1, y2, z1, z2 = x, x1, y, y1, z, z1
+        assert max(np.abs(y).max(), np.abs(z).max()) < 2**30  # what int32 holds, with a margin
+        total = total + (np.abs(z) >> 4)
+        if i % 16 < 15:
+            continue
+        change = total - envelope
+        envelope = envelope + np.sign(change) * (np.abs(change) // 4)
+        total = np.zeros_like(total)
+        whole = np.array([max(int(e), 1).bit_length() - 1 for e in envelope])
+        level = whole * 65_536 + ((np.maximum(envelope, 1) - 2**whole) * 65_536 >> whole)
+        peak = max(peak - release, lowest, int(level.max()))
+        charge = charge + np.maximum(level - (peak - span), 0)
+        for c in np.flatnonzero(charge >= threshold).tolist():
+            spikes.append((i // 16, c))
+        charge = np.where(charge >= threshold, charge - threshold, charge)
+    return spikes
+
+
+def spikes_of(bank, samples, pieces=1):
+    stream = bank.stream()
+    found = [stream.push(piece) for piece in np.array_split(samples, pieces)]
+    return [(int(t), int(c)) for ticks, channels in found for t, c in zip(ticks, channels)]
+
+
+def test_the_kernel_gives_the_spikes_of_numpy():
+    for bank in (BANK, FilterBank(3, 20.0, 7500.0, highest_rate_hz=1000.0)):
+        samples = sound(0.2)
+        assert spikes_of(bank, samples) == in_numpy(bank, samples)
+
+
+@pytest.mark.parametrize("pieces", [2, 37, 4000])
+def test_a_stream_in_pieces_gives_the_spikes_of_the_whole(pieces):
+    samples = sound(0.3, seed=1)
+    assert spikes_of(BANK, samples, pieces) == spikes_of(BANK, samples)
+
+
+def tone(hz, level=0.1, seconds=0.5):
+    return level * np.sin(2 * np.pi * hz * np.arange(round(48_000 * seconds)) / 48_000)
+
+
+@pytest.mark.parametrize("hz", [200, 1000, 4000])
+def test_the_channel_of_a_tone_spikes_most(hz):
+    _, channels = BANK.encode(tone(hz), 0)
+    high, low = (2595 * math.log10(1 + f / 700) for f in (BANK.high_hz, BANK.low_hz))
+    centres = 700 * (10 ** (np.linspace(high, low, 24) / 2595) - 1)
+    nearest = np.abs(np.log(centres / hz)).argmin()
+    counts = np.bincount(channels, minlength=24)
+    assert abs(int(counts.argmax()) - nearest) <= 1
+    assert counts.max() == pytest.approx(0.5 * BANK.highest_rate_hz, abs=8)
+
+
+def test_quiet_and_loud_speech_give_alike_spikes_and_silence_none():
+    t = np.arange(24_000) / 48_000
+    vowel = sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 20)) * np.sin(2 * np.pi * t)
+    counts = [len(BANK.encode(level * vowel, 0)[0]) for level in (0.1, 0.5)]  # 14 dB
+    assert counts[1] == pytest.approx(counts[0], rel=0.1)
+    assert len(BANK.encode(np.zeros(24_000), 0)[0]) == 0
+    assert len(BANK.encode(1e-4 * vowel, 0)[0]) == 0
+
+
+def test_the_first_spike_comes_at_0_and_spikes_ascend():
+    times_ms, channels = BANK.encode(np.concatenate([np.zeros(9600), tone(500)]), 0)
+    assert times_ms[0] == 0
+    assert (np.diff(times_ms) >= 0).all()
+    assert times_ms.dtype == np.float32 and channels.dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: FilterBank(0), "1 <= n_channels <= 1024"),
+        (lambda: FilterBank(high_hz=8000.0), "20 <= low_hz < high_hz <= 7500"),
+        (lambda: FilterBank(range_db=0.0), "1 <= range_db"),
+        (lambda: FilterBank(highest_rate_hz=2000.0), "0 < highest_rate_hz <= 1000"),
+        (lambda: FilterBank(lowest_peak_db=1.0), "-60 <= lowest_peak_db <= 0"),
+        (lambda: FilterBank(release_db=-1.0), "0 <= release_db"),
+    ],
+)
+def test_bad_settings_are_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("audio", [np.empty(0), np.full(100, np.nan)])
+def test_sounds_that_cannot_be_encoded(audio):
+    with pytest.raises(DataError, match="must be finite and not empty"):
+        BANK.encode(audio, 0)
