@@ -1,10 +1,10 @@
 """A filter bank that makes spikes of sound as it comes: for streams and for microcontrollers.
 
-It works as silicon cochleas do (Liu et al., IEEE TBioCAS 2014, doi 10.1109/TBCAS.2013.2281834): band-pass
-filters, the envelope of each one's output, and an integrate-and-fire neuron that the envelope's
-logarithm drives. A channel's drive is 1 at the level of the strongest channel, and 0 `range_db` below
-it. That level rises at once and falls slowly, so that loud and quiet speakers give alike spikes. In
-silence there are no spikes.
+It works as silicon cochleas do (Liu et al., IEEE TBioCAS 2014, doi 10.1109/TBCAS.2013.2281834):
+band-pass filters, the envelope of each one's output, and an integrate-and-fire neuron that the
+envelope's logarithm drives. A channel's drive is 1 at the level of the strongest channel, and 0
+`range_db` below it. That level rises at once and falls slowly, so that loud and quiet speakers give
+similar spikes. In silence there are no spikes.
 
 All computations are in whole numbers and look at the past only. kernels/filter_bank.h has them in
 C99; python -m shd_genn.export puts the same text into its C file.
@@ -35,6 +35,9 @@ STREAM_RATE = 16_000
 """Sampling rate in Hz of the stream."""
 TICK_SAMPLES = 16
 """Samples of a tick of 1 ms; spikes come at the ends of ticks."""
+BEFORE_TICK_MS = 0.25
+"""SHD's layout has times in half precision, to 0.25 ms in the first second. So far before the end
+of its tick a spike stays in the time step that it belongs to."""
 POINT = 29
 """Bits behind the point of the filters' coefficients."""
 FULL_SCALE = 2 / math.pi * 32_768 * 1024
@@ -119,7 +122,7 @@ class FilterBank:
         w = 2 * np.pi * centre / STREAM_RATE
         alpha = np.tan(np.pi * width / STREAM_RATE)
         rows = [alpha / (1 + alpha), 2 * np.cos(w) / (1 + alpha), -(1 - alpha) / (1 + alpha)]
-        return np.rint(np.stack(rows, 1) * 2**POINT).astype(np.int32)
+        return np.asarray(np.rint(np.stack(rows, 1) * 2**POINT), np.int32)
 
     @cached_property
     def levels(self) -> NDArray[np.int32]:
@@ -127,7 +130,12 @@ class FilterBank:
         octave_db = 20 * math.log10(2)
         lowest = math.log2(FULL_SCALE) + self.lowest_peak_db / octave_db
         span = self.range_db / octave_db
-        each = (lowest, self.release_db / octave_db / 1000, span, span * 1000 / self.highest_rate_hz)
+        each = (
+            lowest,
+            self.release_db / octave_db / 1000,
+            span,
+            span * 1000 / self.highest_rate_hz,
+        )
         return np.rint(np.array(each) * 65_536).astype(np.int32)
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -145,19 +153,22 @@ class FilterBank:
         """A recording at 48 kHz as the stream's whole numbers at 16 kHz."""
         from scipy.signal import resample_poly  # takes a second
 
-        slower = resample_poly(self.condition(audio), 1, RATE // STREAM_RATE)
-        return np.rint(np.clip(slower * 32_767, -32_768, 32_767)).astype(np.int16)
+        slower: NDArray[np.float64] = resample_poly(self.condition(audio), 1, RATE // STREAM_RATE)
+        whole: NDArray[np.float64] = np.rint(np.clip(slower * 32_767, -32_768, 32_767))
+        return whole.astype(np.int16)
 
     def stream(self) -> FilterBankStream:
         """The filter bank at rest, for sound as it comes."""
         return FilterBankStream(self)
 
     def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
-        """Spikes of one recording; the seed has no effect. See `Encoder`."""
+        """Spikes of one recording; the seed has no effect. See `Encoder`.
+
+        Spikes lie `BEFORE_TICK_MS` before the ends of their ticks.
+        """
         ticks, channels = self.stream().push(self.pcm(audio))
-        if len(ticks):
-            ticks = ticks - ticks[0]
-        return ticks.astype(np.float32), channels
+        times_ms = ticks - (ticks[0] if len(ticks) else 0) - BEFORE_TICK_MS
+        return np.maximum(times_ms, 0).astype(np.float32), channels
 
 
 class FilterBankStream:

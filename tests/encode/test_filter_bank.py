@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from shd_genn.encode.filter_bank import POINT, STREAM_RATE, FilterBank
+from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.spikes.events import Events
+from shd_genn.spikes.hdf5 import read_spikes, write_spikes
 from shd_genn.support.errors import ConfigError, DataError
 
 BANK = FilterBank(24)
@@ -44,8 +47,7 @@ def in_numpy(bank, samples):
         level = whole * 65_536 + ((np.maximum(envelope, 1) - 2**whole) * 65_536 >> whole)
         peak = max(peak - release, lowest, int(level.max()))
         charge = charge + np.maximum(level - (peak - span), 0)
-        for c in np.flatnonzero(charge >= threshold).tolist():
-            spikes.append((i // 16, c))
+        spikes += [(i // 16, c) for c in np.flatnonzero(charge >= threshold).tolist()]
         charge = np.where(charge >= threshold, charge - threshold, charge)
     return spikes
 
@@ -53,7 +55,9 @@ def in_numpy(bank, samples):
 def spikes_of(bank, samples, pieces=1):
     stream = bank.stream()
     found = [stream.push(piece) for piece in np.array_split(samples, pieces)]
-    return [(int(t), int(c)) for ticks, channels in found for t, c in zip(ticks, channels)]
+    return [
+        (int(t), int(c)) for ticks, channels in found for t, c in zip(ticks, channels, strict=True)
+    ]
 
 
 def test_the_kernel_gives_the_spikes_of_numpy():
@@ -97,6 +101,20 @@ def test_the_first_spike_comes_at_0_and_spikes_ascend():
     assert times_ms[0] == 0
     assert (np.diff(times_ms) >= 0).all()
     assert times_ms.dtype == np.float32 and channels.dtype == np.uint16
+
+
+def test_a_file_keeps_the_step_of_every_spike(tmp_path):
+    """Though times in a file have half precision."""
+    sound = np.concatenate([tone(hz, seconds=0.2) for hz in (300, 2000, 700, 5000)])
+    ticks, channels = BANK.stream().push(BANK.pcm(sound))
+    unknown = np.full(1, -1, np.int32)
+    events = Events.of([BANK.encode(sound, 0)])
+    write_spikes(
+        tmp_path / "a.h5", SpikeDataset("a", events, np.zeros(1, np.int32), unknown, 24, ("a",))
+    )
+    times_ms, stored = read_spikes(tmp_path / "a.h5", "a").events.sample(0)
+    found = sorted(zip(np.ceil(times_ms).tolist(), stored.tolist(), strict=True))
+    assert found == list(zip((ticks - ticks[0]).tolist(), channels.tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
