@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shd_genn.encode.filter_bank import HEADER, STREAM_RATE, TICK_SAMPLES, FilterBank
+from shd_genn.encode.segments import PAUSE_MS
 from shd_genn.export.trained import TrainedNetwork
 from shd_genn.support.errors import refuse_unless
 
-PAUSE_MS = 250
-"""A word ends when no channel has spiked for so long."""
 BYTES_OF_A_CHANNEL = 7 * 4 + 2
 """RAM of a channel: its filters, envelope and charge, and its place in the list of spikes."""
 BYTES_OF_A_BAND = 3 * 4
@@ -44,6 +43,11 @@ class FrontEnd:
     def levels(self) -> str:
         """The levels, likewise."""
         return ", ".join(str(level) for level in self.bank.levels.tolist())
+
+    @property
+    def pause(self) -> int:
+        """Ticks without a spike that end a word."""
+        return PAUSE_MS
 
     @property
     def ram(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.export.c_front_end import PAUSE_MS, FrontEnd
+from shd_genn.export.c_front_end import FrontEnd
 from shd_genn.export.quantise import Bits, quantise
 from shd_genn.export.render import render
 from shd_genn.export.trained import TrainedNetwork, check_neurons, require_words
@@ -116,7 +116,6 @@ def source_of(trained: TrainedNetwork, bits: Bits = 32, front: FrontEnd | None =
         flash=needed.flash,
         ram=needed.ram,
         front=front,
-        pause=PAUSE_MS,
     )
 
 

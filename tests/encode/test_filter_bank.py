@@ -1,11 +1,13 @@
 """The filter bank: its kernel against NumPy, pieces of a stream, levels, frequencies, refusals."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from shd_genn.encode.filter_bank import POINT, STREAM_RATE, FilterBank
+from shd_genn.encode.segments import PAUSE_MS, Segments
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
@@ -137,3 +139,33 @@ def test_bad_settings_are_refused(make, message):
 def test_sounds_that_cannot_be_encoded(audio):
     with pytest.raises(DataError, match="must be finite and not empty"):
         BANK.encode(audio, 0)
+
+
+def cut(ticks, pieces=1):
+    """Begin, end and number of spikes of each word, for trials of 100 ms in steps of 2 ms."""
+    segments, found, now = Segments(100.0, 2.0), [], ticks[-1] + PAUSE_MS
+    bounds = np.linspace(-1, now, pieces + 1).round()
+    for low, high in pairwise(bounds):
+        part = np.array([t for t in ticks if low < t <= high], int)
+        found += segments.push(part, np.zeros_like(part), int(high))
+    assert segments.open is None
+    return [(s.begin, s.end, len(s.ticks)) for s in found]
+
+
+def test_a_stream_is_cut_into_words_however_it_comes():
+    long = [5, 50, 103, 104, 150]  # the first trial ends at 5 + 98 ms
+    assert cut(long) == [(5, 103, 3), (104, 202, 2)]
+    assert cut([5, 60, 400], 7) == [(5, 103, 2), (400, 498, 1)]
+    segments = Segments(1000.0, 1.0)  # a pause ends a word
+    assert segments.push(np.array([3, 253, 504]), np.array([1, 2, 3]), 600)[0].end == 503
+    assert segments.open is not None and segments.open.ticks == [0]
+    for pieces in (2, 3, 50):
+        assert cut(long, pieces) == cut(long)
+
+
+def test_the_spikes_of_a_word_in_a_stream_are_those_of_its_recording():
+    sound = np.concatenate([tone(700, seconds=0.2), tone(2500, seconds=0.1)])
+    ticks, channels = BANK.stream().push(BANK.pcm(sound))
+    (segment,) = Segments(500.0, 1.0).push(ticks, channels, 1000)
+    for one, other in zip(segment.spikes, BANK.encode(sound, 0), strict=True):
+        assert np.array_equal(one, other)

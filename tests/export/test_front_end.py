@@ -12,7 +12,8 @@ from helpers.boards import STRICT, on_a_cortex_m4
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.encode.filter_bank import FilterBank
-from shd_genn.export.c_front_end import PAUSE_MS, front_end_of
+from shd_genn.encode.segments import PAUSE_MS, Segments
+from shd_genn.export.c_front_end import front_end_of
 from shd_genn.export.c_source import write_c
 from shd_genn.export.trained import TrainedNetwork
 from shd_genn.spikes.events import Events
@@ -47,19 +48,11 @@ def stream(n_words=8):
 def words_of(trained, reference, samples):
     """Ends in ms and words of a stream, by the filter bank in Python and the reference."""
     ticks, channels = FilterBank(networks.N_INPUTS).stream().push(samples)
-    found, begin = [], 0
-    while begin < len(ticks):
-        first, trial = ticks[begin], trained.n_steps * trained.dt_ms
-        end, last = begin, first
-        while end < len(ticks) and ticks[end] - last <= PAUSE_MS:
-            if ticks[end] - first > trial - trained.dt_ms:
-                break
-            last, end = ticks[end], end + 1
-        times_ms = (ticks[begin:end] - first).astype(np.float32)
-        events = Events.of([(times_ms, channels[begin:end])])
-        word = int(reference.evaluate(events).predictions[0])
-        found.append((min(last + PAUSE_MS, first + trial - trained.dt_ms), trained.words[word]))
-        begin = end
+    segments = Segments(trained.n_steps * trained.dt_ms, trained.dt_ms)
+    found = []
+    for segment in segments.push(ticks, channels, len(samples) // 16 - 1 + PAUSE_MS):
+        word = int(reference.evaluate(Events.of([segment.spikes])).predictions[0])
+        found.append((segment.end, trained.words[word]))
     return found
 
 
