@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from shd_genn.encode.corpus import Corpus, Encoding, encoded, on_threads
 from shd_genn.encode.encoder import Encoder
 from shd_genn.encode.options import EncoderOptions
 from shd_genn.encode.recordings import MOST_NAMED, Found, Recording, find_recordings
+from shd_genn.encode.silence import silences
 from shd_genn.encode.variants import Variation, Varied
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.cli import command, parse
@@ -49,6 +50,10 @@ class Options:
     workers: int = 0
     """Number of recordings that are encoded at the same time; 0: the number of cores. It does not
     change the spikes."""
+    silence: int = 0
+    """Pieces of silence that are added as a word of its own, silence: background of the recordings,
+    and of the folder _background_noise_ if there is one. train.silence beside train.h5 holds
+    them as sound files."""
     skip_bad: bool = False
     """Leave out recordings that cannot be used, instead of refusing them all."""
     cut_s: float | None = None
@@ -68,6 +73,7 @@ def main() -> None:
     cut_s = options.cut_s
     require(cut_s is None or 0 < cut_s < math.inf, "0 < cut_s < inf", cut_s, "1 s is usual")
     require(0 <= options.variants, "0 <= variants", options.variants, "0 means none")
+    require(0 <= options.silence, "0 <= silence", options.silence, "0 means none")
     refuse_unless(
         not options.variants or options.dask is None,
         f"variants = {options.variants} are made on this machine, but dask = {options.dask} is set",
@@ -83,6 +89,17 @@ def main() -> None:
     found = find_recordings(options.recordings)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
+    if options.silence:
+        pieces = options.output.with_suffix(".silence")
+        found = replace(
+            found,
+            recordings=[
+                *found.recordings,
+                *silences(
+                    options.recordings, found.recordings, options.silence, pieces, options.seed
+                ),
+            ],
+        )
     good = check_recordings(found, outputs[path], options)  # versions need the most
     encoding = on_threads(options.workers)
     if options.dask is not None:

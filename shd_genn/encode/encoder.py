@@ -20,7 +20,7 @@ class Encoder(Protocol):
 
     @property
     def code(self) -> str:
-        """``cochlea``, ``rate`` or ``latency``: noted in files and runs."""
+        """``cochlea``, ``rate``, ``latency`` or ``filterbank``: noted in files and runs."""
         ...
 
     @property

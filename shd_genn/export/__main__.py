@@ -12,6 +12,7 @@ import tyro
 
 from shd_genn.backends.choice import BackendOption
 from shd_genn.export import report
+from shd_genn.export.c_front_end import front_end_of
 from shd_genn.export.c_source import write_c
 from shd_genn.export.costs import Costs, measure
 from shd_genn.export.fine_tune import FineTuning, fine_tune
@@ -46,6 +47,9 @@ class Options:
     """The folder to write into; by default RUN/export."""
     bits: tuple[Bits, ...] = (32,)
     """Bits of a weight in C: 32 (float), 8 or 4; several make a file each."""
+    front_end: bool = False
+    """C: with the filter bank that makes spikes of a microphone's samples. The network must have
+    been trained on recordings that were encoded with --code filterbank."""
     fine_tune_epochs: int = 0
     """Epochs of training with rounded weights before they are written with 8 or 4 bits."""
     fine_tune_rate: float | None = None
@@ -77,6 +81,8 @@ def main() -> None:
     require_writable(output)
     folder = RunFolder.open(options.run)
     trained = of_run(folder, options.backend, options.trust_model)
+    if options.front_end:  # refused before anything is computed
+        front_end_of(trained, folder.config.present.binarise)
     networks = _networks(options, folder, trained)
     for target in dict.fromkeys(options.to):
         for path in WRITERS[target](options, networks, output):
@@ -104,6 +110,11 @@ def _check(options: Options) -> None:
     require(rate is None or 0 < rate < 1, "0 < fine_tune_rate < 1", rate, "1e-4 is usual")
     require(
         options.samples is None or options.samples >= 1, "1 <= samples", options.samples, "give 100"
+    )
+    refuse_unless(
+        not options.front_end or "c" in options.to,
+        "front_end is part of the C file, but no C file is to be written",
+        "give --to c too",
     )
     refuse_unless(
         options.fine_tune_epochs == 0 or any(b != 32 for b in options.bits),
@@ -135,7 +146,8 @@ def _nir(options: Options, networks: Networks, output: Path) -> list[Path]:
 
 
 def _c(options: Options, networks: Networks, output: Path) -> list[Path]:
-    return [write_c(networks[bits], output, bits) for bits in dict.fromkeys(options.bits)]
+    front = front_end_of(networks[32]) if options.front_end else None
+    return [write_c(networks[bits], output, bits, front) for bits in dict.fromkeys(options.bits)]
 
 
 WRITERS: dict[Target, Callable[[Options, Networks, Path], list[Path]]] = {

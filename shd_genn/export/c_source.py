@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.export.c_front_end import FrontEnd
 from shd_genn.export.quantise import Bits, quantise
 from shd_genn.export.render import render
 from shd_genn.export.trained import TrainedNetwork, check_neurons, require_words
@@ -54,13 +55,16 @@ class Memory:
     ram: int
 
 
-def write_c(trained: TrainedNetwork, folder: Path, bits: Bits = 32) -> Path:
+def write_c(
+    trained: TrainedNetwork, folder: Path, bits: Bits = 32, front: FrontEnd | None = None
+) -> Path:
     """Write ``network.c``, or ``network_8_bits.c``, ``network_4_bits.c``.
 
     Args:
         trained: The network.
         folder: Where.
         bits: Of a weight.
+        front: What makes spikes of a microphone's samples; None: the file begins with spikes.
 
     Returns:
         The file.
@@ -69,11 +73,11 @@ def write_c(trained: TrainedNetwork, folder: Path, bits: Bits = 32) -> Path:
         ConfigError: if the network has neurons or delays that the file cannot run.
     """
     path = folder / ("network.c" if bits == 32 else f"network_{bits}_bits.c")
-    write_text(path, source_of(trained, bits))
+    write_text(path, source_of(trained, bits, front))
     return path
 
 
-def source_of(trained: TrainedNetwork, bits: Bits = 32) -> str:
+def source_of(trained: TrainedNetwork, bits: Bits = 32, front: FrontEnd | None = None) -> str:
     """The text of ``network.c``; see `write_c`."""
     network = trained.network
     check_neurons(network, "C")
@@ -111,6 +115,7 @@ def source_of(trained: TrainedNetwork, bits: Bits = 32) -> str:
         start=_start(trained),
         flash=needed.flash,
         ram=needed.ram,
+        front=front,
     )
 
 

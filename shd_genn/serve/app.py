@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import tempfile
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -31,6 +33,10 @@ from shd_genn.support.errors import ShdGennError
 PAGE = Path(__file__).parent / "page"
 LARGEST = 4_000_000
 """Bytes of a recording: 5 s of 48 kHz stereo as floats are less."""
+LARGEST_PIECE = 160_000
+"""Bytes of a piece of a stream: 5 s."""
+KEY = re.compile("[A-Za-z0-9]{8,40}")
+"""What streams may be called."""
 LONGEST_UPLOAD_S = 15.0
 """Seconds that sending a recording may take."""
 WAITING = 12
@@ -105,7 +111,11 @@ class Server:
     async def runs(self, _: Request) -> Response:
         """The runs and their words."""
         runs = [{"name": r.name, "words": list(r.words)} for r in self._listener.ready]
-        content = {"runs": runs, "folder": str(self._takes.folder)}
+        content = {
+            "runs": runs,
+            "folder": str(self._takes.folder),
+            "streams": self._listener.streams,
+        }
         return JSONResponse(content, headers=HEADERS)
 
     async def listen(self, request: Request) -> Response:
@@ -137,6 +147,33 @@ class Server:
         while len(self._recordings) > KEPT:
             self._recordings.popitem(last=False)
         return JSONResponse(answer | {"id": key}, headers=HEADERS)
+
+    async def stream(self, request: Request) -> Response:
+        """Take the next piece of a stream: 16 bits, little-endian, 16000 samples a second."""
+        key = request.query_params.get("key", "")
+        if not KEY.fullmatch(key):
+            return _refused(400, "a stream needs a key of 8 to 40 letters and digits")
+        if self._waiting >= WAITING:
+            return _refused(503, f"{WAITING} recordings are waiting already; try again in a second")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(LONGEST_UPLOAD_S):
+                body = await _body(request)
+            if body is None or len(body) % 2 or len(body) > LARGEST_PIECE:
+                return _refused(
+                    413, f"a piece must be of 16-bit samples, {LARGEST_PIECE} bytes at most"
+                )
+            sound = np.frombuffer(body, "<i2").astype(np.int16)
+            heard = await run_in_threadpool(self._listener.hear, key, sound)
+        except TimeoutError:
+            return _refused(408, f"sending took over {LONGEST_UPLOAD_S:.0f} s; send shorter pieces")
+        except ShdGennError as error:
+            return _refused(422, str(error))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        finally:
+            self._waiting -= 1
+        return JSONResponse(heard, headers=HEADERS)
 
     def _listen(self, body: bytes) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
@@ -190,6 +227,7 @@ def application(listener: Listener, takes: Takes, hosts: Sequence[str]) -> ASGIA
         ),
         Route("/runs", server.runs),
         Route("/listen", server.listen, methods=["POST"]),
+        Route("/stream", server.stream, methods=["POST"]),
         Route("/label", server.label, methods=["POST"]),
     ]
     return OwnOriginOnly(Starlette(routes=routes), hosts)

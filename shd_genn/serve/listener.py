@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.choice import BackendOption
-from shd_genn.backends.protocols import Simulator
 from shd_genn.encode.audio import read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import Encoder, Spikes
-from shd_genn.encode.mel import LatencyCode, MelSpectrogram, RateCode
-from shd_genn.learning.objective import probabilities
+from shd_genn.encode.filter_bank import FilterBank
+from shd_genn.encode.options import usual_encoder
 from shd_genn.record.run_folder import RunFolder
+from shd_genn.serve.ready import Ready
+from shd_genn.serve.stream import WordStream
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.train.inference import opened
@@ -29,27 +30,10 @@ LONGEST_S = 5.0
 """Seconds of a recording that are listened to."""
 POINTS = 400
 """Points of a line in the page, at most."""
+MOST_STREAMS = 12
+"""Streams whose state is kept; the oldest one is forgotten first."""
 MOST_SPIKES = 20_000
 """Spikes of a population that are drawn, at most."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A run whose network is compiled.
-
-    Attributes:
-        name: The run's name.
-        folder: Its folder.
-        simulator: Its network, with the parameters of the chosen epoch.
-        words: The word of each class.
-        encoder: What makes spikes of a recording.
-    """
-
-    name: str
-    folder: RunFolder
-    simulator: Simulator
-    words: tuple[str, ...]
-    encoder: Encoder
 
 
 class Listener:
@@ -70,6 +54,7 @@ class Listener:
         refuse_unless(bool(runs), "no run is given", "give the folder of one or more runs")
         self._runs, self._backend, self._trust = runs, backend, trust_model
         self._stack, self._lock = ExitStack(), threading.Lock()
+        self._streams: OrderedDict[str, list[WordStream]] = OrderedDict()
         self.ready: list[Ready] = []
 
     def __enter__(self) -> Self:
@@ -96,6 +81,40 @@ class Listener:
         simulator, _ = self._stack.enter_context(opened(folder, self._backend, self._trust))
         name = path.resolve().name
         self.ready.append(Ready(name, folder, simulator, data.words, encoder))
+
+    @property
+    def streams(self) -> bool:
+        """Whether all runs hear streams: those that were trained on the filter bank do."""
+        return all(isinstance(run.encoder, FilterBank) for run in self.ready)
+
+    def hear(self, key: str, sound: NDArray[np.int16]) -> dict[str, Any]:
+        """What all runs hear in the next piece of a stream.
+
+        Args:
+            key: Of the stream; a new one begins a stream.
+            sound: 16 kHz, (n_samples,).
+
+        Returns:
+            Plain values: ``ended``, words that have ended, and ``so_far``, what an unfinished word
+            would be; for each ``run``, ``word``, ``probability``, ``end_ms`` in the stream.
+
+        Raises:
+            ConfigError: if a run does not hear streams.
+        """
+        refuse_unless(
+            self.streams,
+            "a stream needs runs that were trained on the filterbank code, but one was not",
+            "send whole recordings",
+        )
+        with self._lock:
+            if key not in self._streams:
+                self._streams[key] = [WordStream(run) for run in self.ready]
+                while len(self._streams) > MOST_STREAMS:
+                    self._streams.popitem(last=False)
+            streams = self._streams[key]
+            ended = [vars(heard) for stream in streams for heard in stream.push(sound)]
+            so_far = [vars(heard) for stream in streams if (heard := stream.so_far()) is not None]
+        return {"ended": ended, "so_far": so_far}
 
     def listen(self, sound: Path) -> dict[str, Any]:
         """What all runs answer to a recording, as the page draws it.
@@ -128,16 +147,13 @@ class Listener:
 
 def _encoder(run: Path, code: str, channels: int) -> Encoder:
     """The encoder of a run's dataset, with its usual options."""
-    if code == "cochlea" and channels == Cochlea().n_channels:
-        return Cochlea()
-    if code == "rate":
-        return RateCode(MelSpectrogram(channels))
-    if code == "latency":
-        return LatencyCode(MelSpectrogram(channels))
-    raise ConfigError(
-        f"{run} was trained on {channels} channels of the {code} code, which cannot be made of a "
-        "recording here; serve a run that was trained on recordings"
-    )
+    encoder = usual_encoder(code, channels)
+    if encoder is None:
+        raise ConfigError(
+            f"{run} was trained on {channels} channels of the {code} code, which cannot be made of "
+            "a recording here; serve a run that was trained on recordings"
+        )
+    return encoder
 
 
 def _answer(run: Ready, spikes: Spikes, encoding_s: float) -> dict[str, Any]:
@@ -149,14 +165,12 @@ def _answer(run: Ready, spikes: Spikes, encoding_s: float) -> dict[str, Any]:
         (one list a class, thinned out), ``words``.
     """
     begun = time.perf_counter()
-    recorded = Events.of([spikes])
-    events = run.folder.config.presentation(run.encoder.n_channels)(recorded)
-    result = run.simulator.evaluate(events)
-    p = probabilities(run.simulator.network, run.simulator.config, result.readout)[0]
+    events = run.presented(spikes)
+    p = run.probabilities(events)
     network_s = time.perf_counter() - begun
-    recording = run.simulator.record(events)
+    recorded, recording = Events.of([spikes]), run.simulator.record(events)
     n = len(run.words)
-    order = np.argsort(-p[:n], kind="stable")
+    order = np.argsort(-p, kind="stable")
     voltages, dt_ms = recording.voltages[0], run.simulator.config.dt_ms
     stride = max(1, -(-len(voltages) // POINTS))
     rasters = [

@@ -26,7 +26,8 @@ class SpikeDataset:
         n_channels: Number of input channels (700 for the cochlea).
         class_names: The word of each class.
         speaker_names: The name of each speaker index; empty where none are known.
-        code: How sound became spikes: ``cochlea`` (as SHD), ``rate``, ``latency``.
+        code: How sound became spikes: ``cochlea`` (as SHD), ``rate``, ``latency``,
+            ``filterbank``.
         variants: Other versions of the samples, which training draws from besides the samples
             themselves; each has as many samples in the same order.
         presentation: How its spikes are presented to a network; None: as they are recorded.

@@ -3,10 +3,10 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.boards import STRICT, on_a_cortex_m4
 from helpers.exporting import trained_network
 
 from shd_genn.backends.protocols import CompileConfig
@@ -18,8 +18,6 @@ from shd_genn.network.settings import FirstSpikeTime, GammaTau, MaxVar
 from shd_genn.support.errors import ConfigError
 from shd_genn.train.inference import opened, samples_for
 
-BOARD = Path(__file__).parent / "cortex_m4"
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wshadow", "-pedantic", "-Werror"]
 KINDS = {
     "two layers": {},
     "time constants": {"train_tau": True, "tau_distribution": GammaTau(), "v_thresh_sd": 0.1},
@@ -143,40 +141,10 @@ def test_delays_are_refused():
 
 
 def test_a_cortex_m4_gives_the_same_words(tmp_path):
-    for program in ("arm-none-eabi-gcc", "qemu-system-arm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed; docs/microcontrollers.md has its numbers")
     trained, events, _ = trained_network()
     for bits in (32, 8, 4):
         path = write_c(trained, tmp_path, bits)
-        machine = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
-        board = [BOARD / "startup.c", "-T", BOARD / "board.ld", "--specs=rdimon.specs"]
-        elf = tmp_path / f"{bits}.elf"
-        subprocess.run(
-            [
-                "arm-none-eabi-gcc",
-                *STRICT,
-                "-O2",
-                *machine,
-                "-DNETWORK_MAIN",
-                path,
-                *board,
-                "-o",
-                elf,
-            ],
-            check=True,
-        )
-        done = subprocess.run(
-            [
-                *("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none"),
-                *("-serial", "none", "-semihosting-config", "enable=on,target=native"),
-                *("-kernel", elf),
-            ],
-            input=recordings(trained, events),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        words = [int(line.split()[0]) for line in done.stdout.splitlines()]
+        given = recordings(trained, events).encode()
+        printed = on_a_cortex_m4([path], "-DNETWORK_MAIN", given, tmp_path)
+        words = [int(line.split()[0]) for line in printed.splitlines()]
         assert words == answers(path, trained, events)[:, 0].tolist()

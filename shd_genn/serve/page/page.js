@@ -1,7 +1,7 @@
 // Recording, asking the server, and showing what it answers.
 
 import * as draw from "./draw.js";
-import { LONGEST_S, Microphone, Words, joined, level, wav } from "./sound.js";
+import { LONGEST_S, Microphone, Pieces, STREAM_RATE, Words, joined, level, wav } from "./sound.js";
 
 const byId = (id) => document.getElementById(id);
 const microphone = new Microphone();
@@ -46,6 +46,7 @@ async function listen(sound) {
 }
 
 function add(word, silence = false) {
+  if (silence && byId("heard").lastChild?.classList?.contains("silence")) return;
   const item = document.createElement("li");
   item.textContent = word;
   item.classList.toggle("silence", silence);
@@ -125,6 +126,33 @@ function stop() {
   else tell("Stopped.");
 }
 
+/** Words as the server hears them in a stream; silence is what lies between them, or a class. */
+function hearStream() {
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(12)), (x) => x.toString(36)).join("").padEnd(8, "0");
+  let quietSince = 0, now = 0;
+  return new Pieces(async (piece) => {
+    const begun = performance.now();
+    try {
+      const { ended, so_far } = await ask(`stream?key=${key}`, piece, "application/octet-stream");
+      now += piece.byteLength / 2 / STREAM_RATE;
+      const first = ended.filter((heard) => heard.run === state.runs[0].name);
+      for (const { word } of first) add(word, word === "silence");
+      if (ended.length || so_far.length) quietSince = now;
+      else if (now - quietSince > 2) { quietSince = now; add("silence", true); }
+      if (state.mode !== "stream") return;
+      const heard = so_far.length ? so_far : ended;
+      if (heard.length) {
+        tell(`${so_far.length ? "Hearing" : "Heard"}: `
+          + heard.map((a) => `${a.word} ${Math.round(100 * a.probability)} %`).join(", ")
+          + `. ${Math.round(performance.now() - begun)} ms from the piece to the answer.`);
+      }
+    } catch (error) {
+      if (state.mode === "stream") stop();
+      tell(error.message, true);
+    }
+  });
+}
+
 async function start(mode) {
   if (state.mode !== "off") {
     stop();
@@ -132,7 +160,9 @@ async function start(mode) {
   }
   state.mode = mode;
   byId(mode).setAttribute("aria-pressed", "true");
-  const words = new Words((sound, rate) => listen(wav(sound, rate)), () => add("silence", true));
+  const streams = mode === "stream" && state.streams;
+  const words = streams ? hearStream()
+    : new Words((sound, rate) => listen(wav(sound, rate)), () => add("silence", true));
   try {
     await microphone.open((chunk, rate) => {
       state.rate = rate;
@@ -141,7 +171,7 @@ async function start(mode) {
       if (state.mode !== "record") return;
       state.chunks.push(chunk);
       if (state.chunks.length * chunk.length > LONGEST_S * rate) stop();
-    });
+    }, streams ? STREAM_RATE : undefined);
     tell(mode === "record" ? "Recording: say one word, then press the button again."
       : "Listening to every word. Press the button again to stop.");
   } catch (error) {
@@ -180,7 +210,8 @@ byId("labels").addEventListener("submit", async (event) => {
   }
 });
 
-const { runs } = await (await fetch("runs")).json();
+const { runs, streams } = await (await fetch("runs")).json();
+Object.assign(state, { runs, streams });
 byId("runs").textContent = runs.map((run) => `${run.name} knows ${run.words.length} words: ${run.words.join(", ")}.`).join(" ");
 for (const word of new Set(runs.flatMap((run) => run.words))) {
   const option = document.createElement("option");

@@ -24,12 +24,37 @@ export function joined(chunks) {
 
 export const level = (chunk) => Math.sqrt(chunk.reduce((sum, x) => sum + x * x, 0) / chunk.length);
 
+export const STREAM_RATE = 16000;
+
+/** Samples of 16 bits, little-endian, as the server takes a stream. */
+export function pcm(samples) {
+  const view = new DataView(new ArrayBuffer(2 * samples.length));
+  samples.forEach((x, i) => view.setInt16(2 * i, 32767 * Math.max(-1, Math.min(1, x)), true));
+  return view.buffer;
+}
+
+/** Collects chunks and sends pieces of PIECE_S, one after the other, in their order. */
+export class Pieces {
+  constructor(send) {
+    Object.assign(this, { send, chunks: [], length: 0, sending: Promise.resolve() });
+  }
+
+  take(chunk) {
+    this.chunks.push(chunk);
+    this.length += chunk.length;
+    if (this.length < PIECE_S * STREAM_RATE) return;
+    const piece = pcm(joined(this.chunks));
+    Object.assign(this, { chunks: [], length: 0 });
+    this.sending = this.sending.then(() => this.send(piece));
+  }
+}
+
 /** The microphone; what it gives goes to `take(chunk, rate)`. */
 export class Microphone {
-  async open(take) {
+  async open(take, sampleRate) {
     const processing = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     this.stream = await navigator.mediaDevices.getUserMedia({ audio: processing });
-    const context = new AudioContext();
+    const context = new AudioContext(sampleRate ? { sampleRate } : {});
     this.context = context;
     await this.context.audioWorklet.addModule("capture.js");
     const node = new AudioWorkletNode(this.context, "capture", { numberOfOutputs: 0 });
@@ -44,6 +69,7 @@ export class Microphone {
   }
 }
 
+const PIECE_S = 0.2;      // of a stream
 const LOUDER = 4;         // times the background: a word
 const PAUSE_S = 0.35;     // of silence ends a word
 const SHORTEST_S = 0.12;  // a click is no word
