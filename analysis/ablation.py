@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import changes, datasets, with_names
+from analysis.tools.configurations import best_name, changes, datasets, with_names
 from analysis.tools.load import Results, each
 from analysis.tools.stats import compare, holm, spread
 from analysis.tools.tables import accuracy, latex, p_value
@@ -64,10 +64,9 @@ def load(results: Results, options: Options) -> Numbers:
     rows, pairs, baselines = [], [], {}
     for dataset in datasets(tested_runs):
         runs = tested_runs[tested_runs["dataset"] == dataset]
-        by_validation = runs.groupby("configuration")["best_accuracy"].mean()
-        name = options.baseline or by_validation.idxmax()
+        name = options.baseline or best_name(runs)
         baseline = runs[runs["configuration"] == name]
-        if baseline.empty or len(by_validation) < 2:
+        if baseline.empty or runs["configuration"].nunique() < 2:
             continue
         baselines[dataset] = f"{name}: {spread(baseline['test_accuracy'])}"
         mine = []
@@ -102,17 +101,22 @@ def plot(numbers: Numbers) -> Figure:
         change: style.wrapped(change.replace(" → ", "\u00a0→\u00a0"), 38)  # not torn apart
         for change in numbers.rows["change"]
     }
-    per_row = 0.16 + 0.125 * max(label.count("\n") + 1 for label in labels.values())
     titles = {
         name: style.wrapped(f"{name}, baseline {numbers.baselines[name]}", 44) for name in names
     }
-    heights = [0.5 + per_row * int((numbers.rows["dataset"] == name).sum()) for name in names]
+    changed = {
+        name: [labels[c] for c in numbers.rows.loc[numbers.rows["dataset"] == name, "change"]]
+        for name in names
+    }
+    places = {name: style.rows(lines) for name, lines in changed.items()}
+    heights = [0.5 + 0.25 * height for _, height in places.values()]
     n_lines = sum(title.count("\n") for title in titles.values())
     figure = style.figure(sum(heights) + 0.8 + 0.13 * n_lines)
     axes = figure.subplots(len(names), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for ax, dataset in zip(axes, names, strict=True):
         part = numbers.rows[numbers.rows["dataset"] == dataset]
-        for at, row in enumerate(each(part)):
+        places_here, height = places[dataset]
+        for at, row in zip(places_here, each(part), strict=True):
             colour = style.COLOURS[0] if row.difference >= 0 else style.COLOURS[1]
             ax.barh(at, 100 * row.difference, 0.55, color=colour, alpha=0.35)
             mine = numbers.pairs[
@@ -123,15 +127,15 @@ def plot(numbers: Numbers) -> Figure:
             ax.text(
                 1.02,
                 at,
-                p_value(row.p),
+                p_value(row.p) if row.n else "no pair",
                 transform=ax.get_yaxis_transform(),
                 va="center",
                 fontsize=7,
             )
         ax.axvline(0, color="black", lw=0.8)
-        ax.set_yticks(range(len(part)), [labels[change] for change in part["change"]])
+        ax.set_yticks(places_here, changed[dataset])
         ax.set_title(titles[dataset], loc="left")
-        ax.set_ylim(len(part) - 0.4, -0.6)
+        ax.set_ylim(height - 0.4, -0.6)
     axes[-1].set_xlabel("difference in test accuracy (percentage points)")
     tests = " / ".join(dict.fromkeys(_long(test) for test in numbers.rows["test"]))
     counted = f"bars: mean over pairs of runs of one seed, {style.n_range(numbers.rows['n'])}"

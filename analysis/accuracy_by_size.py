@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import unequal, with_names
+from analysis.tools.configurations import unequal, with_names, worth_naming
 from analysis.tools.load import Results
 from analysis.tools.published import PUBLISHED
 from analysis.tools.stats import spread
@@ -24,10 +24,12 @@ class Numbers:
 
     Attributes:
         points: dataset, line, hidden, n, mean, sd (accuracies 0 to 1).
+        named: The lines that have a colour and a name; the others are pale.
         notes: Notes below the figure.
     """
 
     points: pd.DataFrame
+    named: list[str]
     notes: tuple[str, ...]
 
 
@@ -41,7 +43,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     groups = runs.groupby(["dataset", "line", "hidden"])["test_accuracy"]
     rows = [(*key, *vars(spread(values)).values()) for key, values in groups]
     points = pd.DataFrame(rows, columns=["dataset", "line", "hidden", "n", "mean", "sd"])
-    return Numbers(points, (unequal(results, runs), results.left_out()))
+    return Numbers(points, worth_naming(runs, "line"), (unequal(results, runs), results.left_out()))
 
 
 def plot(numbers: Numbers) -> Figure:
@@ -49,10 +51,12 @@ def plot(numbers: Numbers) -> Figure:
     points = numbers.points
     names = sorted(points["dataset"].unique())
     figure, axes = style.panels(names, sharey=True)
-    colours, markers = style.colours(points["line"]), style.markers(points["line"])
+    colours = style.colours(points["line"], numbers.named)
+    markers = style.markers(points["line"])
     for ax, dataset in zip(axes, names, strict=True):
         part = points[points["dataset"] == dataset]
-        for line, group in part.groupby("line"):
+        for line in style.pale_first(sorted(part["line"]), numbers.named):
+            group = part[part["line"] == line]
             ax.errorbar(
                 group["hidden"],
                 100 * group["mean"],
@@ -60,7 +64,7 @@ def plot(numbers: Numbers) -> Figure:
                 color=colours[line],
                 marker=markers[line],
                 capsize=2.5,
-                label=line,
+                label=style.label(line, numbers.named),
             )
         marks = PUBLISHED.get(dataset, ())
         for mark, shape in zip(marks, ("d", "<", ">"), strict=False):
@@ -75,11 +79,13 @@ def plot(numbers: Numbers) -> Figure:
                 label=f"{mark.name} ({100 * mark.accuracy:.1f} %)",
             )
         style.size_axis(ax, [*part["hidden"], *(mark.hidden for mark in marks)])
-    axes[0].set_ylim(0, 100)
+    axes[0].set_ylim(0, 103)
     for ax in axes[::2]:
         ax.set_ylabel("test accuracy (%)")
-    style.legend(figure, columns=2)
-    style.note(figure, f"mean ± sd over seeds, {style.n_range(points['n'])}", *numbers.notes)
+    n_lines = len(colours)
+    style.legend(figure, columns=2, n_others=n_lines - len(numbers.named))
+    counted = f"mean ± sd over seeds, {style.n_range(points['n'])}"
+    style.note(figure, counted, style.best_only(numbers.named, n_lines), *numbers.notes)
     return figure
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import unequal, with_names
+from analysis.tools.configurations import unequal, with_names, worth_naming
 from analysis.tools.load import Results, each
 from shd_genn.support.errors import DataError
 
@@ -24,10 +24,12 @@ class Numbers:
     Attributes:
         points: One row a run: dataset, line, hidden, test_accuracy, hidden_spikes (a
             trial, all hidden neurons together), operations (synaptic, a trial).
+        named: The lines that have a colour and a name; the others are pale.
         notes: Notes below the figure.
     """
 
     points: pd.DataFrame
+    named: list[str]
     notes: tuple[str, ...]
 
 
@@ -57,7 +59,8 @@ def load(results: Results, options: script.Options) -> Numbers:
     points = runs.merge(pd.DataFrame(rows), on="run")
     silent = len(runs) - len(points)
     without = f"without hidden spikes or usable files, not shown: {silent}" if silent else ""
-    return Numbers(points, (unequal(results, runs), results.left_out(), without))
+    notes = (unequal(results, runs), results.left_out(), without)
+    return Numbers(points, worth_naming(points, "line"), notes)
 
 
 def plot(numbers: Numbers) -> Figure:
@@ -66,12 +69,14 @@ def plot(numbers: Numbers) -> Figure:
     datasets = sorted(points["dataset"].unique())
     figure = style.figure(2.2 * len(datasets) + 0.7)
     axes = figure.subplots(len(datasets), 2, squeeze=False, sharex="col", sharey=True)
-    colours = style.colours(points["line"])
+    colours = style.colours(points["line"], numbers.named)
     markers = style.markers(sorted(points["hidden"].unique()))
     for row, dataset in zip(axes, datasets, strict=True):
         part = points[points["dataset"] == dataset]
         for ax, column in zip(row, ("hidden_spikes", "operations"), strict=True):
-            for (line, hidden), group in part.groupby(["line", "hidden"]):
+            groups = dict(iter(part.groupby(["line", "hidden"])))
+            for line, hidden in sorted(groups, key=lambda key: key[0] in numbers.named):
+                group = groups[line, hidden]
                 ax.scatter(
                     group[column],
                     100 * group["test_accuracy"],
@@ -84,15 +89,16 @@ def plot(numbers: Numbers) -> Figure:
             ax.set(xscale="log", title=dataset)
             style.log_axis(ax.xaxis)
         row[0].set_ylabel("test accuracy (%)")
-    axes[0, 0].set_ylim(0, 100)
+    axes[0, 0].set_ylim(0, 103)
     axes[-1, 0].set_xlabel("hidden spikes per trial")
     axes[-1, 1].set_xlabel("synaptic operations per trial")
-    for line, colour in colours.items():
-        axes[0, 0].plot([], [], "s", color=colour, label=line)
+    for line in numbers.named:
+        axes[0, 0].plot([], [], "s", color=colours[line], label=line)
     for hidden, marker in markers.items():
         axes[0, 0].plot([], [], marker, color=style.GREY, label=f"{hidden} neurons")
-    style.legend(figure, columns=5)
-    style.note(figure, "each mark is a run, means over its test trials", *numbers.notes)
+    style.legend(figure, columns=5, n_others=len(colours) - len(numbers.named))
+    marks = "each mark is a run, means over its test trials"
+    style.note(figure, marks, style.best_only(numbers.named, len(colours)), *numbers.notes)
     return figure
 
 

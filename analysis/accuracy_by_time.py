@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.configurations import repetitions, unequal, with_names
+from analysis.tools.configurations import repetitions, unequal, with_names, worth_naming
 from analysis.tools.load import Results, each
 from shd_genn.support.errors import DataError
 
@@ -23,11 +23,13 @@ class Numbers:
     """What the figure shows.
 
     Attributes:
-        points: dataset, topology, hidden_sizes, line, epoch, seconds, accuracy, n, measured_on.
+        points: dataset, line, hidden, configuration, epoch, seconds, accuracy, n, measured_on.
+        named: The configurations that have a colour and a name; the others are pale.
         notes: Notes below the figure.
     """
 
     points: pd.DataFrame
+    named: list[str]
     notes: tuple[str, ...]
 
 
@@ -48,50 +50,56 @@ def load(results: Results, options: script.Options) -> Numbers:
     measured_on = by_split["valid"].notna().map({True: "validation", False: "training"})
     accuracy = by_split["valid"].fillna(by_split["train"])
     table = pd.DataFrame({"seconds": time, "accuracy": accuracy, "measured_on": measured_on})
-    columns = ["run", "dataset", "topology", "hidden", "configuration"]
+    columns = ["run", "dataset", "line", "hidden", "configuration"]
     table = table.reset_index().merge(runs[columns], on="run")
-    keys = ["dataset", "topology", "hidden", "configuration", "measured_on", "epoch"]
+    keys = ["dataset", "line", "hidden", "configuration", "measured_on", "epoch"]
     points = table.groupby(keys, as_index=False).agg(
         seconds=("seconds", "mean"), accuracy=("accuracy", "mean"), n=("run", "nunique")
     )
     machines = runs[["device", "n_threads", "cores"]].drop_duplicates()
-    threads = [f"{row.device}, {row.n_threads or row.cores} threads" for row in each(machines)]
+    used = [(row.device, row.n_threads or row.cores) for row in each(machines)]
+    threads = [f"{device}, {n} thread{'s' if n != 1 else ''}" for device, n in used]
     over = f"mean over {repetitions(runs)} at each epoch"
-    return Numbers(points, (over, "; ".join(threads), unequal(results, runs)))
+    named = worth_naming(runs, "configuration")
+    return Numbers(points, named, (over, "; ".join(threads), unequal(results, runs)))
 
 
 def plot(numbers: Numbers) -> Figure:
     """A panel for each dataset, a line for each configuration."""
-    points = numbers.points.sort_values(
-        ["hidden", "topology", "epoch"], ascending=[True, False, True]
-    )
+    points = numbers.points.sort_values(["hidden", "line", "epoch"], ascending=[True, False, True])
     names = sorted(points["dataset"].unique())
     figure, axes = style.panels(names, height=2.8, sharey=True)
-    colours = style.colours(points["topology"])
+    names_of_line = points.groupby("line")["configuration"].unique()
+    lines = [str(line) for line, own in names_of_line.items() if set(own) & set(numbers.named)]
+    colours = style.colours(points["line"], lines)
     dashes = dict(
         zip(points["hidden"].unique(), ("-", (0, (4, 1.5)), (0, (1, 1)), "-."), strict=False)
     )
     for ax, dataset in zip(axes, names, strict=True):
         part = points[points["dataset"] == dataset]
-        for configuration, group in part.groupby("configuration", sort=False):
-            topology, hidden = group[["topology", "hidden"]].iloc[0]
+        for configuration in style.pale_first(part["configuration"], numbers.named):
+            group = part[part["configuration"] == configuration]
+            line, hidden = group[["line", "hidden"]].iloc[0]
+            colour = colours[line] if configuration in numbers.named else style.PALE
             ax.plot(
                 group["seconds"],
                 100 * group["accuracy"],
-                color=colours[topology],
+                color=colour,
                 ls=dashes.get(hidden, "-"),
-                label=configuration,
+                label=style.label(configuration, numbers.named),
             )
             last = group.iloc[-1]
-            ax.plot(last["seconds"], 100 * last["accuracy"], "o", color=colours[topology], ms=3)
+            ax.plot(last["seconds"], 100 * last["accuracy"], "o", color=colour, ms=3)
         ax.set(xscale="log", xlabel="training time (s)")
         style.log_axis(ax.xaxis)
-    axes[0].set_ylim(0, 100)
+    axes[0].set_ylim(0, 103)
     measured_on = " or ".join(sorted(points["measured_on"].unique(), reverse=True))
     for ax in axes[::2]:
         ax.set_ylabel(f"{measured_on} accuracy (%)")
-    style.legend(figure)
-    style.note(figure, *numbers.notes, style.n_range(points["n"]))
+    n_curves = points["configuration"].nunique()
+    style.legend(figure, n_others=n_curves - len(numbers.named))
+    best = style.best_only(numbers.named, n_curves)
+    style.note(figure, best, *numbers.notes, style.n_range(points["n"]))
     return figure
 
 

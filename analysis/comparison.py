@@ -84,13 +84,19 @@ def _interval(runs: pd.DataFrame, predictions: pd.DataFrame) -> tuple[float, flo
 def plot(numbers: Numbers) -> Figure:
     """A panel for each dataset, a row for each configuration."""
     names = sorted(numbers.rows["dataset"].unique())
-    heights = [0.5 + 0.22 * int((numbers.rows["dataset"] == name).sum()) for name in names]
+    labels = [
+        style.wrapped(f"{row.configuration} (n\u00a0=\u00a0{row.n})", 44)
+        for row in each(numbers.rows)
+    ]
+    places = {name: style.rows(_of(numbers.rows, name, labels)) for name in names}
+    heights = [0.5 + 0.22 * height for _, height in places.values()]
     figure = style.figure(sum(heights) + 0.7)
     axes = figure.subplots(len(names), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     colours = style.colours(numbers.rows["topology"])
     for ax, dataset in zip(axes, names, strict=True):
         part = numbers.rows[numbers.rows["dataset"] == dataset]
-        for at, row in enumerate(each(part)):
+        places_here, height = places[dataset]
+        for at, row in zip(places_here, each(part), strict=True):
             colour = colours[str(row.topology)]
             ax.plot([100 * row.low, 100 * row.high], [at, at], color=colour, lw=1)
             ax.plot(100 * row.mean, at, "o", color=colour, ms=5)
@@ -99,15 +105,18 @@ def plot(numbers: Numbers) -> Figure:
                 & (numbers.seeds["configuration"] == row.configuration)
             ]["test_accuracy"]
             ax.plot(100 * mine, [at + 0.22] * len(mine), ".", color=colour, ms=3, alpha=0.7)
-        labels = [f"{row.configuration} (n = {row.n})" for row in each(part)]
-        ax.set_yticks(range(len(part)), labels)
-        ax.set(title=style.wrapped(dataset, 36), xlim=(0, 100), ylim=(len(part) - 0.4, -0.6))
+        ax.set_yticks(places_here, _of(numbers.rows, dataset, labels))
+        ax.set(title=style.wrapped(dataset, 36), xlim=(0, 103), ylim=(height - 0.4, -0.6))
     axes[-1].set_xlabel("test accuracy (%)")
     marks = (
         "big: mean over seeds, small: seeds, bars: 95 % interval (bootstrap over seeds and samples)"
     )
     style.note(figure, marks, *numbers.notes)
     return figure
+
+
+def _of(rows: pd.DataFrame, dataset: str, labels: list[str]) -> list[str]:
+    return [label for label, name in zip(labels, rows["dataset"], strict=True) if name == dataset]
 
 
 def table(numbers: Numbers) -> str:

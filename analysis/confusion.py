@@ -56,7 +56,7 @@ def load(results: Results, options: script.Options) -> Numbers:
 
 def plot(numbers: Numbers) -> Figure:
     """A matrix for each dataset, one below the other."""
-    heights = [0.9 + 0.19 * len(matrix) for matrix in numbers.matrices.values()]
+    heights = [1.1 + 0.19 * len(matrix) for matrix in numbers.matrices.values()]
     figure = style.figure(sum(heights) + 0.4)
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (title, matrix) in zip(axes, numbers.matrices.items(), strict=True):
@@ -77,7 +77,8 @@ def plot(numbers: Numbers) -> Figure:
             ax=ax,
         )
         accuracy = np.trace(matrix.to_numpy()) / matrix.to_numpy().sum()
-        ax.set(title=f"{title}: {100 * accuracy:.1f} %", xlabel="predicted", ylabel="spoken")
+        title = style.wrapped(f"{title}: {100 * accuracy:.1f} %", 60)
+        ax.set(title=title, xlabel="predicted", ylabel="spoken")
         if max(len(str(word)) for word in matrix) > 2:
             for tick in ax.get_xticklabels():
                 tick.set(rotation=60, ha="right", rotation_mode="anchor")

@@ -43,7 +43,7 @@ def plot(numbers: Numbers) -> Figure:
     runs = numbers.points[numbers.points["panel"] != BENCH]
     counted = f"runs: mean and range over seeds, {style.n_range(runs['n'])}" if len(runs) else ""
     bench = "benchmark: fastest batch" if len(runs) < len(numbers.points) else ""
-    finish(figure, counted, bench)
+    finish(figure, numbers, counted, bench)
     return figure
 
 

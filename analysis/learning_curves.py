@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from analysis.tools import script, style
-from analysis.tools.configurations import repetitions, unequal, with_names
+from analysis.tools.configurations import repetitions, unequal, with_names, worth_naming
 from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
@@ -27,12 +26,14 @@ class Numbers:
     Attributes:
         epochs: dataset, topology, curve, run, whole (the run is complete), epoch, split, accuracy.
         n: Complete runs of each curve.
+        named: The curves that have a colour and a name; the others are pale.
         over: What they differ in.
         notes: Notes below the figure.
     """
 
     epochs: pd.DataFrame
     n: list[int]
+    named: list[str]
     over: str
     notes: tuple[str, ...]
 
@@ -55,7 +56,7 @@ def load(results: Results, options: script.Options) -> Numbers:
     broken = int((~runs["whole"]).sum())
     notes = (f"thin, with a cross: {broken} not complete" if broken else "", unequal(results, runs))
     epochs = epochs.sort_values(["hidden", "curve", "run", "epoch"])
-    return Numbers(epochs, n, repetitions(runs), notes)
+    return Numbers(epochs, n, worth_naming(runs, "curve"), repetitions(runs), notes)
 
 
 def plot(numbers: Numbers) -> Figure:
@@ -64,20 +65,22 @@ def plot(numbers: Numbers) -> Figure:
     groups = {(str(a), str(b)): g for (a, b), g in epochs.groupby(["dataset", "topology"])}
     keys = sorted(groups, key=lambda key: (key[0], key[1] == "feedforward", key[1]))
     figure, axes = style.panels([", ".join(key) for key in keys], height=2.1, sharey=True)
-    colours = style.colours(epochs["curve"])
+    colours = style.colours(epochs["curve"], numbers.named)
     for i, (ax, key) in enumerate(zip(axes, keys, strict=True)):
-        for curve, group in groups[key].groupby("curve", sort=False):
-            _plot_curve(ax, group, colours[str(curve)], str(curve))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for curve in style.pale_first(groups[key]["curve"], numbers.named):
+            group = groups[key][groups[key]["curve"] == curve]
+            _plot_curve(ax, group, colours[curve], style.label(curve, numbers.named))
+        style.epoch_axis(ax, groups[key].groupby("run")["epoch"].max())
         if i % 2 == 0:
             ax.set_ylabel("accuracy (%)")
         if i >= len(keys) - 2:
             ax.set_xlabel("epoch")
-    axes[0].set_ylim(0, 100)
-    style.legend(figure, "hidden neurons", columns=4)
+    axes[0].set_ylim(0, 103)
+    n_curves = len(colours)
+    style.legend(figure, "hidden neurons", columns=4, n_others=n_curves - len(numbers.named))
     counted = f"mean and range over {numbers.over}, {style.n_range(numbers.n)}" if numbers.n else ""
     marks = "dashed: training, solid: validation, marks: test at the epoch chosen"
-    style.note(figure, counted, marks, *numbers.notes)
+    style.note(figure, counted, marks, style.best_only(numbers.named, n_curves), *numbers.notes)
     return figure
 
 

@@ -8,7 +8,6 @@ the runs that reach it with its 95 % interval (Student's t).
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.tools import script, style
-from analysis.tools.configurations import datasets, repetitions, with_names
+from analysis.tools.configurations import datasets, repetitions, with_names, worth_naming
 from analysis.tools.load import Results
 from shd_genn.support.errors import DataError
 
@@ -46,12 +45,14 @@ class Numbers:
         reached: curve, reach, run, epoch: the first epoch of at least that accuracy; nan if the run
             has none.
         table: curve, reach, n, reached, mean, low, high; the interval is nan for fewer than two.
+        named: The curves that have a colour, a name and rows below; the others are pale.
         over: What runs of a curve differ in.
     """
 
     epochs: pd.DataFrame
     reached: pd.DataFrame
     table: pd.DataFrame
+    named: list[str]
     over: str
 
 
@@ -83,7 +84,8 @@ def load(results: Results, options: Options) -> Numbers:
         ],
         columns=["curve", "reach", "run", "epoch"],
     )
-    return Numbers(epochs, reached, _table(reached), repetitions(runs))
+    named = worth_naming(runs, "configuration")
+    return Numbers(epochs, reached, _table(reached), named, repetitions(runs))
 
 
 def _first(epochs: pd.DataFrame, reach: float) -> float:
@@ -107,23 +109,27 @@ def _table(reached: pd.DataFrame) -> pd.DataFrame:
 
 def plot(numbers: Numbers) -> Figure:
     """Curves above, epochs to each accuracy below."""
-    curves = list(dict.fromkeys(numbers.epochs["curve"]))
+    everything = list(dict.fromkeys(numbers.epochs["curve"]))
+    curves = [curve for curve in everything if curve in numbers.named]
     reaches = list(dict.fromkeys(numbers.table["reach"]))
-    figure = style.figure(3.2 + 0.22 * len(curves) * len(reaches))
-    above, below = figure.subplots(2, 1, height_ratios=[2.6, 0.25 * len(curves) * len(reaches)])
-    colours = style.colours(curves)
-    for curve, group in numbers.epochs.groupby("curve", sort=False):
-        _plot_curve(above, group, colours[str(curve)], "\n".join(textwrap.wrap(str(curve), 60)))
-    above.xaxis.set_major_locator(MaxNLocator(integer=True))
-    above.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 100))
+    height = max(0.8, 0.17 * len(curves) * len(reaches))
+    figure = style.figure(3.2 + height)
+    above, below = figure.subplots(2, 1, height_ratios=[2.4, height])
+    colours = style.colours(everything, curves)
+    for curve in style.pale_first(everything, curves):
+        group = numbers.epochs[numbers.epochs["curve"] == curve]
+        _plot_curve(above, group, colours[curve], style.label(curve, curves))
+    style.epoch_axis(above, numbers.epochs.groupby("run")["epoch"].max())
+    above.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 103))
     _plot_reached(below, numbers, curves, reaches, colours)
-    style.legend(figure, columns=2)
+    style.legend(figure, columns=2, n_others=len(everything) - len(curves))
     counts = numbers.epochs.groupby("curve")["run"].nunique().tolist()
     style.note(
         figure,
         f"dots: runs, lines and marks: means over {numbers.over}, {style.n_range(counts)}",
         f"bars: {LEVEL:.0%} intervals of the mean over the runs that reach the accuracy",
         "numbers: how many of the runs reach it",
+        style.best_only(curves, len(everything)),
     )
     return figure
 
@@ -137,7 +143,7 @@ def _plot_curve(ax: Axes, group: pd.DataFrame, colour: str, label: str) -> None:
 def _plot_reached(
     ax: Axes, numbers: Numbers, curves: list[str], reaches: list[float], colours: dict[str, str]
 ) -> None:
-    end = float(numbers.epochs["epoch"].max())
+    end = float(numbers.epochs.loc[numbers.epochs["curve"].isin(curves), "epoch"].max())
     ticks = []
     for i, reach in enumerate(reaches):
         for j, curve in enumerate(curves):

@@ -47,7 +47,7 @@ def plot(numbers: Numbers) -> Figure:
     )
     peak += style.n_range(runs["n"]) if len(runs) else ""
     bench = "benchmark: what training adds" if len(runs) < len(numbers.points) else ""
-    finish(figure, peak, bench)
+    finish(figure, numbers, peak, bench)
     return figure
 
 

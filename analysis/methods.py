@@ -69,6 +69,8 @@ def load(results: Results, options: script.Options) -> Numbers:
     of_method = {n for n, setting in all_settings(Config).items() if setting.choice == "method"}
     given = [name for name in results.settings if name not in of_method | {"method"}]
     others = [name for name in given if known[name].nunique(dropna=False) > 1]
+    choice = {name: setting.choice for name, setting in all_settings(Config).items()}
+    others = [name for name in others if choice.get(name) not in others]
     mixed = f"runs also differ in {', '.join(others)}" if others else ""
     seeds = known[["dataset", "method", "test_accuracy", *COSTS]]
     return Numbers(table.reset_index(drop=True), seeds, (mixed, results.left_out()))
@@ -90,7 +92,7 @@ def plot(numbers: Numbers) -> Figure:
                 ]
                 ax.plot(mine[cost], 100 * mine["test_accuracy"], ".", color=colour, ms=3)
             ax.set(xscale="log", ylim=(0, 104), xlim=_decade(numbers.seeds[cost]))
-            style.log_axis(ax.xaxis)
+            style.log_axis(ax.xaxis, narrow=True)
         row[0].set(ylabel="test accuracy (%)", title=style.wrapped(dataset, 24))
     for ax, label in zip(axes[-1], COSTS.values(), strict=True):
         ax.set_xlabel(style.wrapped(label, 24))

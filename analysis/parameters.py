@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.tools import script, style
@@ -96,6 +97,7 @@ def plot(numbers: Numbers) -> Figure:
         for (label, colour), values in zip(before_after, arrays, strict=True):
             share = np.full(len(values), 100 / len(values))
             ax.hist(values, bins, weights=share, histtype="step", color=colour, label=label)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         inside = np.mean((arrays[1] >= low) & (arrays[1] <= high))
         kind = name.rpartition(".")[2]
         ax.set_xlabel(UNITS.get(kind, f"weight ({100 * inside:.1f} % of them shown)"))

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.tools import script, style
-from analysis.tools.configurations import datasets, with_names
+from analysis.tools.configurations import datasets, with_names, worth_naming
 from analysis.tools.load import Results, parameters
 from shd_genn.network.formulas import GRID
 from shd_genn.network.learned_weight import KEY, LearnedWeight
@@ -51,7 +51,20 @@ class Curve:
     start: NDArray[np.floating]
 
 
-def load(results: Results, options: Options) -> list[Curve]:
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        curves: One a run.
+        named: The names that have a colour; the other curves are pale.
+    """
+
+    curves: list[Curve]
+    named: list[str]
+
+
+def load(results: Results, options: Options) -> Numbers:
     """The weights of all runs of a dataset.
 
     Raises:
@@ -60,9 +73,12 @@ def load(results: Results, options: Options) -> list[Curve]:
     runs = with_names(results, results.runs[~results.runs["repeated"]])
     dataset = options.dataset or (datasets(runs)[0] if len(runs) else "")
     runs = runs[runs["dataset"] == dataset]
-    names = runs["variant"].where(runs["variant"] != "", runs["readout"].astype(str))
+    own = runs["readout"].isin(["weighted", "learned_weight"])
+    readout = runs["readout"].astype(str)  # a fixed weight is the same in all runs that have it
+    runs["curve"] = runs["variant"].where(own & (runs["variant"] != ""), readout)
     found = [
-        _curve(results, str(path), name) for path, name in zip(runs["path"], names, strict=True)
+        _curve(results, str(path), name)
+        for path, name in zip(runs["path"], runs["curve"], strict=True)
     ]
     curves = [curve for curve in found if curve is not None]
     if not curves:
@@ -70,7 +86,8 @@ def load(results: Results, options: Options) -> list[Curve]:
             "no run weighs its output voltages; give the folder of one with the readout weighted "
             "or learned_weight"
         )
-    return curves
+    drawn = [curve is not None for curve in found]
+    return Numbers(curves, worth_naming(runs[drawn], "curve"))
 
 
 def _curve(results: Results, path: str, name: str) -> Curve | None:
@@ -99,28 +116,28 @@ def _normalised(weights: NDArray[np.floating]) -> NDArray[np.floating]:
     return normalised
 
 
-def plot(curves: list[Curve]) -> Figure:
+def plot(numbers: Numbers) -> Figure:
     """One panel."""
     figure = style.figure(3.0)
     ax = figure.subplots()
-    colours = style.colours(curve.name for curve in curves)
-    named: set[str] = set()
+    curves = sorted(numbers.curves, key=lambda curve: curve.name in numbers.named)
+    colours = style.colours((curve.name for curve in curves), numbers.named)
+    drawn: set[str] = set()
     for curve in curves:
         colour = colours[curve.name]
         if len(curve.weights) > 1:
             ax.plot(GRID, curve.weights.T, color=colour, lw=0.5, alpha=0.4)
-        label = style.wrapped(curve.name, 60) if curve.name not in named else None
+        label = style.label(curve.name, numbers.named) if curve.name not in drawn else None
         ax.plot(GRID, curve.weights.mean(axis=0), color=colour, label=label)
-        if len(curve.start) and curve.name not in named:
+        if len(curve.start) and curve.name not in drawn:
             ax.plot(GRID, curve.start, color=colour, ls=":", lw=1)
-        named.add(curve.name)
+        drawn.add(curve.name)
     ax.set(xlabel="s = t/T", ylabel="weight, divided by its mean", xlim=(0, 1))
     ax.set_ylim(bottom=min(0.0, *(float(curve.weights.min()) for curve in curves)))
-    style.legend(figure, columns=2)
+    style.legend(figure, columns=2, n_others=len(colours) - len(numbers.named))
     counts = pd.Series([curve.name for curve in curves]).value_counts().tolist()
-    style.note(
-        figure, f"a line for each run, {style.n_range(counts)}; dotted: start of a learned one"
-    )
+    lines = f"a line for each run, {style.n_range(counts)}; dotted: start of a learned one"
+    style.note(figure, lines, style.best_only(numbers.named, len(colours)))
     return figure
 
 

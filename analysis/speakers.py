@@ -71,7 +71,7 @@ def plot(numbers: Numbers) -> Figure:
     """A panel for each dataset, a row for each speaker."""
     table = numbers.speakers
     titles = list(table["title"].unique())
-    heights = [0.5 + 0.2 * int((table["title"] == title).sum()) for title in titles]
+    heights = [max(1.3, 0.5 + 0.2 * int((table["title"] == title).sum())) for title in titles]
     figure = style.figure(sum(heights) + 0.9)
     axes = figure.subplots(len(titles), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for ax, title in zip(axes, titles, strict=True):
@@ -99,7 +99,7 @@ def plot(numbers: Numbers) -> Figure:
             ax.axvline(100 * all_trials, color=colour, ls="--", lw=0.8)
         names = part["speaker"] + " (" + part["trials"].astype(str) + ")"
         ax.set_yticks(at, names)
-        ax.set(title=title, ylabel="speaker (test trials)", xlim=(0, 100))
+        ax.set(title=style.wrapped(title, 70), ylabel="speaker (test trials)", xlim=(0, 103))
         ax.set_ylim(len(part) - 0.4, -0.6)
     axes[-1].set_xlabel("test accuracy (%)")
     style.legend(figure, "speakers")

@@ -67,7 +67,8 @@ def plot(numbers: Numbers) -> Figure:
     n_words = [
         numbers.words[numbers.words["dataset"] == d]["word"].nunique() for d in numbers.titles
     ]
-    heights = [0.9 + 0.15 * n for n in n_words]
+    n_lines = [style.wrapped(title, 80).count("\n") for title in numbers.titles.values()]
+    heights = [0.9 + 0.15 * n + 0.13 * m for n, m in zip(n_words, n_lines, strict=True)]
     figure = style.figure(sum(heights) + 0.6)
     axes = figure.subplots(len(heights), 2, squeeze=False, height_ratios=heights)
     colours = style.colours(numbers.neurons["layer"])
@@ -75,7 +76,7 @@ def plot(numbers: Numbers) -> Figure:
         neurons = numbers.neurons[numbers.neurons["dataset"] == dataset]
         _plot_neurons(left, neurons, colours)
         _plot_words(right, numbers.words[numbers.words["dataset"] == dataset], colours)
-        left.set_title(title, loc="left")
+        left.set_title(style.wrapped(title, 80), loc="left")
     style.legend(figure)
     quantiles = "right: dot median, thick bar 50 %, thin bar 90 % of test trials"
     style.note(figure, f"seeds together, {style.n_range(numbers.n)}", quantiles)
@@ -97,7 +98,7 @@ def _plot_neurons(ax: Axes, neurons: pd.DataFrame, colours: dict[str, str]) -> N
     )
     for layer in neurons["layer"].unique():
         ax.plot([], [], "s", color=colours[layer], label=layer)
-    ax.set(xlabel="mean spikes per trial", ylabel="neurons of the layer (%)", xlim=(0, None))
+    ax.set(xlabel="mean spikes per trial", ylabel="neurons (%)", xlim=(0, None))
 
 
 def _plot_words(ax: Axes, words: pd.DataFrame, colours: dict[str, str]) -> None:

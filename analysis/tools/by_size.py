@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import style
-from analysis.tools.configurations import with_names
+from analysis.tools.configurations import with_names, worth_naming
 from analysis.tools.load import Results
 
 RANGE = {"count": "n", "min": "low", "max": "high"}
@@ -21,7 +21,8 @@ class Numbers:
 
     Attributes:
         points: panel (dataset, or `BENCH`), topology, device (and backend, threads), hidden, n,
-            mean, low, high (the range): seconds.
+            mean, low, high (the range): seconds, and named: whether the topology has a colour and a
+            name, or is pale.
     """
 
     points: pd.DataFrame
@@ -36,10 +37,12 @@ def of_runs(results: Results, column: str) -> pd.DataFrame:
     )
     threads = runs["n_threads"].where(runs["n_threads"] > 0, runs["cores"])
     runs["where"] = _device(runs["backend"], runs["device"], threads)
+    named = worth_naming(runs, "line")
     runs = runs.rename(columns={"dataset": "panel"}).assign(topology=runs["line"])
     runs = runs.drop(columns="device").rename(columns={"where": "device"})
     groups = runs.groupby(["panel", "topology", "device", "hidden"])[column]
-    return groups.agg(["count", "mean", "min", "max"]).reset_index().rename(columns=RANGE)
+    points = groups.agg(["count", "mean", "min", "max"]).reset_index().rename(columns=RANGE)
+    return points.assign(named=points["topology"].isin(named))
 
 
 def of_bench(bench: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -61,7 +64,7 @@ def of_bench(bench: pd.DataFrame, column: str) -> pd.DataFrame:
     )
     keys = ["panel", "topology", "device", "hidden"]
     best = table.groupby(keys)["mean"].min().reset_index()
-    return best.assign(n=1, low=best["mean"], high=best["mean"])
+    return best.assign(n=1, low=best["mean"], high=best["mean"], named=True)
 
 
 def _feature(bench: pd.DataFrame) -> pd.Series:
@@ -83,12 +86,15 @@ def plot_by_size(points: pd.DataFrame, ylabel: str) -> Figure:
     panels = sorted(points["panel"].unique(), key=lambda name: (name == BENCH, name))
     figure, axes = style.panels(panels, height=2.5)
     devices = sorted(points["device"].unique())
-    colours = style.colours(sorted(points["topology"].unique(), reverse=True))
+    named = set(points.loc[points["named"], "topology"])
+    colours = style.colours(sorted(points["topology"].unique(), reverse=True), named)
     shapes = dict(zip(devices, style.MARKERS * len(devices), strict=False))
     dashes = dict(zip(devices, ("-", "--", ":", "-.") * len(devices), strict=False))
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         part = points[points["panel"] == panel]
-        for (topology, device), group in part.groupby(["topology", "device"]):
+        groups = dict(iter(part.groupby(["topology", "device"])))
+        for topology, device in sorted(groups, key=lambda key: key[0] in named):
+            group = groups[topology, device]
             ax.errorbar(
                 group["hidden"],
                 group["mean"],
@@ -103,15 +109,17 @@ def plot_by_size(points: pd.DataFrame, ylabel: str) -> Figure:
         style.size_axis(ax, part["hidden"])
         if i % 2 == 0:
             ax.set_ylabel(ylabel)
-    for topology, colour in colours.items():
-        axes[0].plot([], [], color=colour, lw=3, label=topology)
+    for topology in (name for name in colours if name in named):
+        axes[0].plot([], [], color=colours[topology], lw=3, label=topology)
     for device in devices:
         key = {"marker": shapes[device], "ls": dashes[device], "color": style.GREY}
         axes[0].plot([], [], **key, label=device)
     return figure
 
 
-def finish(figure: Figure, *notes: str) -> None:
+def finish(figure: Figure, numbers: Numbers, *notes: str) -> None:
     """Legend above, notes below."""
-    style.legend(figure, columns=2)
-    style.note(figure, *notes)
+    named = set(numbers.points.loc[numbers.points["named"], "topology"])
+    n_lines = numbers.points["topology"].nunique()
+    style.legend(figure, columns=2, n_others=n_lines - len(named))
+    style.note(figure, *notes, style.best_only(named, n_lines))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +16,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from shd_genn.support.errors import DataError
 
@@ -27,12 +29,16 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KNOWN = {"recurrent": 0, "feedforward": 1}
 """What has the same colour in all figures."""
 GREY = "#767676"
+PALE = "#c8c8c8"
+"""What a figure does not name."""
 FALLBACKS = ("Noto Sans CJK JP", "WenQuanYi Zen Hei", "Hiragino Sans", "MS Gothic", "Noto Sans")
 """Fonts for characters that matplotlib's own font lacks; those that are installed are used."""
 MOST_NAMES = 30
 """That a legend has room for."""
 LEGEND_WIDTH = 100
 """Characters that fit beside each other in a legend, with 6 for each name's line and margins."""
+NOTE_LINES = 3
+"""Lines of a note that a figure has room for; with more of them it becomes higher."""
 LEGEND_LINES = 4
 """Lines of a legend that a figure has room for; with more of them it becomes higher."""
 
@@ -109,17 +115,23 @@ def note(made: Figure, *parts: str) -> None:
     """Say below a figure what its error bars, n and marks are."""
     text = "; ".join(part for part in parts if part)
     lines = textwrap.wrap(text, round(made.get_figwidth() * 18))
+    if len(lines) > NOTE_LINES:  # panels keep their height
+        made.set_figheight(made.get_figheight() + 0.125 * (len(lines) - NOTE_LINES))
     made.supxlabel(
         "\n".join(lines), x=0.01, ha="left", fontsize=7, color="#555555", linespacing=1.25
     )
 
 
-def colours(names: Iterable[str]) -> dict[str, str]:
+def colours(names: Iterable[str], named: Collection[str] | None = None) -> dict[str, str]:
     """A colour for each name; recurrent and feed-forward networks have theirs everywhere.
 
-    More names than there are colours get an even walk through one that is dark to light.
+    More names than there are colours get an even walk through one that is dark to light. Where
+    `named` is given, the names that are not in it are pale.
     """
     ordered = list(dict.fromkeys(names))
+    if named is not None:
+        pale = dict.fromkeys((name for name in ordered if name not in named), PALE)
+        return colours(name for name in ordered if name in named) | pale
     if len(set(ordered) - set(KNOWN)) > len(COLOURS) - len(KNOWN):
         return dict(zip(ordered, sns.color_palette("viridis", len(ordered)).as_hex(), strict=True))
     return {name: COLOURS[i] for name, i in _numbers(ordered, len(COLOURS)).items()}
@@ -148,20 +160,42 @@ def size_axis(ax: Axes, sizes: Iterable[int]) -> None:
     ax.set_xlabel("hidden neurons")
 
 
-def log_axis(axis: Axis) -> None:
+def log_axis(axis: Axis, narrow: bool = False) -> None:
     """A logarithmic axis with ticks at 1, 2, 5, 10 … or 1, 10, 100 …, as plain numbers."""
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
+    few = high < (20 if narrow else 200) * low
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
     axis.set_minor_locator(NullLocator())
+
+
+def epoch_axis(ax: Axes, ends: Iterable[float]) -> None:
+    """An axis of epochs; logarithmic where a few curves are much longer than most.
+
+    Args:
+        ax: The panel.
+        ends: The last epoch of each curve.
+    """
+    ends = sorted(ends)
+    if ends and ends[-1] > 5 * max(ends[len(ends) // 2], 1):
+        ax.set_xscale("log")
+        log_axis(ax.xaxis)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _plain(value: float) -> str:
     return EngFormatter(sep="")(value) if value >= 10_000 else f"{value:g}"
 
 
-def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
+def legend(made: Figure | SubFigure, title: str = "", columns: int = 3, n_others: int = 0) -> None:
     """One legend for all panels, above them, with each name once.
+
+    Args:
+        made: The figure.
+        title: Of the legend.
+        columns: The most names beside each other.
+        n_others: Lines that the figure draws pale and does not name.
 
     Raises:
         DataError: if no page would be left for the figure.
@@ -175,10 +209,14 @@ def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
             f"this figure has room for at most {MOST_NAMES} different configurations, but got "
             f"{len(entries)}; name fewer runs"
         )
+    if n_others:
+        entries[f"{n_others} others"] = Line2D([], [], color=PALE)
     if entries:
-        widest = LEGEND_WIDTH // (max(map(len, entries)) + 6)
+        entries = {wrapped(name, LEGEND_WIDTH // 2 - 6): entry for name, entry in entries.items()}
+        lines = [line for name in entries for line in name.split("\n")]
+        widest = LEGEND_WIDTH // (max(map(len, lines)) + 6)
         n_columns = max(1, min(columns, len(entries), widest))
-        n_lines = -(-len(entries) // n_columns)
+        n_lines = _lines(list(entries), n_columns)
         if isinstance(made, Figure) and n_lines > LEGEND_LINES:  # panels keep their height
             made.set_figheight(made.get_figheight() + 0.18 * (n_lines - LEGEND_LINES))
         made.legend(
@@ -188,6 +226,39 @@ def legend(made: Figure | SubFigure, title: str = "", columns: int = 3) -> None:
             ncols=n_columns,
             title=title,
         )
+
+
+def _lines(names: Sequence[str], n_columns: int) -> int:
+    """Lines of a legend: of its longest column."""
+    per_column = -(-len(names) // n_columns)
+    columns = [names[i : i + per_column] for i in range(0, len(names), per_column)]
+    return max(sum(name.count("\n") + 1 for name in column) for column in columns)
+
+
+def label(name: str, named: Collection[str]) -> str:
+    """What a line is called in the legend; one that is not named is left out of it."""
+    return name if name in named else "_"
+
+
+def pale_first(names: Iterable[str], named: Collection[str]) -> list[str]:
+    """In which order lines are drawn: what is not named lies below."""
+    return sorted(dict.fromkeys(names), key=lambda name: name in named)
+
+
+def rows(labels: Sequence[str]) -> tuple[list[float], float]:
+    """Where rows lie below each other that have labels of one or more lines, and their height.
+
+    A label of one line has the height 1, each line more adds a half.
+    """
+    heights = [1 + 0.5 * label.count("\n") for label in labels]
+    ends = list(itertools.accumulate(heights))
+    places = [end - height / 2 - 0.5 for end, height in zip(ends, heights, strict=True)]
+    return places, ends[-1] if ends else 0.0
+
+
+def best_only(named: Collection[str], n: int) -> str:
+    """What a note says where a figure names some of its `n` lines; "" if it names all of them."""
+    return "" if len(named) == n else f"colours: the {len(named)} best by validation, pale: others"
 
 
 def n_range(counts: Iterable[int]) -> str:

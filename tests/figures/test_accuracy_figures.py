@@ -189,12 +189,12 @@ def test_a_readouts_weight_is_drawn_as_it_was_learned(tmp_path):
     arrays = read_arrays(folder.checkpoint("best"))
     write_arrays(folder.checkpoint("best"), arrays | {"parameter_output.readout_weight": theta})
     fakes.write(tmp_path, seed=1)  # read by exp(-s)
-    curves = readout_weight.load(read([tmp_path]), readout_weight.Options((), NOWHERE))
-    by_curves = {len(curve.weights): curve for curve in curves}
+    numbers = readout_weight.load(read([tmp_path]), readout_weight.Options((), NOWHERE))
+    by_curves = {len(curve.weights): curve for curve in numbers.curves}
     np.testing.assert_allclose(by_curves[3].weights, learned.weights(theta, 1001), rtol=1e-5)
     start = learned.weights(learned.initial(3), 1001)[0]
     np.testing.assert_allclose(by_curves[3].start, start, rtol=1e-5)
     np.testing.assert_allclose(by_curves[1].weights[0], start, atol=2e-3)  # exp(-s), over its mean
-    (ax,) = readout_weight.plot(curves).axes
+    (ax,) = readout_weight.plot(numbers).axes
     drawn = [line.get_ydata() for line in ax.get_lines()]
     assert any(np.allclose(y, by_curves[3].weights.mean(axis=0)) for y in drawn)
