@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from helpers import golden, networks
+from helpers.by_equations import by_equations
 
+from shd_genn.backends.conformance.networks import largest_error
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.backends.reference.eventprop import backward, forward
 from shd_genn.backends.reference.trial import steps_of_input
@@ -113,6 +115,23 @@ def test_others_are_the_reference_on_the_golden_networks(backend, name):
     for key, expected in theirs.items():
         error = np.abs(ours[key] - expected).max()
         assert error <= NATIVE_TOLERANCE * np.abs(expected).max(), key
+
+
+@pytest.mark.parametrize("name", FROZEN + FORWARD_ONLY)
+def test_lif_by_its_equations_is_the_hand_written_neuron(name):
+    """The same spikes, and the same gradients to 1e-6, both in float64."""
+    g = golden.load(name)
+    events, labels = g.events(), g.arrays["labels"]
+    written, derived = (
+        Reference(network, g.config, np.float64) for network in (g.network, by_equations(g.network))
+    )
+    for compiled in (written, derived):
+        compiled.set_parameters(g.parameters())
+    old, new = (compiled.record(events).spikes for compiled in (written, derived))
+    for array in ("offsets", "times_ms", "channels"):
+        np.testing.assert_array_equal(getattr(new["hidden"], array), getattr(old["hidden"], array))
+    gradients = (compiled.gradient(events, labels) for compiled in (derived, written))
+    assert largest_error(*gradients) < 1e-6
 
 
 def test_adam_follows_mlgenns_weights():

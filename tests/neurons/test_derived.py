@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.by_equations import by_equations, with_neuron
 from helpers.paper_neurons import ADEX, FITZHUGH_NAGUMO, RESONATE_AND_FIRE
 
 from shd_genn.backends import genn, reference
@@ -25,7 +26,6 @@ from shd_genn.network import (
     HodgkinHuxley,
     Izhikevich,
     LeakyIntegrateFire,
-    Network,
     Neuron,
     QuadraticIntegrateFire,
 )
@@ -45,27 +45,6 @@ EVERY = {
 """`python -m shd_genn.check` proves them by every weight and parameter, and the slow ones, too."""
 
 
-class ByEquations(LeakyIntegrateFire):
-    """The usual neuron, computed by what is derived of its equations."""
-
-    @property
-    def hand_written(self):
-        return False
-
-
-def with_neuron(network, of):
-    """The same network, with hidden neurons made by ``of(neuron)``."""
-    populations = {
-        p.name: replace(p, neuron=of(p.neuron)) if p in network.hidden else p
-        for p in network.populations
-    }
-    connections = [
-        replace(c, source=populations[c.source.name], target=populations[c.target.name])
-        for c in network.connections
-    ]
-    return Network(tuple(populations.values()), tuple(connections))
-
-
 @pytest.mark.parametrize(
     "network",
     [layered_network(), learned_network(delays=True), learned_network("first_spike_time")],
@@ -73,7 +52,7 @@ def with_neuron(network, of):
 )
 def test_the_derived_lif_neuron_is_the_hand_written_one(network):
     """The same spikes, and the same gradients to 1e-6 (they are equal to the float32)."""
-    derived = with_neuron(network, lambda n: ByEquations(n.tau_mem, n.v_thresh))
+    derived = by_equations(network)
     events, labels = random_events(2), random_labels(2)
     old, new = Reference(network, CONFIG), Reference(derived, CONFIG)
     for name, counts in old.evaluate(events).spike_counts.items():

@@ -7,6 +7,7 @@ one. What occurs more than once is computed once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ Expr = Any
 
 FUNCTIONS = {
     "exp": "exponential",
-    "Exponential": "exponential",
+    "PowerOfTwo": "power_of_two",
     "log": "logarithm",
     "sin": "sine",
     "cos": "cosine",
@@ -34,15 +35,19 @@ FUNCTIONS = {
     "exprel_slope": "exprel_slope",
     "Bernoulli": "bernoulli",
     "BernoulliSlope": "bernoulli_slope",
+    "Reciprocal": "reciprocal",
 }
 """SymPy's functions, and those of vector_math.h."""
+
+LOG2_E = sympy.Float(1 / math.log(2), 17)
+"""exp(x) is 2 to this power of x."""
 
 HIGHEST_POWER = 8
 """An exponential becomes a power of another up to this one: each doubling costs one bit."""
 
 
-class Exponential(sympy.Function):
-    """exp, of which SymPy does not know that a power of it is another exp."""
+class PowerOfTwo(sympy.Function):
+    """2^x, of which SymPy does not know that a power of it is another one."""
 
 
 class Bernoulli(sympy.Function):
@@ -51,6 +56,10 @@ class Bernoulli(sympy.Function):
 
 class BernoulliSlope(sympy.Function):
     """The derivative of `Bernoulli`, given x and exp(x)."""
+
+
+class Reciprocal(sympy.Function):
+    """1 / x, of which SymPy does not know that powers of it are powers of x."""
 
 
 class CppPrinter(StrPrinter):
@@ -167,7 +176,7 @@ def share_exponentials(expressions: Mapping[str, Expr]) -> dict[str, Expr]:
             if base is None:
                 bases.append(number)
                 base = number
-            power = Exponential(base * shape) ** _times(number, base)
+            power = PowerOfTwo(base * shape * LOG2_E) ** _times(number, base)
             shared[each] = sympy.exp(offset) * power
     return {name: e.xreplace(shared) for name, e in texts.items()}
 
@@ -193,6 +202,21 @@ def _with_bernoulli(expression: Expr) -> Expr:
     return expression.xreplace(replaced)
 
 
+def _with_reciprocals(expressions: Sequence[Expr]) -> list[Expr]:
+    """1/x and 1/x², where both occur, as powers of one 1/x: one division in place of two."""
+    divisors: dict[Expr, set[Expr]] = {}
+    for each in set().union(*(e.atoms(sympy.Pow) for e in expressions)):
+        if _is_divisor(each) and each.exp.is_Integer:
+            divisors.setdefault(each.base, set()).add(each)
+    several = {
+        power: Reciprocal(base) ** -power.exp
+        for base, powers in divisors.items()
+        for power in powers
+        if len(powers) > 1
+    }
+    return [e.xreplace(several) for e in expressions]
+
+
 def statements(
     outputs: Mapping[str, Expr], constants: Sequence[str], copied: Mapping[str, str]
 ) -> tuple[str, ...]:
@@ -204,7 +228,9 @@ def statements(
         copied: Symbol → where its value stands, of what is read before anything is written.
     """
     steps, results = sympy.cse(
-        list(outputs.values()), symbols=(symbol(f"t{i}") for i in range(100_000)), order="none"
+        _with_reciprocals([*outputs.values()]),
+        symbols=(symbol(f"t{i}") for i in range(100_000)),
+        order="none",
     )
     used = {s.name for e in (*(e for _, e in steps), *results) for s in e.free_symbols}
     text = CppPrinter().doprint

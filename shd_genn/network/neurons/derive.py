@@ -299,14 +299,23 @@ class _Derivation:
         """The step of the other schemes, in parameters and dt."""
         dt = self.dt
         if self.scheme == "exponential_euler":
-            return {
-                q: self.x[q] + dt * exprel(self.A[q, q] * dt) * f
-                if self.A[q, q] != 0
-                else self.x[q] + dt * f
-                for q, f in self.f.items()
-            }
+            return {q: self._exponential_euler(q) for q in self.f}
         half = {self.x[q]: self.x[q] + dt / 2 * f for q, f in self.f.items()}
         return {q: self.x[q] + dt * f.subs(half, simultaneous=True) for q, f in self.f.items()}
+
+    def _exponential_euler(self, q: str) -> Expr:
+        """X + (c dt + A dt x) exprel(A dt), where x' = A x + c; A dt is one exponent, term by term.
+
+        So what A and c share, such as the rate of a gate, is multiplied by dt once.
+        """
+        x, f = self.x[q], self.f[q]
+        exponent = self._times_dt(self.A[q, q])
+        if exponent == 0:
+            return x + self.dt * f
+        return x + (self._times_dt(f.subs(x, 0)) + exponent * x) * exprel(exponent)
+
+    def _times_dt(self, expr: Expr) -> Expr:
+        return sympy.Add(*(self.dt * term for term in sympy.Add.make_args(expr)))
 
     def jump(self) -> dict[str, Expr]:
         """What the adjoint of a spike takes."""

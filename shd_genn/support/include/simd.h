@@ -96,3 +96,14 @@ inline uint64_t at_least(Vector v, Vector threshold) {
 }
 
 inline uint64_t at_least(Vector v, float threshold) { return at_least(v, broadcast(threshold)); }
+
+// Lane i of `yes` where bit i is set, else of `no`.
+inline Vector select(uint64_t bits, Vector yes, Vector no) {
+#if defined(__AVX512F__)
+    return (Vector)_mm512_mask_blend_ps(__mmask16(bits), (__m512)no, (__m512)yes);
+#else
+    for (int i = 0; i < LANES; i++)
+        if (bits >> i & 1) no[i] = yes[i];
+    return no;
+#endif
+}

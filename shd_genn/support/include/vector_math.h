@@ -86,22 +86,20 @@ inline Number polynomial(const float (&c)[N], const Number& x) {
     return sum;
 }
 
-inline float exponential(float x) { return std::exp(x); }
-
-// exp(x) = 2^n 2^r, n the whole number nearest to x / ln 2; 2^r by a polynomial that was fitted to it
-// on [-1/2, 1/2] for the smallest relative error, which is 1.1e-7.
-inline Vector exponential(Vector x) {
+// 2^x = 2^n 2^r, n the whole number nearest to x; 2^r by a polynomial that was fitted to it on
+// [-1/2, 1/2] for the smallest relative error, which is 1.1e-7.
+inline float power_of_two(float x) { return std::exp2(x); }
+inline Vector power_of_two(Vector x) {
     static constexpr float SERIES[] = {
         1.0f, 6.931470037e-1f, 2.402224243e-1f, 5.550733581e-2f, 9.671512991e-3f, 1.326472731e-3f};
-    const Vector scaled = x * 1.44269504088896341f;
 #if defined(__AVX512F__)
-    const Vector n = (Vector)_mm512_maskz_roundscale_ps(__mmask16(-1), (__m512)scaled, 0);
-    const Vector y = polynomial(SERIES, scaled - n);
+    const Vector n = (Vector)_mm512_maskz_roundscale_ps(__mmask16(-1), (__m512)x, 0);
+    const Vector y = polynomial(SERIES, x - n);
     return (Vector)_mm512_maskz_scalef_ps(__mmask16(-1), (__m512)y, (__m512)n);
 #else
     constexpr float ROUND =
         12582912;  // 1.5 * 2^23: what is added to it is rounded to whole numbers
-    const Vector bounded = larger(smaller(scaled, 129.0f), -151.0f);
+    const Vector bounded = larger(smaller(x, 129.0f), -151.0f);
     const Vector n = (bounded + ROUND) - ROUND;
     const Vector y = polynomial(SERIES, bounded - n);
     // in two halves, because 2^n may be too large or too small where 2^n 2^r is not
@@ -111,6 +109,9 @@ inline Vector exponential(Vector x) {
     return choose(is_equal(x, x), y * first * second, x);
 #endif
 }
+
+inline float exponential(float x) { return std::exp(x); }
+inline Vector exponential(Vector x) { return power_of_two(x * 1.44269504088896341f); }
 
 // a / b. A division takes as long as ten multiplications where vectors have 16 lanes, so there 1 / b
 // is approximated, and made exact to the last bit but one by one step of Newton's method.
@@ -129,6 +130,11 @@ inline Vector quotient(const A& a, const Vector& b) {
 #else
     return a / b;
 #endif
+}
+
+template <class Number>
+inline Number reciprocal(const Number& x) {
+    return quotient(1.0f, x);
 }
 
 // A function of the standard library, one lane after the other.
@@ -208,42 +214,50 @@ inline Vector hyperbolic_tangent(Vector x) {
 inline bool reaches(float size, float limit) { return size >= limit; }
 inline bool reaches(Vector size, float limit) { return at_least(size, limit) != 0; }
 
-// exprel(x) = (exp(x) - 1) / x, which is 1 at 0, and its derivative: by their series near 0, which is
-// where the exponent of a short step lies.
+// exprel(x) = (exp(x) - 1) / x, which is 1 at 0, and its derivative: near 0, which is where the
+// exponent of a short step lies, by polynomials with the right value at 0 that were fitted for the
+// smallest relative error: a short one up to NEAR, a longer one up to NOT_FAR.
+constexpr float NEAR = 0.1f, NOT_FAR = 0.5f;
+
 template <class Number>
 inline Number exprel(const Number& x) {
-    static constexpr float SERIES[] = {1.0f,       1 / 2.0f,   1 / 6.0f,    1 / 24.0f,
-                                       1 / 120.0f, 1 / 720.0f, 1 / 5040.0f, 1 / 40320.0f};
-    const Number near = polynomial(SERIES, x), size = absolute(x);
-    if (!reaches(size, 0.5f)) return near;
-    return choose(is_less(size, 0.5f), near, Number(quotient(exponential(x) - 1.0f, x)));
+    static constexpr float SHORT[] = {1.0f, 5.000001150e-1f, 1.667357051e-1f, 4.166190487e-2f};
+    static constexpr float LONG[] = {
+        1.0f, 4.999998343e-1f, 1.666613529e-1f, 4.166897160e-2f, 8.402393757e-3f, 1.387573227e-3f};
+    const Number size = absolute(x);
+    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
+    const Number near = polynomial(LONG, x);
+    if (!reaches(size, NOT_FAR)) return near;
+    return choose(is_less(size, NOT_FAR), near, Number(quotient(exponential(x) - 1.0f, x)));
 }
 
 template <class Number>
 inline Number exprel_slope(const Number& x) {
-    static constexpr float SERIES[] = {1 / 2.0f,   2 / 6.0f,    3 / 24.0f,    4 / 120.0f,
-                                       5 / 720.0f, 6 / 5040.0f, 7 / 40320.0f, 8 / 362880.0f};
-    const Number near = polynomial(SERIES, x), size = absolute(x);
-    if (!reaches(size, 0.75f)) return near;
+    static constexpr float SHORT[] = {0.5f, 3.333334757e-1f, 1.250575262e-1f, 3.332305921e-2f};
+    static constexpr float LONG[] = {
+        0.5f, 3.333331257e-1f, 1.249953814e-1f, 3.333646787e-2f, 7.004724917e-3f, 1.185661737e-3f};
+    const Number size = absolute(x);
+    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
+    const Number near = polynomial(LONG, x);
+    if (!reaches(size, NOT_FAR)) return near;
     const Number far = quotient(exponential(x) * (x - 1.0f) + 1.0f, Number(x * x));
-    return choose(is_less(size, 0.75f), near, far);
+    return choose(is_less(size, NOT_FAR), near, far);
 }
 
-// x / (exp(x) - 1) = 1 / exprel(x), and its derivative, given exp(x).
+// x / (exp(x) - 1) = 1 / exprel(x), and its derivative, given exp(x); likewise.
 template <class Number>
 inline Number bernoulli(const Number& x, const Number& exp_x) {
-    static constexpr float SERIES[] = {1 / 12.0f, -1 / 720.0f, 1 / 30240.0f, -1 / 1209600.0f};
+    static constexpr float EVEN[] = {8.333241763e-2f, -1.377300073e-3f};
     const Number square = x * x;
-    const Number near = polynomial(SERIES, square) * square + (1.0f - 0.5f * x);
-    return choose(is_less(absolute(x), 0.9f), near, Number(quotient(x, exp_x - 1.0f)));
+    const Number near = polynomial(EVEN, square) * square + (1.0f - 0.5f * x);
+    return choose(is_less(absolute(x), NOT_FAR), near, Number(x * reciprocal(exp_x - 1.0f)));
 }
 
 template <class Number>
 inline Number bernoulli_slope(const Number& x, const Number& exp_x) {
-    static constexpr float SERIES[] = {1 / 6.0f, -1 / 180.0f, 1 / 5040.0f, -1 / 151200.0f,
-                                       1 / 4790016.0f};
-    const Number near = polynomial(SERIES, Number(x * x)) * x - 0.5f;
-    const Number inverse = quotient(1.0f, exp_x - 1.0f);
+    static constexpr float ODD[] = {1.666629840e-1f, -5.494851188e-3f};
+    const Number near = polynomial(ODD, Number(x * x)) * x - 0.5f;
+    const Number inverse = reciprocal(exp_x - 1.0f);
     const Number far = inverse * (1.0f - exp_x * (x * inverse));
-    return choose(is_less(absolute(x), 0.9f), near, far);
+    return choose(is_less(absolute(x), NOT_FAR), near, far);
 }

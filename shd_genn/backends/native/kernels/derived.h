@@ -196,17 +196,44 @@ inline void spike_derived(const K& k, float (&s)[E::STATES], float current, floa
     E::reset(k, s);
 }
 
+constexpr uint64_t ALL_LANES = ~uint64_t(0) >> (64 - LANES);
+
+// Read or write the variables of one neuron among vectors of them, which stay in registers.
+template <int BLOCK, int STATES>
+inline void read_neuron(const Vector (&v)[BLOCK][STATES], int neuron, float (&s)[STATES]) {
+    for (int b = 0; b < BLOCK; b++)
+        if (b == neuron / LANES)
+            for (int q = 0; q < STATES; q++) s[q] = v[b][q][neuron % LANES];
+}
+template <int BLOCK, int STATES>
+inline void write_neuron(Vector (&v)[BLOCK][STATES], int neuron, const float (&s)[STATES]) {
+    for (int b = 0; b < BLOCK; b++) {
+        const uint64_t bits = uint64_t(b == neuron / LANES) << neuron % LANES;
+        for (int q = 0; q < STATES; q++) v[b][q] = select(bits, broadcast(s[q]), v[b][q]);
+    }
+}
+
+// Reset the neurons of a vector whose bits are set.
+template <class E, class K>
+inline void reset_lanes(const K& c, uint64_t bits, Vector (&s)[E::STATES]) {
+    Vector after[E::STATES];
+    std::copy_n(s, E::STATES, after);
+    E::reset(c, after);
+    for (int q = 0; q < E::STATES; q++) s[q] = select(bits, after[q], s[q]);
+}
+
 // The sub-steps of one strip, with resets between them; returns the neurons that spike.
 template <class E, class K>
 inline uint64_t substeps_of_strip(const K& k, int offset, uint64_t may_spike, float* s_strip,
                                   const float* held_for, const Vector (&x)[VECTORS],
-                                  float (&at_spike)[STRIP][AT_SPIKE<E>],
+                                  float (&at_spike)[AT_SPIKE<E>][STRIP],
                                   uint8_t (&substep)[STRIP]) {
     uint64_t spikes = 0;
     Vector s[VECTORS][E::STATES], current[VECTORS];
     for (int i = 0; i < VECTORS; i++) {
         load<E>(s_strip, i, s[i]);
         current[i] = k.at(offset, i)(OF_SCALE) * x[i];
+        at(at_spike[E::STATES], i) = current[i];
     }
     for (int sub = 0; sub < E::SUBSTEPS; sub++) {
         uint64_t above = 0;
@@ -215,14 +242,15 @@ inline uint64_t substeps_of_strip(const K& k, int offset, uint64_t may_spike, fl
                      << (i * LANES);
         uint64_t now = above & ~spikes & may_spike;
         spikes |= now;
-        for (; now; now &= now - 1) {
-            const int lane = __builtin_ctzll(now), i = lane / LANES, l = lane % LANES;
-            float of_neuron[E::STATES];
-            for (int q = 0; q < E::STATES; q++) of_neuron[q] = s[i][q][l];
-            spike_derived<E>(k.of(offset + lane), of_neuron, current[i][l], at_spike[lane]);
-            for (int q = 0; q < E::STATES; q++) s[i][q][l] = of_neuron[q];
-            substep[lane] = uint8_t(sub);
+        if (!now) continue;
+        for (int i = 0; i < VECTORS; i++) {
+            const uint64_t bits = now >> (i * LANES) & ALL_LANES;
+            if (!bits) continue;
+            for (int q = 0; q < E::STATES; q++)
+                at(at_spike[q], i) = select(bits, s[i][q], at(at_spike[q], i));
+            reset_lanes<E>(k.at(offset, i), bits, s[i]);
         }
+        for (; now; now &= now - 1) substep[__builtin_ctzll(now)] = uint8_t(sub);
     }
     for (int i = 0; i < VECTORS; i++) store<E>(s_strip, i, s[i]);
     return spikes;
@@ -275,15 +303,15 @@ inline void step_derived(const K& k, State& state, const Arrivals (&in)[N], int 
             const uint64_t spikes = step_of_strip<E>(k, offset, s_strip, held_for, x) & may_spike;
             count = list_spikes(spikes, offset, neuron, count);
         } else {
-            float at_spike[STRIP][AT_SPIKE<E>];
+            alignas(Vector) float at_spike[AT_SPIKE<E>][STRIP] = {};
             uint8_t substep[STRIP];
             const uint64_t spikes =
                 substeps_of_strip<E>(k, offset, may_spike, s_strip, held_for, x, at_spike, substep);
             const int end = list_spikes(spikes, offset, neuron, count);
             for (; count < end; count++) {
                 const int lane = neuron[count] - offset;
-                std::copy_n(at_spike[lane], AT_SPIKE<E>,
-                            tape.at_spike.data() + count * AT_SPIKE<E>);
+                for (int row = 0; row < AT_SPIKE<E>; row++)
+                    tape.at_spike[count * AT_SPIKE<E> + row] = at_spike[row][lane];
                 tape.substep[count] = substep[lane];
             }
         }
@@ -319,8 +347,8 @@ inline bool is_bounded(const State& state, const Population& p, int* neuron = nu
             load<E>(state.states.get() + offset * E::STATES, i, s);
             for (const Vector& each : s) size += absolute(each);
             const uint64_t bounded = at_least(broadcast(1e12f), size);
-            const uint64_t unbounded = ~(bounded << (i * LANES)) & existing(p, offset) &
-                                       ((~uint64_t(0) >> (64 - LANES)) << (i * LANES));
+            const uint64_t unbounded =
+                ~(bounded << (i * LANES)) & existing(p, offset) & (ALL_LANES << (i * LANES));
             if (!unbounded) continue;
             if (neuron) *neuron = offset + __builtin_ctzll(unbounded);
             return false;

@@ -200,6 +200,10 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
             if constexpr (E::KEEPS_STATES) fetch_kept<E>(before);
         }
 
+        uint64_t spiking[E::SUBSTEPS] = {};  // bits of the neurons of the block
+        for (int spike = spikes.spike; spike < last_spike; spike++)
+            spiking[tape.substep[spike]] |= uint64_t(1) << (tape.neuron[spike] - first);
+
         if constexpr (E::KEEPS_STATES) {
             for (int b = 0; b < BLOCK; b++) {
                 load<E>(before, inside + b, s[b]);
@@ -213,16 +217,9 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
                     E::linearise(k.at(offset, inside + b), s[b], current[b], entries[sub][b]);
                     if constexpr (E::REFRACTORY) hold<E>(at(held_row, inside + b), earlier, s[b]);
                 }
-                for (int spike = spikes.spike; spike < last_spike; spike++) {
-                    if (tape.substep[spike] != sub) continue;
-                    const int lane = tape.neuron[spike] - first;
-                    float of_neuron[E::STATES];
-                    for (int q = 0; q < E::STATES; q++)
-                        of_neuron[q] = s[lane / LANES][q][lane % LANES];
-                    E::reset(k.of(first + lane), of_neuron);
-                    for (int q = 0; q < E::STATES; q++)
-                        s[lane / LANES][q][lane % LANES] = of_neuron[q];
-                }
+                for (int b = 0; b < BLOCK; b++)
+                    if (const uint64_t bits = spiking[sub] >> (b * LANES) & ALL_LANES)
+                        reset_lanes<E>(k.at(offset, inside + b), bits, s[b]);
             }
             // by itself, so that compilers leave out the state after it
             for (int b = 0; b < BLOCK; b++)
@@ -231,15 +228,15 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
         }
 
         for (int sub = E::SUBSTEPS - 1; sub >= 0; sub--) {
-            for (int spike = spikes.spike; spike < last_spike; spike++) {
+            for (int spike = spikes.spike; spiking[sub] && spike < last_spike; spike++) {
                 if (tape.substep[spike] != sub) continue;
-                const int j = tape.neuron[spike], b = (j - first) / LANES, l = (j - first) % LANES;
+                const int j = tape.neuron[spike];
                 float of_neuron[E::STATES], learned[at_least_one(E::LEARNED)] = {};
-                for (int q = 0; q < E::STATES; q++) of_neuron[q] = m[b][q][l];
+                read_neuron(m, j - first, of_neuron);
                 jump_back<E>(k.of(j), tape.at_spike.data() + spike * AT_SPIKE<E>,
                              with_release<E>(state, j, feedback[spike - spikes.first]),
                              regulariser[j], of_neuron, learned);
-                for (int q = 0; q < E::STATES; q++) m[b][q][l] = of_neuron[q];
+                write_neuron(m, j - first, of_neuron);
                 for (int p = 0; p < E::LEARNED; p++) gradient[p][j] += learned[p];
             }
             for (int b = 0; b < BLOCK; b++) {
