@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from shd_genn import backends
-from shd_genn.backends.conformance.neuron_proof import STEPS_MS, Finding, Proof
+from shd_genn.backends.proof import STEPS_MS, Convergence, Finding, Proof
 from shd_genn.network.neurons.named import neurons_of
 from shd_genn.support.cli import command, parse, print_table
 from shd_genn.support.errors import ConfigError
@@ -34,12 +34,27 @@ class Options:
     """lif, alif, adlif, qif, izhikevich, hodgkin_huxley, or a file that defines neurons."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Also draw the errors into this picture (PNG, PDF or SVG)."""
-    quick: bool = False
-    """Finite differences in one random direction for each kind of parameter, not by every one."""
     backends: tuple[str, ...] = ("native",)
     """The backends to compare with the reference."""
     seed: int = 0
     """Of the random network."""
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What the proof of one neuron found.
+
+    Attributes:
+        findings: All comparisons.
+        convergence: How the gradient in steps comes to the adjoint.
+        advice: What the neuron's sub-steps should be; empty if they do.
+        spikes: How many there were.
+    """
+
+    findings: list[Finding]
+    convergence: Convergence
+    advice: str
+    spikes: int
 
 
 def main() -> None:
@@ -48,17 +63,15 @@ def main() -> None:
     if options.output is not None:
         require_ending(options.output)
         require_writable(options.output)
-    curves: dict[str, Sequence[float]] = {}
+    proved = {}
     wrong = []
     for name, neuron in neurons_of(options.neuron).items():
-        proof = Proof(neuron, seed=options.seed)
-        findings, curves[name] = findings_of(proof, options)
-        print_table(_table(name, findings))
-        failed = [finding.what for finding in findings if not finding.holds]
-        print(verdict(name, proof, findings))
-        wrong += [f"{name}: {what}" for what in failed]
+        proved[name] = prove(Proof(neuron, options.seed), options.backends)
+        print_table(_table(name, proved[name].findings))
+        print(verdict(name, proved[name]))
+        wrong += [f"{name}: {f.what}" for f in proved[name].findings if not f.holds]
     if options.output is not None:
-        draw(curves, options.output)
+        draw({name: each.convergence for name, each in proved.items()}, options.output)
         print(f"figure              {options.output}")
     if wrong:
         raise ConfigError(
@@ -67,37 +80,50 @@ def main() -> None:
         )
 
 
-def findings_of(proof: Proof, options: Options) -> tuple[list[Finding], list[float]]:
-    """All comparisons, and the errors of the stepped gradient."""
+def prove(proof: Proof, names: Sequence[str]) -> Proved:
+    """All comparisons.
+
+    Args:
+        proof: Of a neuron.
+        names: The backends to compare with the reference.
+
+    Raises:
+        ConfigError: if the neuron cannot be made to spike.
+    """
     work = f"Checking {proof.neuron.description.name}"
-    with progress(work, 3 + len(options.backends), "comparisons") as advance:
+    with progress(work, 4 + len(names), "comparisons") as advance:
         findings = [proof.derivatives(), proof.order_of_step()]
         advance()
-        findings += proof.finite_differences(every=not options.quick)
+        findings += proof.finite_differences()
         advance()
-        order, errors = proof.stepped()
-        findings.append(order)
+        convergence = proof.convergence()
+        findings.append(convergence.finding)
         advance()
-        for name in options.backends:
+        substeps = proof.substeps()
+        findings += [substeps.finding] if substeps else []
+        advance()
+        for name in names:
             try:
                 findings += proof.backend(name, backends.load(name))
             except ConfigError as error:
                 print(f"{name} is left out: {error}")
             advance()
-    return findings, errors
+    advice = substeps.advice if substeps else ""
+    return Proved(findings, convergence, advice, len(proof.trajectory.spikes()))
 
 
-def verdict(name: str, proof: Proof, findings: Sequence[Finding]) -> str:
-    """One sentence that says whether the neuron can be trusted."""
-    worst = max(f.value for f in findings if f.what.startswith("adjoint"))
-    failed = [f.what for f in findings if not f.holds]
-    spikes = len(proof.trajectory.spikes())
-    if failed:
-        return f"{name} fails: {', '.join(failed)} are beyond their limits."
-    return (
-        f"{name} passes: over {spikes} spikes its adjoint agrees with finite differences to "
-        f"{worst:.1e}, and its gradient in steps converges to it."
+def verdict(name: str, proved: Proved) -> str:
+    """One sentence that says whether the neuron can be trusted, and one about its sub-steps."""
+    worst = max(f.value for f in proved.findings if f.what.startswith("adjoint"))
+    failed = [f.what for f in proved.findings if not f.holds]
+    sentence = (
+        f"{name} passes: over {proved.spikes} spikes its adjoint agrees with finite differences by "
+        f"every weight and parameter to {worst:.1e}, and its gradient in steps converges to it."
     )
+    if failed:
+        beyond = "is beyond its limit" if len(failed) == 1 else "are beyond their limits"
+        sentence = f"{name} fails: {', '.join(failed)} {beyond}."
+    return sentence + (f" Its {proved.advice}." if proved.advice else "")
 
 
 def _table(name: str, findings: Sequence[Finding]) -> Table:
@@ -115,16 +141,19 @@ def _table(name: str, findings: Sequence[Finding]) -> Table:
     return table
 
 
-def draw(curves: dict[str, Sequence[float]], output: Path) -> None:
+def draw(curves: Mapping[str, Convergence], output: Path) -> None:
     """The error of the gradient in steps against the length of a step."""
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
+    for name, curve in curves.items():
+        axes.loglog(curve.steps_ms, curve.errors, "o-", label=name)
     steps = np.array(STEPS_MS)
-    for name, errors in curves.items():
-        axes.loglog(steps, errors, "o-", label=name)
-    first = max(errors[0] for errors in curves.values())
+    first = max(curve.errors[0] for curve in curves.values())
     axes.loglog(steps, first * steps / steps[0], "k:", label="in proportion to dt")
-    axes.set(xlabel="time step dt (ms)", ylabel="relative error of the gradient")
+    axes.set(
+        xlabel="time step dt (ms); sub-steps in proportion",
+        ylabel="relative error of the gradient",
+    )
     axes.set_xticks(steps, [f"{step:g}" for step in steps], minor=False)
     axes.minorticks_off()
     axes.legend()

@@ -41,7 +41,6 @@ QUICK = {
     "pytest test_my_backend.py": "-k recorded",
     "shd_genn.run": "--epochs 1 --hidden-sizes {few} --n-threads 1",
     "shd_genn.sweep": "--epochs 1 --trials {trials} --seeds 1 --n-threads 1",
-    "shd_genn.check": "--quick",
     "shd_genn.bench noise": "--train 60 --test 20",
     "shd_genn.bench roofline": "--hidden-sizes 64 --topologies recurrent --repetitions 1",
     "shd_genn.bench neurons": "--neurons adlif --hidden 16 --repetitions 1",

@@ -24,7 +24,7 @@ ADEX = Neuron(  # Brette & Gerstner (2005), J. Neurophysiol. 94: 3637, its const
         "V_peak": -40.4,
         "gain": 1000.0,
     },
-    substep_ms=0.05,
+    substep_ms=0.02,  # near a spike V grows e-fold in 0.06 ms; in 0.05 ms the gradient is 30 % off
 )
 """Adaptive exponential integrate-and-fire."""
 

@@ -1,5 +1,7 @@
 """Neurons by their equations: what is derived, that it is right, and what is refused."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +18,10 @@ from shd_genn.backends.conformance.networks import (
     random_events,
     random_labels,
 )
-from shd_genn.backends.conformance.neuron_proof import Proof
+from shd_genn.backends.proof import Proof
+from shd_genn.backends.proof.event_exact import loss_of, simulate
+from shd_genn.backends.proof.network import LABEL
+from shd_genn.backends.proof.perturbed import losses_of
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.learning.methods import EventProp
@@ -40,9 +45,15 @@ EVERY = {
     "adlif": AdLIF(),
     "qif": QuadraticIntegrateFire(),
     "izhikevich": Izhikevich(),
+    "hodgkin huxley": HodgkinHuxley(),
+    "adex": ADEX,
     "resonate and fire": RESONATE_AND_FIRE,
+    "fitzhugh nagumo": FITZHUGH_NAGUMO,
 }
-"""`python -m shd_genn.check` proves them by every weight and parameter, and the slow ones, too."""
+"""All that are proved here by every weight and parameter; `python -m shd_genn.check` also shortens
+their steps, which takes longer."""
+STEPPED = ("lif, subtracting", "alif, refractory", "adlif", "qif", "izhikevich")
+"""Those that are simulated in steps here, too; the others have too many sub-steps for a test."""
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,7 @@ def proofs():
     def of(name):
         if name not in made:
             proof = Proof(EVERY[name])
-            made[name] = proof, proof.differences(every=False)
+            made[name] = proof, proof.differences()
         return made[name]
 
     return of
@@ -78,10 +89,17 @@ def proofs():
 @pytest.mark.parametrize("name", EVERY)
 def test_the_gradient_of_every_neuron_is_right(proofs, name):
     proof, differences = proofs(name)
-    order, errors = proof.stepped((0.4, 0.1))
+    keys = {*proof.net.weights, *proof.derived.learnable, "tau_syn"}
+    assert differences.keys() == keys
     findings = [proof.derivatives(), proof.order_of_step(), *proof.against(differences)]
     assert all(finding.holds for finding in findings), findings
-    assert errors[-1] < 0.6 * errors[0], (order, errors)
+    assert proof.derived.crossing == (name in ("hodgkin huxley", "fitzhugh nagumo"))
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_the_gradient_in_steps_comes_to_the_exact_one(proofs, name):
+    errors = proofs(name)[0].convergence((0.4, 0.1)).errors
+    assert errors[-1] < 0.6 * errors[0], errors
 
 
 def spoiled(program, output):
@@ -97,21 +115,34 @@ def test_a_wrong_jump_and_a_wrong_derivative_are_noticed(proofs, name):
     derived, first = right.derived, right.derived.states[0]
     for part, output in (("jump", "slope"), ("partials", f"A_{first}_{first}")):
         wrong = replace(derived, **{part: spoiled(getattr(derived, part), output)})
-        findings = Proof(right.neuron, wrong).against(differences)
+        findings = right.with_derived(wrong).against(differences)
         assert not all(finding.holds for finding in findings), (part, findings)
     jacobian = spoiled(derived.jacobian, f"J_{first}_{first}")
-    assert not Proof(right.neuron, replace(derived, jacobian=jacobian)).derivatives().holds
+    assert not right.with_derived(replace(derived, jacobian=jacobian)).derivatives().holds
 
 
-@pytest.mark.parametrize("neuron", [HodgkinHuxley(), FITZHUGH_NAGUMO], ids=["hh", "fhn"])
-def test_neurons_without_reset_spike_where_v_rises_through_the_threshold(neuron):
-    proof = Proof(neuron)
-    assert proof.derived.crossing
-    assert proof.derivatives().holds and proof.order_of_step().holds
-    (by_input,) = proof.finite_differences(every=False, keys=["input_hidden"])
-    assert by_input.holds
-    jacobian = spoiled(proof.derived.jacobian, "J_V_V")
-    assert not Proof(neuron, replace(proof.derived, jacobian=jacobian)).derivatives().holds
+def test_sub_steps_that_are_too_long_are_noticed_and_better_ones_advised():
+    substeps = Proof(replace(ADEX, substep_ms=0.1)).substeps()
+    assert not substeps.finding.holds
+    assert "a substep_ms of 0.025 or less does better" in substeps.advice
+    assert Proof(AdLIF()).substeps() is None
+
+
+def test_the_loss_of_a_perturbed_copy_is_that_of_the_copy_by_itself(proofs):
+    proof = proofs("alif, refractory")[0]
+    weights = {name: 1.0001 * w for name, w in proof.net.weights.items()}
+    copies = [proof.net, replace(proof.net, weights=weights)]
+    losses, same = losses_of(copies, proof.trajectory, LABEL)
+    alone = [loss_of(net, simulate(net, proof.network.inputs), LABEL) for net in copies]
+    np.testing.assert_allclose(losses, alone, rtol=1e-9)
+    assert same.all() and losses[0] != losses[1]
+    silent = replace(proof.net, weights=weights | {"input_hidden": 0 * weights["input_hidden"]})
+    assert losses_of([proof.net, silent], proof.trajectory, LABEL)[1].tolist() == [True, False]
+
+
+def test_the_command_needs_no_pytest():
+    code = "import sys; sys.modules['pytest'] = None; import shd_genn.check"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("neuron", [ADEX, RESONATE_AND_FIRE, FITZHUGH_NAGUMO])

@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 from sympy.printing.str import StrPrinter
 
-from shd_genn.network.neurons.derive import exprel, exprel_slope, symbol
+from shd_genn.network.neurons.symbolic import exprel, exprel_slope, symbol
 
 Expr = Any
 """A SymPy expression; SymPy's own types say too little to check more."""

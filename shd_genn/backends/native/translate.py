@@ -13,10 +13,10 @@ from shd_genn.backends.native.expressions import (
     statements,
 )
 from shd_genn.backends.native.neuron_code import FIXED, NeuronCode
-from shd_genn.network.neurons.derive import Printer, expression_of, symbol
 from shd_genn.network.neurons.derived import Derived
 from shd_genn.network.neurons.equations import CURRENT
 from shd_genn.network.neurons.expressions import Program, tree_of
+from shd_genn.network.neurons.symbolic import Printer, expression_of, symbol
 
 
 def translate(derived: Derived, learned: tuple[str, ...], substeps: int) -> NeuronCode:

@@ -9,7 +9,7 @@ A spike that takes d steps longer acts d steps later, so its adjoint is read the
 costs δ w (λV - λI)(t + d), which is the gradient of the delay. Those of time constants and
 thresholds are in `sensitivities`, the steps of each neuron in `neurons`, and how the output is read
 and driven in `trial`. Neurons without code of their own are computed by what is derived of their
-equations, in `derived_neurons`.
+equations, in `derived_neurons` and `derived_adjoint`.
 
 Symbols: V membrane voltage, x synaptic current before scaling, λV and λI their adjoints,
 α = exp(-dt/τ_mem), β = exp(-dt/τ_syn), S = τ_syn/dt (1-β), A = τ_mem/(τ_mem-τ_syn); all of these
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import CompileConfig
-from shd_genn.backends.reference import derived_neurons
+from shd_genn.backends.reference import derived_adjoint, derived_neurons
 from shd_genn.backends.reference.neurons import (
     EQUATIONS,
     Adjoint,
@@ -173,13 +173,13 @@ def backward(
     """
     constants = all_constants(network, config, parameters)
     written: dict[str, Adjoint] = {}
-    derived: dict[str, derived_neurons.Adjoint] = {}
+    derived: dict[str, derived_adjoint.Adjoint] = {}
     for p in network.populations:
         k = constants.get(p.name)
         if isinstance(k, Constants):
             written[p.name] = EQUATIONS[type(p.neuron)].adjoint(k, config.n_steps)
         elif k is not None:
-            derived[p.name] = derived_neurons.Adjoint(k, trial.derived[p.name], config.n_steps)
+            derived[p.name] = derived_adjoint.Adjoint(k, trial.derived[p.name], config.n_steps)
     adjoint = {name: written[name] if name in written else derived[name] for name in constants}
     dtype = written[network.output.name].v.dtype
     gradient = {p.key: np.zeros(p.shape, dtype) for p in network.parameters if p.trained}

@@ -1,107 +1,29 @@
 """From equations to their step, derivatives and jump, by SymPy; see `derived` for what comes out.
 
-SymPy is imported here only, and this module only when a neuron is derived for the first time.
+This module is imported only when a neuron is derived for the first time.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import sympy
-from sympy.printing.str import StrPrinter
 
 from shd_genn.network.neurons.derived import Derived
 from shd_genn.network.neurons.equations import CURRENT, Equations
-from shd_genn.network.neurons.expressions import Program, tree_of
+from shd_genn.network.neurons.expressions import tree_of
+from shd_genn.network.neurons.symbolic import (
+    EMPTY,
+    FUNCTIONS,
+    Expr,
+    exprel,
+    expression_of,
+    program_of,
+    symbol,
+)
 from shd_genn.support.errors import ConfigError, refuse_unless
-
-Expr = Any
-"""A SymPy expression; SymPy's own types say too little to check more."""
-
-EMPTY = Program((), (), ())
-
-
-class exprel(sympy.Function):  # noqa: N801  # its name in equations
-    """(exp(x) - 1) / x."""
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        """Its derivative."""
-        return exprel_slope(self.args[0])
-
-
-class exprel_slope(sympy.Function):  # noqa: N801
-    """The derivative of `exprel`."""
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        """Its derivative, for x that are not 0."""
-        x = self.args[0]
-        return (sympy.exp(x) - 2 * exprel_slope(x)) / x
-
-
-class Printer(StrPrinter):
-    """SymPy's text, in the language of `expressions`."""
-
-    def _print_Abs(self, expr: Expr) -> str:  # noqa: N802  # SymPy's names
-        return f"abs({self._print(expr.args[0])})"
-
-    def _print_Rational(self, expr: Expr) -> str:  # noqa: N802
-        return repr(float(expr))
-
-    def _print_Float(self, expr: Expr) -> str:  # noqa: N802
-        return repr(float(expr))
-
-
-FUNCTIONS = {
-    name: getattr(sympy, name)
-    for name in ("exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "tanh", "sign")
-} | {"abs": sympy.Abs, "exprel": exprel, "exprel_slope": exprel_slope}
-
-
-def symbol(name: str) -> Expr:
-    """The real symbol of a name."""
-    return sympy.Symbol(name, real=True)
-
-
-def expression_of(node: ast.expr, names: Mapping[str, Expr]) -> Expr:
-    """SymPy's expression of a parsed one, whose names stand for the given expressions."""
-    if isinstance(node, ast.Constant):
-        assert isinstance(node.value, int | float)
-        return sympy.Integer(node.value) if isinstance(node.value, int) else sympy.Float(node.value)
-    if isinstance(node, ast.Name):
-        return names[node.id]
-    if isinstance(node, ast.UnaryOp):
-        operand = expression_of(node.operand, names)
-        return -operand if isinstance(node.op, ast.USub) else operand
-    if isinstance(node, ast.Call):
-        assert isinstance(node.func, ast.Name)
-        return FUNCTIONS[node.func.id](expression_of(node.args[0], names))
-    assert isinstance(node, ast.BinOp)
-    left, right = expression_of(node.left, names), expression_of(node.right, names)
-    if isinstance(node.op, ast.Add):
-        return left + right
-    if isinstance(node.op, ast.Sub):
-        return left - right
-    if isinstance(node.op, ast.Mult):
-        return left * right
-    return left / right if isinstance(node.op, ast.Div) else left**right
-
-
-def _program(outputs: Mapping[str, Expr], order: Iterable[str]) -> Program:
-    """Outputs as a program; what they share, and is more than a name, is named once."""
-    names = (symbol(f"t{i}") for i in range(10_000))
-    temporaries, reduced = sympy.cse(list(outputs.values()), symbols=names, order="none")
-    text = Printer().doprint
-    used = set().union(*(expr.free_symbols for expr in outputs.values())) if outputs else set()
-    found = {s.name for s in used}
-    return Program(
-        tuple(name for name in order if name in found),
-        tuple((name.name, text(expr)) for name, expr in temporaries),
-        tuple((name, text(expr)) for name, expr in zip(outputs, reduced, strict=True)),
-    )
 
 
 @dataclass
@@ -411,7 +333,7 @@ def derive(
     coefficients: list[str] = []
     if d.scheme == "exact":
         step, by_parameter, coefficients = d.propagator()
-        linear = _program(d.linear_part(), d.order)
+        linear = program_of(d.linear_part(), d.order)
         d.hoisted = {symbol(name): symbol(name) for name in coefficients}  # for the order of names
     else:
         plain = d.numerical_step()
@@ -428,7 +350,7 @@ def derive(
     by_current = {name: e for name, e in by_current.items() if e != 0}
     constants = EMPTY
     if d.scheme != "exact":
-        constants = _program({k.name: e for e, k in d.hoisted.items()}, [*d.p, "dt"])
+        constants = program_of({k.name: e for e, k in d.hoisted.items()}, [*d.p, "dt"])
         coefficients = list(constants.names)
     order = d.order
     moved = set().union(*(e.free_symbols for e in (*jacobian.values(), *by_current.values())))
@@ -442,7 +364,7 @@ def derive(
         if f.has(d.p[p])
     }
     spikes = d.g is not None
-    jump = _program(d.jump(), order) if spikes else EMPTY
+    jump = program_of(d.jump(), order) if spikes else EMPTY
     return Derived(
         states=tuple(x),
         parameters=parameters,
@@ -458,18 +380,18 @@ def derive(
         held=_held(d) if equations.refractory else (),
         constants=constants,
         linear=linear,
-        step=_program(step, order),
-        jacobian=_program(jacobian, order),
-        by_current=_program(by_current, order),
-        by_parameter=_program({name: e for name, e in by_parameter.items() if e != 0}, order),
-        spike=_program({"g": d.g}, order) if spikes else EMPTY,
-        by_state=_program(d.by_state(), order) if spikes else EMPTY,
+        step=program_of(step, order),
+        jacobian=program_of(jacobian, order),
+        by_current=program_of(by_current, order),
+        by_parameter=program_of({name: e for name, e in by_parameter.items() if e != 0}, order),
+        spike=program_of({"g": d.g}, order) if spikes else EMPTY,
+        by_state=program_of(d.by_state(), order) if spikes else EMPTY,
         jump=jump,
-        reset=_program(d.r, order) if spikes else EMPTY,
-        initial=_program({name: e for name, e in initial.items() if e != 0}, order),
-        input=_program({f"b_{q}": b for q, b in d.b.items() if b != 0}, order),
-        rates=_program(d.f, order),
-        partials=_program(partials, order),
+        reset=program_of(d.r, order) if spikes else EMPTY,
+        initial=program_of({name: e for name, e in initial.items() if e != 0}, order),
+        input=program_of({f"b_{q}": b for q, b in d.b.items() if b != 0}, order),
+        rates=program_of(d.f, order),
+        partials=program_of(partials, order),
     )
 
 

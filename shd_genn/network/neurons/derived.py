@@ -106,7 +106,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shd_genn.network.neurons.equations import Equations
@@ -194,14 +194,16 @@ def derived_of(
     def work() -> Derived:
         from shd_genn.network.neurons.derive import derive  # SymPy takes a second to import
 
-        return derive(equations, parameters, learnable)
+        return derive(undivided, parameters, learnable)
 
-    return kept_in_cache((equations, parameters, learnable, _sources()), Derived, work)
+    undivided = replace(equations, substep_ms=None)  # nothing that is derived depends on it
+    found = kept_in_cache((undivided, parameters, learnable, _sources()), Derived, work)
+    return replace(found, substep_ms=equations.substep_ms)
 
 
 @functools.cache
 def _sources() -> str:
     """The text of what derives, so that a change of it is not answered from the cache."""
     folder = Path(__file__).parent
-    names = ("derive.py", "derived.py", "equations.py", "expressions.py")
+    names = ("derive.py", "derived.py", "equations.py", "expressions.py", "symbolic.py")
     return "".join((folder / name).read_text(encoding="utf-8") for name in names)

@@ -380,7 +380,7 @@ inline void refuse_unbounded(const State& state, const Population& p, const char
 }
 
 // Back over one spike: m before it, given m after it.
-// NumPy twin: backends/reference/derived_neurons.py:Adjoint.back
+// NumPy twin: backends/reference/derived_adjoint.py:Adjoint.back
 template <class E, class K>
 inline void jump_back(const K& k, const float* kept, float feedback, float regulariser,
                       float (&m)[E::STATES], float* by_parameter) {

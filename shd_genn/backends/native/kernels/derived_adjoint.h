@@ -55,7 +55,7 @@ constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
 // ------------------------------------------------------------------ exact steps
 
 // One step back of all neurons; lambda_I goes into the history.
-// NumPy twin: backends/reference/derived_neurons.py:Adjoint.back
+// NumPy twin: backends/reference/derived_adjoint.py:Adjoint.back
 template <class E, class K>
 inline void adjoint_exact(const K& k, State& state, int step, int n_steps,
                           [[maybe_unused]] float* kept, float* history) {
@@ -175,7 +175,7 @@ struct SpikesOfStep {
 };
 
 // One step back of all neurons, spikes included; lambda_I goes into the history.
-// NumPy twin: backends/reference/derived_neurons.py:Adjoint.back
+// NumPy twin: backends/reference/derived_adjoint.py:Adjoint.back
 template <class E, class K>
 inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int step, int n_steps,
                              float* kept, float* history, const std::vector<float>& feedback,
