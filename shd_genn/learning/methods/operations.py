@@ -61,6 +61,8 @@ def training_operations(
     Raises:
         ConfigError: if the work of the method is not known.
     """
+    if isinstance(method, Conversion):
+        return 3.0 * sum(c.source.size * c.target.size for c in network.connections)
     arriving = forward_operations(network, spikes)
     to_output = sum(c.source.size * c.target.size for c in network.inputs_of(network.output))
     hidden = [c for c in network.connections if c.source in network.spiking]
@@ -80,8 +82,6 @@ def training_operations(
         reader = (features + 1) ** 2 if method.reader == "linear" else features
         changes = 2 * network.input.size * spikes[network.hidden[0].name]
         return arriving + reader + (changes if method.learns else 0)
-    if isinstance(method, Conversion):
-        return 3.0 * sum(c.source.size * c.target.size for c in network.connections)
     raise ConfigError(
         f"the operations of the method {method.kind} are not known; add them to "
         "learning/methods/operations.py"
