@@ -184,7 +184,7 @@ class WinnerTakeAll(ABC):
         """Nothing to do: it owns no device."""
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: object) -> None:  # noqa: B027 (nothing to override)
         """Nothing to do."""
 
     def train_batch(
@@ -228,9 +228,7 @@ class WinnerTakeAll(ABC):
         """All spikes of some samples; a voltage is the reader's answer to the spikes so far."""
         self._fit()
         winners, _ = self._trials(events, None, None)
-        emitted = [
-            steps_of_input(*events.sample(i), self.config) for i in range(len(events))
-        ]
+        emitted = [steps_of_input(*events.sample(i), self.config) for i in range(len(events))]
         times = np.arange(self.config.n_steps) * self.config.dt_ms
         hidden = [(times[fired >= 0], fired[fired >= 0]) for fired in winners]
         inputs = [

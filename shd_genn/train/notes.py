@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from shd_genn.config import Config
+from shd_genn.learning.methods import STDP, Conversion
 from shd_genn.network import Network
 from shd_genn.network.settings import VoltageReadout
 from shd_genn.record.rows import EpochRow
@@ -168,11 +169,14 @@ def of_network(network: Network, config: Config) -> Notes:
         ConfigError: if it has fewer.
     """
     notes = []
+    of_bins = isinstance(config.train.method, Conversion)  # its inputs are spikes in bins
     for what, units, has, needs, name in (
         ("inputs", "channels", network.input.size, config.model.n_inputs, "n_inputs"),
         ("outputs", "words", network.output.size, config.model.n_classes, "n_classes"),
     ):
         assert needs is not None
+        if of_bins and what == "inputs":
+            continue
         if has < needs:
             raise ConfigError(
                 f"the model has {has} {what}, but the dataset has {needs} {units}; "
@@ -199,6 +203,9 @@ def after_epoch(rows: Sequence[EpochRow], n_hidden: int, experiment: Experiment)
 
 
 def _silent(training: Sequence[EpochRow], n_hidden: int, experiment: Experiment) -> Notes:
+    method = experiment.config.train.method
+    if isinstance(method, STDP) and method.control == "counts":
+        return ()  # it has no hidden neurons
     silent = [row.silent_neurons >= n_hidden > 0 for row in training]
     if not silent[-1] or any(silent[:-1]):
         return ()

@@ -7,7 +7,7 @@ from helpers.running import rows, same_weights, settings
 
 import shd_genn
 from shd_genn.config.flat import update
-from shd_genn.learning.methods import EProp, EPropOnline, Surrogate
+from shd_genn.learning.methods import STDP, Conversion, EProp, EPropOnline, RewardSTDP, Surrogate
 from shd_genn.train import loop
 
 METHODS = [
@@ -15,6 +15,9 @@ METHODS = [
     ("reference", Surrogate()),
     ("reference", EProp(feedback="adaptive", feedback_decay=0.01)),
     ("reference", EPropOnline(feedback="random")),
+    ("native", STDP(window="nanocomposite", device_levels=32, device_noise=0.05)),
+    ("reference", RewardSTDP(reader="linear", eligibility_tau_ms=100.0)),
+    ("reference", Conversion("qcfs", bin_channels=3)),
 ]
 
 
@@ -25,9 +28,15 @@ def data(tmp_path_factory):
 
 @pytest.mark.parametrize(("backend", "method"), METHODS, ids=lambda v: getattr(v, "kind", v))
 def test_resumed_runs_are_the_same(backend, method, data, tmp_path):
+    if isinstance(method, Conversion):
+        pytest.importorskip("torch", reason="training a network to convert needs PyTorch")
+
     def config(epochs):
         given = settings(data, epochs=epochs, method=method)
-        return update(given, {"backend": backend, "dt_ms": 4.0, "hidden_sizes": (8,)})
+        model = "feedforward" if isinstance(method, STDP | Conversion) else "recurrent"
+        return update(
+            given, {"backend": backend, "dt_ms": 4.0, "hidden_sizes": (8,), "model": model}
+        )
 
     whole = loop.start(config(2), tmp_path / "whole", name="run")
     half = loop.start(config(1), tmp_path / "half", name="run")

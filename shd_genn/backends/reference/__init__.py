@@ -6,6 +6,7 @@ from typing import Any
 
 from shd_genn.backends.capabilities import REGULARISATION, Capabilities, Status
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.conversion import ConvertedNetwork
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.backends.reference.methods import (
     EPropOnlineReference,
@@ -18,6 +19,7 @@ from shd_genn.backends.reference.winner_take_all import WinnerTakeAllReference
 from shd_genn.backends.winner_take_all import WinnerTakeAll
 from shd_genn.learning.methods import (
     STDP,
+    Conversion,
     EProp,
     EPropOnline,
     EventProp,
@@ -45,7 +47,7 @@ CAPABILITIES = Capabilities(
     needs="nothing else",
     neurons=(SpikeInput, *EQUATIONS),
     synapses=(Exponential,),
-    methods=(*ENGINES, *LAYERS),
+    methods=(*ENGINES, *LAYERS, Conversion),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
     derives=True,
@@ -67,7 +69,7 @@ def describe() -> dict[str, Any]:
 
 def compile(
     network: Network, method: Method, config: CompileConfig
-) -> Reference | WinnerTakeAll:
+) -> Reference | WinnerTakeAll | ConvertedNetwork:
     """Make a network ready to run, its weights as drawn from the seed.
 
     Raises:
@@ -76,4 +78,6 @@ def compile(
     CAPABILITIES.check(network, method, config)
     if isinstance(method, LAYERS):
         return WinnerTakeAllReference(network, config, method)
+    if isinstance(method, Conversion):
+        return ConvertedNetwork(network, config, method)
     return ENGINES[type(method)](network, config, method=method)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
+from shd_genn.learning.methods.conversion import Conversion
 from shd_genn.learning.methods.eprop import EProp, EPropOnline
 from shd_genn.learning.methods.eventprop import EventProp
 from shd_genn.learning.methods.stdp import STDP, RewardSTDP
@@ -17,6 +18,7 @@ from shd_genn.network import Network
 
 __all__ = [
     "STDP",
+    "Conversion",
     "EProp",
     "EPropOnline",
     "EventProp",
@@ -45,5 +47,5 @@ class Method(Protocol):
         ...
 
 
-MethodChoice = EventProp | Surrogate | EProp | EPropOnline | STDP | RewardSTDP
+MethodChoice = EventProp | Surrogate | EProp | EPropOnline | STDP | RewardSTDP | Conversion
 """What can be chosen as ``--method``."""

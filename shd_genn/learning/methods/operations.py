@@ -9,13 +9,14 @@ gradient, at one spike or in one step. Operations of neurons and of the optimise
 | `surrogate`    | spikes  | all synapses from hidden neurons, a step   | spikes      |
 | `eprop`        | spikes  | the output weights, once a trial¹          | spikes      |
 | `eprop-online` | spikes  | the output weights, once a trial¹          | all, a step |
-| `stdp`, `r-stdp` | spikes | none: the rules are local                 | the input weights of a neuron, twice
-|                |         |                                            | a spike; the sums of the reader²     |
+| `stdp`         | spikes  | none: the rules are local                  | changes²    |
+| `r-stdp`       | spikes  | none: the rules are local                  | changes²    |
+| `conversion`   | all     | all                                        | all         |
 
 "spikes" means the synapses that all spikes arrive at. ¹ In every step, where the loss is of each
 step (``var``). Surrogates of bounded support need less than is counted here: they skip neurons that
-are far from their thresholds. ² The square of the number of its spike counts with a linear reader,
-else one for each; in a control nothing but these.
+are far from their thresholds. ² A neuron's input weights twice a spike, not in a control; and the
+sums of the reader: the square of the number of its spike counts if it is linear, else that number.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Mapping
 
 from shd_genn.learning.methods import (
     STDP,
+    Conversion,
     EProp,
     EPropOnline,
     EventProp,
@@ -59,6 +61,8 @@ def training_operations(
     Raises:
         ConfigError: if the work of the method is not known.
     """
+    if isinstance(method, Conversion):
+        return 3.0 * sum(c.source.size * c.target.size for c in network.connections)
     arriving = forward_operations(network, spikes)
     to_output = sum(c.source.size * c.target.size for c in network.inputs_of(network.output))
     hidden = [c for c in network.connections if c.source in network.spiking]

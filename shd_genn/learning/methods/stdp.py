@@ -15,8 +15,8 @@ from shd_genn.support.settings import Choice, Cure
 WindowName = Literal["trace", "nanocomposite"]
 """How the change of a weight depends on spike times; see `plasticity`."""
 ReaderName = Literal["linear", "labels", "votes"]
-"""linear: ridge regression of spike counts; labels: each neuron answers with the word that it spikes
-most for; votes: with the word that it was given before training."""
+"""linear: ridge regression of spike counts; labels: each neuron answers with the word that it
+spikes most for; votes: with the word that it was given before training."""
 Control = Literal["none", "frozen", "counts"]
 """none: the method itself; frozen: weights stay random; counts: the reader reads the input."""
 
@@ -50,11 +50,11 @@ class STDP(Choice, kind="stdp"):
     usual of memristors."""
     device_spread: NotNegative = 0.0
     """Standard deviation of a factor of all changes of a device, from device to device."""
-    inhibition: NotNegative = 1.0
+    inhibition: NotNegative = 0.2
     """Where a spike sets the voltages of all other hidden neurons: so many thresholds below 0."""
     refractory_ms: NotNegative = 5.0
     """For how many ms after a spike a neuron cannot spike."""
-    theta_jump: NotNegative = 0.05
+    theta_jump: NotNegative = 0.005
     """What each training spike of a neuron adds to its threshold."""
     theta_tau_ms: Milliseconds = 1e5
     """Time constant, in ms of trials, with which these additions decay."""
@@ -65,7 +65,7 @@ class STDP(Choice, kind="stdp"):
     """With reader linear: parts of the trial whose spikes are counted separately."""
     reader_memory: Annotated[float, Ge(1), Cure("the size of the training set is usual")] = 5000.0
     """Number of training samples after which the reader has forgotten all but 37 % of a sample."""
-    ridge: Annotated[float, Gt(0), Cure("0.001 to 0.1 is usual")] = 0.01
+    ridge: Annotated[float, Gt(0), Cure("0.1 to 1 is usual")] = 0.3
     """With reader linear: strength of the ridge, relative to the mean square of a spike count."""
     control: Control = "none"
     """Controls that every result needs: frozen (random weights that stay, same reader) or counts
@@ -116,8 +116,8 @@ class STDP(Choice, kind="stdp"):
         refuse_unless(
             len(network.hidden) == 1 and set(_ends(network)) == _layer(network),
             f"{self.kind} trains one layer that is connected to the input and to the output only, "
-            f"but the connections are {', '.join(c.name for c in network.connections)}; its neurons "
-            "compete by inhibition instead of recurrent weights",
+            f"but the connections are {', '.join(c.name for c in network.connections)}; its "
+            "neurons compete by inhibition instead of recurrent weights",
             "take model=feedforward and one number of hidden_sizes",
         )
         (hidden,) = network.hidden
