@@ -136,7 +136,8 @@ class FilterBank:
             span,
             span * 1000 / self.highest_rate_hz,
         )
-        return np.rint(np.array(each) * 65_536).astype(np.int32)
+        fixed: NDArray[np.int32] = np.rint(np.array(each) * 65_536).astype(np.int32)
+        return fixed
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
         """Check a recording and return it unchanged; see `Encoder`."""

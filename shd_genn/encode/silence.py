@@ -82,7 +82,7 @@ def _piece(
     """Background of some length and any level: of a noise, or like that of a recording."""
     n = round(float(rng.uniform(*SECONDS)) * RATE)
     if noises:
-        sound = read_audio(noises[rng.integers(len(noises))], RATE)
+        sound = read_audio(noises[int(rng.integers(len(noises)))], RATE)
         begin = rng.integers(max(len(sound) - n, 0) + 1)
         if np.ptp(piece := sound[begin : begin + n]) > 0:
             return piece

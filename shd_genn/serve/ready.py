@@ -39,5 +39,6 @@ class Ready:
     def probabilities(self, events: Events) -> NDArray[np.floating]:
         """Of every word, (words,), for presented spikes."""
         result = self.simulator.evaluate(events)
-        p = probabilities(self.simulator.network, self.simulator.config, result.readout)[0]
-        return p[: len(self.words)]
+        p = probabilities(self.simulator.network, self.simulator.config, result.readout)
+        of_words: NDArray[np.floating] = p[0, : len(self.words)]
+        return of_words

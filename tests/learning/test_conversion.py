@@ -1,7 +1,7 @@
 """Conversion: the spiking network answers as its network of rates, and that learns.
 
-Weights in ``data/conversion.npz`` are those that ``trained`` gives here (PyTorch 2.14, six epochs of
-the words below): `python tests/learning/test_conversion.py` records them anew.
+Weights in ``data/conversion.npz`` are those that ``trained`` gives here (PyTorch 2.14, six epochs
+of the words below): `python tests/learning/test_conversion.py` records them anew.
 """
 
 import importlib.util
@@ -45,7 +45,7 @@ def layers(*sizes):
     hidden = [Population(f"hidden{i}", LeakyIntegrateFire(), size) for i, size in enumerate(sizes)]
     output = Population("output", LeakyIntegrate(readout="avg_var"), N_CLASSES)
     chain = [Population("input", SpikeInput(), N_CHANNELS), *hidden, output]
-    pairs = zip(chain, chain[1:], strict=False)
+    pairs = itertools.pairwise(chain)
     dense, synapse = Dense(Normal(0.0, 0.1)), Exponential(5.0)
     return Network(tuple(chain), tuple(Connection(a, b, dense, synapse) for a, b in pairs))
 
