@@ -5,6 +5,7 @@ of the words below): `python tests/learning/test_conversion.py` records them ane
 """
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
