@@ -35,7 +35,7 @@ VERBS = listed(
     hear hears hold holds is keep keeps lack lacks last lasts leave leaves lie lies lists loses
     made make makes may mean means measures must name names need needs offer offers overflow
     overflows points raised raises reaches read reads repeat repeats return returned returns
-    runs say says sets share shares shows simulates start starts stop stops takes trains tried
+    replaces runs say says sets share shares shows simulates start starts stop stops takes trains tried
     use uses was were will works writes wrote
     """
 )
@@ -46,7 +46,7 @@ IMPERATIVES = listed(
     correct create cut delete draw empty encode evaluate export fetch find free generate give go
     increase install join label leave lengthen let list listen load look lower make mount move
     name number open pass pip put raise re-encode record reduce remove rename repeat replace
-    restart restore resume run save say see select set shorten split start stop swap take train
+    restart restore resume run save say see select send set shorten split start stop swap take train
     try turn type unset update use wait write
     """
 )
