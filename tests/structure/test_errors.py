@@ -46,8 +46,8 @@ IMPERATIVES = listed(
     correct create cut delete draw empty encode evaluate export fetch find free generate give go
     increase install join label leave lengthen let list listen load look lower make mount move
     name number open pass pip put raise re-encode record reduce remove rename repeat replace
-    restart restore resume run save say see select send set shorten split start stop swap take train
-    try turn type unset update use wait write
+    restart restore resume run save say see select send set shorten split start stop swap take
+    train try turn type unset update use wait write
     """
 )
 """Verbs that a cure may have instead."""
