@@ -35,8 +35,8 @@ VERBS = listed(
     hear hears hold holds is keep keeps lack lacks last lasts leave leaves lie lies lists loses
     made make makes may mean means measures must name names need needs offer offers overflow
     overflows points raised raises reaches read reads repeat repeats return returned returns
-    replaces runs say says sets share shares shows simulates start starts stop stops takes trains tried
-    use uses was were will works writes wrote
+    replaces runs say says sets share shares shows simulates start starts stop stops takes
+    trains tried use uses was were will works writes wrote
     """
 )
 """Finite verbs that messages use. A new one may be added; a message without any is no sentence."""
