@@ -49,10 +49,6 @@ inline bool is_equal(float a, float b) { return !(a < b) && !(a > b); }
 inline Integers is_equal(Vector a, Vector b) { return (Integers)(a == b); }
 inline Integers is_equal(Vector a, float b) { return is_equal(a, broadcast(b)); }
 inline Integers is_equal(float a, Vector b) { return is_equal(broadcast(a), b); }
-inline bool is_at_most(float a, float b) { return a <= b; }
-inline Integers is_at_most(Vector a, Vector b) { return (Integers)(a <= b); }
-inline Integers is_at_most(Vector a, float b) { return is_at_most(a, broadcast(b)); }
-inline Integers is_at_most(float a, Vector b) { return is_at_most(broadcast(a), b); }
 
 template <class A, class B>
 inline auto larger(const A& a, const B& b) {
