@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.linalg
+import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
 
 from shd_genn.learning.methods.stdp import ReaderName

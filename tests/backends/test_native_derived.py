@@ -1,7 +1,11 @@
 """The native engine's neurons by their equations: threads, padding, states without bound."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from shd_genn.learning.dropout import Dropout
 from shd_genn.learning.methods import EventProp
 from shd_genn.learning.objective import Objective
 from shd_genn.network import (
+    AdLIF,
     Connection,
     Dense,
     Exponential,
@@ -151,3 +156,25 @@ def test_names_of_parameters_may_be_those_of_the_code():
     assert networks.largest_error(gradient, expected) < 1e-4
     columns = derived_constants(one_layer(plain), one_layer(plain).hidden[0], {}, 1.0)
     assert columns.shape[1] == 1 and np.isfinite(columns).all()
+
+
+def test_a_neuron_that_is_in_the_cache_starts_without_sympy_and_scipys_parts():
+    """Each takes longer to import than everything else that a start does."""
+    compiled(one_layer(AdLIF())).close()
+    code = (
+        "import sys; from test_native_derived import *; compiled(one_layer(AdLIF())).close();"
+        "print([m for m in ('sympy', 'scipy.linalg', 'scipy.sparse') if m in sys.modules])"
+    )
+    where = [
+        str(Path(__file__).parent),
+        str(Path(__file__).parents[1]),
+        os.environ.get("PYTHONPATH", ""),
+    ]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(where)},
+    )
+    assert result.stdout.strip() == "[]"

@@ -200,6 +200,17 @@ def test_equations_that_cannot_work_are_refused(changes, message):
         reference.CAPABILITIES.check(network, EventProp(), CONFIG)
 
 
+def test_a_refractory_time_that_is_rounded_to_no_step_is_refused():
+    for tau_refrac, works in ((0.49, False), (0.5, True)):
+        neuron = LeakyIntegrateFire(tau_refrac=tau_refrac)
+        network = with_neuron(layered_network(hidden_sizes=(3,)), lambda _, n=neuron: n)
+        if works:
+            assert reference.compile(network, EventProp(), CONFIG)
+            continue
+        with pytest.raises(ConfigError, match="dt_ms / 2 <= tau_refrac .*0.49.*shorten dt_ms"):
+            reference.compile(network, EventProp(), CONFIG)
+
+
 def test_growth_without_bound_is_refused_with_neuron_time_and_values():
     neuron = own(equations="tau_mem * V' = V * V + I", spike="V >= 1e30 * v_thresh")
     network = with_neuron(layered_network(hidden_sizes=(3,)), lambda _: neuron)

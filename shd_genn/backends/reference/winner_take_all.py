@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse
+import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
 
 from shd_genn.backends.reference.trial import steps_of_input

@@ -6,7 +6,7 @@ import numpy as np
 
 from shd_genn.network.initialisers import typical
 from shd_genn.network.neurons.description import NeuronModel
-from shd_genn.support.errors import refuse_unless
+from shd_genn.support.errors import refuse_unless, require
 
 STABLE = 2.0
 """Explicit steps are stable while a step is shorter than this many of the shortest time
@@ -43,6 +43,14 @@ def check_step(neuron: NeuronModel, dt_ms: float) -> None:
             "that it would spike in every step",
             "let the reset take it below the threshold, or the threshold above the reset",
         )
+    held = neuron.refractory_ms
+    require(
+        not held or dt_ms / 2 <= held,
+        f"dt_ms / 2 <= tau_refrac of {name}",
+        held,
+        f"it is rounded to whole steps of {dt_ms:g} ms, and to none here; lengthen it, shorten "
+        "dt_ms, or leave it out",
+    )
     if derived.exact:
         return
     step = dt_ms / derived.substeps(dt_ms)
