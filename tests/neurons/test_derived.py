@@ -207,7 +207,7 @@ def test_a_refractory_time_that_is_rounded_to_no_step_is_refused():
         if works:
             assert reference.compile(network, EventProp(), CONFIG)
             continue
-        with pytest.raises(ConfigError, match="dt_ms / 2 <= tau_refrac .*0.49.*shorten dt_ms"):
+        with pytest.raises(ConfigError, match=r"dt_ms / 2 <= tau_refrac .*0\.49.*shorten dt_ms"):
             reference.compile(network, EventProp(), CONFIG)
 
 
