@@ -27,6 +27,20 @@ LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 LANGUAGES = {".py": "python", ".toml": "toml", ".h": "cpp", ".cpp": "cpp", ".cu": "cuda"}
 
 
+def on_config(config: Any) -> Any:
+    """Blocks of code in the language ``math`` are LaTeX, as on GitHub; they become MathML."""
+    fence = {"name": "math", "class": "math", "format": mathml}
+    config.mdx_configs.setdefault("pymdownx.superfences", {})["custom_fences"] = [fence]
+    return config
+
+
+def mathml(source: str, *_: Any, **__: Any) -> str:
+    """LaTeX as MathML, which browsers draw themselves: nothing is loaded from another server."""
+    from latex2mathml.converter import convert
+
+    return f'<div class="equations">{convert(source.strip(), display="block")}</div>'
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are not in `docs/`."""
     from mkdocs.structure.files import File

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +82,19 @@ def draw(name: str, neuron: NeuronModel, tau_syn_ms: float = 5.0) -> Figure:
     """
     weakest = rheobase(neuron)
     figure = Figure(figsize=(9, 6.5), layout="constrained")
-    figure.suptitle(f"{name}: {' '.join(repr(neuron).split())}"[:110], fontsize=9)
+    figure.suptitle(textwrap.fill(f"{name}: {_constants(neuron)}", 110), fontsize=9)
     axes = figure.subplots(2, 2)
     _current_steps(axes[0, 0], neuron, weakest)
     _pulses(axes[0, 1], neuron, weakest)
     _rates(axes[1, 0], neuron, weakest)
     _arrivals(axes[1, 1], neuron, weakest, tau_syn_ms)
     return figure
+
+
+def _constants(neuron: NeuronModel) -> str:
+    """Its parameters and their values."""
+    values = {p.name: typical(p.value_in(neuron)) for p in neuron.description.parameters}
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
 
 
 def respond(neuron: NeuronModel, duration_ms: float, current: Callable[[float], Array]) -> Response:

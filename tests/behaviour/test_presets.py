@@ -1,6 +1,7 @@
 """Presets start, train, and record exactly the values that they name."""
 
 import ast
+import functools
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -23,34 +24,40 @@ from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.train import loop
 
-N_TRAIN = 300  # more than the largest batch of a preset
-
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """Three short sounds on ten channels; with a validation file, as SSC has one."""
-    folder = tmp_path_factory.mktemp("data") / "small"
-    for split, n, seed in (("train", N_TRAIN, 0), ("valid", 9, 1), ("test", 9, 2)):
-        rng = np.random.default_rng(seed)
-        labels = np.arange(n, dtype=np.int32) % 3
-        samples = [
-            (rng.uniform(0, 40, 12), rng.integers(3 * label, 3 * label + 4, 12)) for label in labels
-        ]
-        dataset = SpikeDataset(
-            name="small",
-            events=Events.of(samples),
-            labels=labels,
-            speakers=(np.arange(n) % 2).astype(np.int32),
-            n_channels=10,
-            class_names=("one", "two", "three"),
-        )
-        write_spikes(folder / f"{split}.h5", dataset)
-    return folder
+    """Training samples → as many short sounds on ten channels; with a validation file, as SSC."""
+
+    @functools.cache
+    def made(n_train):
+        folder = tmp_path_factory.mktemp("data") / "small"
+        for split, n, seed in (("train", n_train, 0), ("valid", 9, 1), ("test", 9, 2)):
+            rng = np.random.default_rng(seed)
+            labels = np.arange(n, dtype=np.int32) % 3
+            samples = [
+                (rng.uniform(0, 40, 12), rng.integers(3 * label, 3 * label + 4, 12))
+                for label in labels
+            ]
+            dataset = SpikeDataset(
+                name="small",
+                events=Events.of(samples),
+                labels=labels,
+                speakers=(np.arange(n) % 2).astype(np.int32),
+                n_channels=10,
+                class_names=("one", "two", "three"),
+            )
+            write_spikes(folder / f"{split}.h5", dataset)
+        return folder
+
+    return made
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
-    settings = parse(["--preset", name, "--dataset", str(small), "--epochs", "2"]).settings
+    batch = PRESETS[name].config.train.batch_size
+    data = small(300 if batch <= 128 else 700)  # more than a batch, also without validation samples
+    settings = parse(["--preset", name, "--dataset", str(data), "--epochs", "2"]).settings
     # a short trial only saves time; every layer and every input is as large as it is named
     settings = replace(settings, data=replace(settings.data, trial_ms=50.0))
     folder = loop.start(settings, tmp_path)
@@ -60,7 +67,7 @@ def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
     inputs = 10 * (1 + named.present.delay_copies)
     expected = replace(
         named,
-        data=replace(named.data, dataset=str(small), trial_ms=50.0),
+        data=replace(named.data, dataset=str(data), trial_ms=50.0),
         model=replace(named.model, n_inputs=inputs, n_classes=3),
         train=replace(named.train, epochs=2),
         backend=backends.choose(named.backend).name,

@@ -99,7 +99,7 @@ def test_the_glossary_has_twenty_words():
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The built site."""
-    for module in ("mkdocs", "material", "mkdocstrings", "nbconvert"):
+    for module in ("mkdocs", "material", "mkdocstrings", "nbconvert", "latex2mathml"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed: pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
@@ -121,6 +121,12 @@ def test_the_site_has_every_page(site):
         name = page.removeprefix("docs/").removesuffix(".md").removesuffix(".ipynb").lower()
         assert (site / f"{'index' if name == 'readme' else name}.html").is_file(), page
     assert "output voltage" in (site / "notebook.html").read_text()
+
+
+def test_equations_are_mathml_without_latex(site):
+    equations = re.findall(r"<math.*?</math>", (site / "neurons.html").read_text("utf-8"), re.S)
+    assert len(equations) == 7
+    assert not [e for e in equations if "\\" in e or "<mi>&</mi>" in e]
 
 
 def test_the_site_loads_nothing_from_other_servers(site):
