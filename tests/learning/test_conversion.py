@@ -1,7 +1,7 @@
 """Conversion: the spiking network answers as its network of rates, and that learns.
 
-Weights in ``data/conversion.npz`` are those that ``trained`` gives here (PyTorch 2.14, six epochs
-of the words below): `python tests/learning/test_conversion.py` records them anew.
+Weights in ``data/conversion.npz`` are what ``trained`` gives (PyTorch 2.14, six epochs of the words
+below): `python tests/learning/test_conversion.py` records them anew.
 """
 
 import importlib.util

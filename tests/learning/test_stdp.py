@@ -121,7 +121,7 @@ def test_window_of_the_memristor():
 @pytest.mark.parametrize("backend", ["native", "reference"])
 @pytest.mark.parametrize("lag", [-30, -5, 0, 5, 30])
 def test_a_pair_of_spikes_changes_a_weight_as_the_window_states(backend, lag):
-    """Channel 0 spikes once, others make the one neuron spike once: Δw/w is the window."""
+    """Channel 0 spikes once, and others make the one neuron spike once: Δw/w is the window."""
     inputs = Population("input", SpikeInput(), 6)
     hidden = Population("hidden", LeakyIntegrateFire(tau_mem=20.0), 1)
     output = Population("output", LeakyIntegrate(tau_mem=20.0, readout="avg_var"), 2)
