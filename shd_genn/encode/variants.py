@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 import numpy as np
+import scipy.fft
 from annotated_types import Ge
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
@@ -26,8 +27,19 @@ from shd_genn.support.settings import Cure, Settings
 Audio = NDArray[np.float64]
 Factor = Annotated[float, Ge(1), Cure("1 means no change; 1.15 is usual")]
 Decibels = Annotated[float, Ge(0), Cure("0 means no change")]
-FRAME_MS = 5.0
-"""Step of WORLD's analysis."""
+LOW_RATE = RATE // 2
+"""Sampling rate in Hz at which the vocoder works."""
+FRAME_MS = 10.0
+"""Step of the vocoder's analysis."""
+SAME_APERIODICITY = 3
+"""Frames that share one analysis of their aperiodicity, which takes longest and changes slowly."""
+PITCH_SPEED = 4
+"""A quarter of the samples is enough for a first estimate of the pitch, which is refined later."""
+SILENCE = 1e-4
+"""Part of a version's energy that a silent end may have; it is cut where it makes a version longer
+than its recording."""
+PADDING = 1024
+"""Samples of silence after a sound, so that its end does not ring into its beginning."""
 DIRECT_DB = (5.0, 15.0)
 """How much stronger than its reverberation a sound is: drawn from here, in dB."""
 
@@ -42,7 +54,7 @@ class Variation(Settings):
     """Largest factor of the pitch."""
     tempo: Factor = 1.15
     """Largest factor of the speed of speech."""
-    level_db: Decibels = 6.0
+    level_db: Decibels = 3.0
     """Cochlea: largest change of the level to which recordings are scaled, in dB."""
     lowest_snr_db: Annotated[float, Ge(0), Cure("20 dB is clearly heard")] = 25.0
     """Speech is at least this much stronger than the noise that is added, in dB."""
@@ -152,6 +164,7 @@ class Varied:
         rng = np.random.default_rng([seed, self.number, *b"variant"])
         drawn = Drawn.of(self.variation, rng)
         sound = revoiced(np.asarray(audio, np.float64), drawn)
+        sound = _without_silent_end(sound, len(audio))
         power = np.mean(np.square(sound))
         sound = reverberant(sound, drawn, rng)
         noise = rng.normal(0, math.sqrt(power * 10 ** (-drawn.snr_db / 10)), len(sound))
@@ -159,20 +172,52 @@ class Varied:
 
 
 def revoiced(audio: Audio, drawn: Drawn) -> Audio:
-    """Speech with another vocal tract, pitch and tempo; silence stays as it is."""
+    """Speech with another vocal tract, pitch and tempo; silence stays as it is.
+
+    The vocoder gets what lies below 12 kHz, which takes it half the time. What is above is noise of
+    the breath: only its tempo changes.
+    """
     world = _world()
-    audio = np.ascontiguousarray(audio)
-    pitch, times = world.dio(audio, RATE, frame_period=FRAME_MS)
-    pitch = world.stonemask(audio, pitch, times, RATE)
-    envelope = world.cheaptrick(audio, pitch, times, RATE)
-    aperiodicity = world.d4c(audio, pitch, times, RATE)
+    low, high = _halves(audio, drawn.tempo)
+    pitch, times = world.dio(low, LOW_RATE, frame_period=FRAME_MS, speed=PITCH_SPEED)
+    pitch = world.stonemask(low, pitch, times, LOW_RATE)
+    envelope = world.cheaptrick(low, pitch, times, LOW_RATE)
+    few = slice(None, None, SAME_APERIODICITY)
+    aperiodicity = world.d4c(low, pitch[few].copy(), times[few].copy(), LOW_RATE)
+    aperiodicity = np.repeat(aperiodicity, SAME_APERIODICITY, axis=0)[: len(pitch)]
     envelope, aperiodicity = (
         _stretched(spectrum, drawn.vocal_tract) for spectrum in (envelope, aperiodicity)
     )
     sound: Audio = world.synthesize(
-        pitch * drawn.pitch, envelope, aperiodicity, RATE, FRAME_MS / drawn.tempo
+        pitch * drawn.pitch, envelope, aperiodicity, LOW_RATE, FRAME_MS / drawn.tempo
     )
-    return sound
+    return _resampled(sound, len(high)) + high
+
+
+def _without_silent_end(sound: Audio, n: int) -> Audio:
+    """The first ``n`` samples, if there is silence after them; else all."""
+    energy = np.square(sound)
+    return sound[:n] if energy[n:].sum() <= SILENCE * energy.sum() else sound
+
+
+def _halves(audio: Audio, tempo: float) -> tuple[Audio, Audio]:
+    """What lies below 12 kHz, at 24 kHz; and what lies above, at 48 kHz and with another tempo."""
+    padded = scipy.fft.next_fast_len(len(audio) + PADDING, real=True)
+    spectrum = scipy.fft.rfft(audio, padded)
+    n_low = padded * LOW_RATE // RATE
+    low: Audio = scipy.fft.irfft(spectrum[: n_low // 2 + 1], n_low) * (n_low / padded)
+    spectrum[: n_low // 2 + 1] = 0
+    n_high = round(padded / tempo)
+    spectrum = np.pad(spectrum, (0, max(0, n_high // 2 + 1 - len(spectrum))))
+    high: Audio = scipy.fft.irfft(spectrum[: n_high // 2 + 1], n_high) * (n_high / padded)
+    return low[: len(audio) * LOW_RATE // RATE].copy(), high[: round(len(audio) / tempo)].copy()
+
+
+def _resampled(audio: Audio, n: int) -> Audio:
+    """A sound at 24 kHz as ``n`` samples at 48 kHz."""
+    padded = scipy.fft.next_fast_len(max(len(audio), n // 2) + PADDING, real=True)
+    doubled: Audio = scipy.fft.irfft(scipy.fft.rfft(audio, padded), 2 * padded)[:n]
+    return doubled * 2
 
 
 def _stretched(spectrum: Audio, factor: float) -> Audio:

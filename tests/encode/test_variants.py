@@ -77,6 +77,28 @@ def test_pitch_formants_and_tempo_change_one_by_one(vowel, monkeypatch):
     assert pitch_of(faster) == pytest.approx(PITCH_HZ, rel=0.03)
 
 
+@pytest.mark.parametrize("tempo", [1.0, 1.25])
+def test_above_the_vocoders_band_only_the_tempo_changes(vowel, monkeypatch, tempo):
+    t = np.arange(len(vowel)) / RATE
+    hiss = 0.01 * np.sin(2 * np.pi * 15000 * t) * np.hanning(len(t))
+    fixed(monkeypatch, tempo=tempo, vocal_tract=1.2, pitch=1.2)
+    version = Varied(Cochlea(), NOTHING, 1)
+    with_hiss, without = (version.version(sound, 0)[0] for sound in (vowel + hiss, vowel))
+    assert len(with_hiss) == len(without) == round(len(vowel) / tempo)
+    high = with_hiss - without
+    assert strongest_harmonic(high, 12000, 23000) == pytest.approx(15000 * tempo, rel=1e-3)
+    # 1 %: the vocoder notices the rest of the hiss below 12 kHz
+    assert np.sqrt(np.mean(high**2)) == pytest.approx(np.sqrt(np.mean(hiss**2)), rel=0.01)
+
+
+def test_a_slower_version_loses_silence_but_no_speech(vowel, monkeypatch):
+    fixed(monkeypatch, tempo=0.8)
+    version = Varied(Cochlea(), NOTHING, 1)
+    padded = np.concatenate([vowel, np.zeros(len(vowel) // 2)])
+    assert len(version.version(vowel, 0)[0]) == round(len(vowel) / 0.8)
+    assert len(version.version(padded, 0)[0]) == len(padded)
+
+
 def test_noise_and_reverberation_are_as_strong_as_drawn(vowel, monkeypatch):
     version = Varied(Cochlea(), NOTHING, 1)
     fixed(monkeypatch)
