@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import jinja2
 
-from shd_genn.backends.native.layout import GROUP, INTERFACE, STRIP
+from shd_genn.backends.native.layout import INTERFACE, STRIP
 from shd_genn.backends.native.lower import Plan
 from shd_genn.backends.native.names import KERNELS
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
@@ -26,7 +26,7 @@ def render(plan: Plan) -> str:
     environment.filters["cpp"] = _boolean
     environment.filters["learned_parameters"] = _learned_parameters
     template = environment.get_template("engine.cpp.j2")
-    text = template.render(plan=plan, strip=STRIP, group=GROUP, neuron_parameters=DERIVATIVES)
+    text = template.render(plan=plan, strip=STRIP, neuron_parameters=DERIVATIVES)
     return assemble(_without_gaps(text), "engine.cpp", KERNELS, interface=INTERFACE)
 
 
