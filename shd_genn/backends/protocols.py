@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,7 @@ from shd_genn.learning.methods import Method
 from shd_genn.learning.objective import Objective
 from shd_genn.learning.optimisers import Adam, LearningRate
 from shd_genn.network import Network
+from shd_genn.present.delay_line import DelayLine
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ConfigError, require
 
@@ -47,6 +49,8 @@ class CompileConfig:
         kernel_times: Measure kernels on a GPU too, where every step then waits for the device.
         adam: The optimiser.
         objective: What is minimised.
+        delay_line: The delay line that the input comes through, if its spikes are on the time grid
+            (`binarise`); a backend may know how to compute it faster.
     """
 
     n_steps: int
@@ -57,6 +61,7 @@ class CompileConfig:
     kernel_times: bool = False
     adam: Adam = field(default_factory=Adam)
     objective: Objective = field(default_factory=Objective)
+    delay_line: DelayLine | None = None
 
     def __post_init__(self) -> None:
         require(1 <= self.n_steps, "1 <= n_steps", self.n_steps, "lengthen the trial or shorten dt")
@@ -73,6 +78,12 @@ class CompileConfig:
     def trial_ms(self) -> float:
         """T, the length of a trial in ms."""
         return self.n_steps * self.dt_ms
+
+    @cached_property
+    def lag_steps(self) -> int | None:
+        """Steps between copies of the delay line; None if there is none, or they vary."""
+        line = self.delay_line
+        return None if line is None else line.lag_steps(self.n_steps, self.dt_ms)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shd_genn.present.delay_line import DelayedEvents, DelayLine
 from shd_genn.present.settings import PresentConfig
 from shd_genn.spikes.events import Events
 
@@ -45,15 +46,22 @@ class Presentation:
         """Number of input neurons."""
         return self.n_channels * (1 + self.delay_copies)
 
+    @property
+    def delay_line(self) -> DelayLine | None:
+        """The delay line, if there is one."""
+        if not self.delay_copies:
+            return None
+        return DelayLine(self.delay_copies, self.delay_step_ms, self.n_channels, self.trial_ms)
+
     def __call__(self, events: Events) -> Events:
         """The spikes that the input neurons emit; ``events`` is not changed."""
         if self.dt_ms is not None:
             events = binarise(events, self.dt_ms, self.n_channels)
-        if self.delay_copies:
-            events = delay_line(
-                events, self.delay_copies, self.delay_step_ms, self.n_channels, self.trial_ms
-            )
-        return events
+        line = self.delay_line
+        if line is None:
+            return events
+        # spikes that are on no grid may differ by a step from those of their copies
+        return line(events) if self.dt_ms is None else DelayedEvents(events, line)
 
 
 def binarise(events: Events, dt_ms: float, n_channels: int) -> Events:
@@ -77,35 +85,4 @@ def binarise(events: Events, dt_ms: float, n_channels: int) -> Events:
         seen[steps, channels] = True
         steps, channels = np.divmod(np.flatnonzero(seen), n_channels)
         parts.append((steps.astype(np.float32) * np.float32(dt_ms), channels.astype(np.uint16)))
-    return Events.join(parts)
-
-
-def delay_line(
-    events: Events, n_copies: int, step_ms: float, n_channels: int, trial_ms: float
-) -> Events:
-    """Add delayed copies of the input, each on channels of its own.
-
-    Nowotny, Turner & Knight (2025) add 10 copies, 30 ms apart.
-
-    Args:
-        events: The samples.
-        n_copies: Number of copies. Copy i = 1, 2, … is delayed by i·step_ms; its channels begin at
-            i·n_channels.
-        step_ms: Delay between copies in ms.
-        n_channels: Number of channels of the input.
-        trial_ms: Spikes at or after this time are dropped.
-
-    Returns:
-        New samples with (1 + n_copies)·n_channels channels, each sorted by time.
-    """
-    copies = np.arange(1 + n_copies)
-    parts = []
-    for i in range(len(events)):
-        times_ms, channels = events.sample(i)
-        late = times_ms + np.float32(step_ms) * copies[:, np.newaxis].astype(np.float32)
-        own = channels + np.uint16(n_channels) * copies[:, np.newaxis].astype(np.uint16)
-        kept = late < trial_ms
-        times_ms, channels = late[kept], own[kept]
-        order = np.argsort(times_ms, kind="stable")  # merges the copies, which are sorted already
-        parts.append((times_ms[order], channels[order]))
     return Events.join(parts)

@@ -13,6 +13,7 @@ from shd_genn.learning.objective import FirstSpikeLoss, Objective, Regulariser
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import FirstSpikeTime, FirstSpikeTimeExp, ReadoutChoice
+from shd_genn.present.delay_line import DelayLine
 
 
 def compile_network(config: Config, model_file: Path | None = None) -> Simulator:
@@ -58,8 +59,18 @@ def _compile(config: Config, model_file: Path | None, batch_size: int | None) ->
                 *(train.weight_decay, train.clip_gradient),
             ),
             objective=objective,
+            delay_line=_delay_line(config),
         ),
     )
+
+
+def _delay_line(config: Config) -> DelayLine | None:
+    """The delay line of the input, if its spikes are on the time grid."""
+    n_inputs = config.model.n_inputs
+    if n_inputs is None or not config.present.binarise:
+        return None
+    n_channels = n_inputs // (1 + config.present.delay_copies)
+    return config.presentation(n_channels).delay_line
 
 
 def _loss_constants(readout: ReadoutChoice) -> dict[str, Any]:

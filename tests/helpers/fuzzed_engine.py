@@ -146,6 +146,7 @@ def call_engine(content: bytes, path: Path) -> None:
                             n_trials=stream.one_of((n_trials, n_trials, n_trials, 0, -1, -(2**31))),
                             keep=bool(stream.below(2)),
                             learn=bool(stream.below(2)),
+                            lag=stream.one_of((0, 0, 0, 1, -1)),
                             silent=None,
                             readout=pointer(readout),
                             counts=pointer(places),

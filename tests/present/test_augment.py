@@ -10,7 +10,8 @@ from shd_genn.datasets.settings import DataConfig
 from shd_genn.present import augment
 from shd_genn.present.augment import shift_channels
 from shd_genn.present.batches import augmented
-from shd_genn.present.presentation import binarise, delay_line
+from shd_genn.present.delay_line import DelayLine
+from shd_genn.present.presentation import binarise
 from shd_genn.present.settings import AugmentConfig, PresentConfig
 from shd_genn.spikes.events import Events
 
@@ -185,7 +186,7 @@ def test_a_blend_with_an_empty_sample_is_not_moved():
 @settings(max_examples=50)
 def test_delay_line_is_copies_that_come_later(events, n_copies, step_ms):
     before = Events(*arrays(events))
-    delayed = delay_line(events, n_copies, step_ms, N_CHANNELS, 1000.0)
+    delayed = DelayLine(n_copies, step_ms, N_CHANNELS, 1000.0)(events)
     same(events, before)
     check_whole(delayed, len(events), N_CHANNELS * (1 + n_copies))
     for i in range(len(events)):

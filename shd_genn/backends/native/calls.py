@@ -25,6 +25,7 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.learning.dropout import Masks
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network import Network
+from shd_genn.present.delay_line import DelayedEvents
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import require
 from shd_genn.support.interface import Structure
@@ -37,10 +38,13 @@ class EngineCalls:
         library: The generated library.
         network: The network.
         config: Sizes and constants of the trial.
+        copies: Copies of each input channel that the library treats at once, or 0.
     """
 
-    def __init__(self, library: EngineLibrary, network: Network, config: CompileConfig) -> None:
-        self.library, self.config = library, config
+    def __init__(
+        self, library: EngineLibrary, network: Network, config: CompileConfig, copies: int
+    ) -> None:
+        self.library, self.config, self._copies = library, config, copies
         self._populations, self._n_inputs = network.populations, network.input.size
         self._n_classes = network.output.size
         self._is_input = [p == network.input for p in network.populations]
@@ -81,6 +85,11 @@ class EngineCalls:
         )
         return handle
 
+    def lag_of(self, events: Events) -> int:
+        """Steps between copies, if the engine takes them all at once; 0 if one by one."""
+        known = isinstance(events, DelayedEvents) and events.line == self.config.delay_line
+        return (self.config.lag_steps or 0) if self._copies and known else 0
+
     def forward(
         self,
         engine: int,
@@ -104,12 +113,14 @@ class EngineCalls:
         Returns:
             The readout, (n_samples, n_classes), and the spike counts of each population.
         """
-        n = len(events)
+        n, lag, n_inputs = len(events), self.lag_of(events), self._n_inputs
+        if lag and isinstance(events, DelayedEvents):
+            events, n_inputs = events.recorded, n_inputs // self._copies
         highest = int(events.channels.max(initial=0))
         require(
-            highest < self._n_inputs,
+            highest < n_inputs,
             "channel < number of input neurons",
-            f"channel {highest} of {self._n_inputs}",
+            f"channel {highest} of {n_inputs}",
             "build the network for as many channels as the dataset has",
         )
         readout = np.empty((n, self._n_classes), np.float32)
@@ -134,6 +145,7 @@ class EngineCalls:
                 n_trials=n,
                 keep=keep,
                 learn=learn,
+                lag=lag,
                 readout=readout.ctypes.data,
                 counts=ctypes.addressof(addresses),
                 voltages=None if voltages is None else voltages.ctypes.data,

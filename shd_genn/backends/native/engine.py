@@ -64,9 +64,9 @@ class NativeEngine:
         limits.check_sizes(network, config)
         limits.check_constants(network, config)
         limits.check_memory(self._bytes, self._n_threads)
-        self._plan = lower(network, config.dt_ms, self.method)
+        self._plan = lower(network, config.dt_ms, self.method, limits.copies_of(network, config))
         self._library = EngineLibrary(render(self._plan))
-        self._calls = EngineCalls(self._library, network, config)
+        self._calls = EngineCalls(self._library, network, config, self._plan.copies)
         with limits.memory_errors(self._bytes, self._n_threads):
             self._store = ParameterStore(network, config.dt_ms)
             self._learned = LearnedReadout(network)
@@ -201,8 +201,15 @@ class NativeEngine:
                     ]
                 )
                 for i, p in enumerate(self._plan.populations)
-                if p.name in counts
+                if p.name in counts and not (p == self._plan.input and self._calls.lag_of(events))
             }
+            if self._calls.lag_of(events):  # they are on the grid, and the engine has no copies
+                spikes[self.network.input.name] = Events.of(
+                    [
+                        (np.rint(times / self.config.dt_ms) * self.config.dt_ms, channels)
+                        for times, channels in map(events.sample, range(len(events)))
+                    ]
+                )
         return Recording(spikes, voltages)
 
     def parameters(self) -> Parameters:

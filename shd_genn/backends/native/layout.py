@@ -18,6 +18,9 @@ STRIP = 64
 GROUP = 8
 """Trials whose input is summed at a time (input_stage.h)."""
 
+LINE_GROUP = 32
+"""The same where the input is a delay line (delay_line.h); packing its weights takes long."""
+
 STAGES = ("input", "forward", "adjoint", "gradient", "optimiser")
 """What the engine's time is spent on: putting input spikes on the grid, the three passes over a
 trial, and updating what is learned."""
@@ -93,6 +96,9 @@ FORWARD_ARGUMENTS = Structure(
         Field("int32_t", "n_trials"),
         Field("bool", "keep", "whether trials stay, to learn from them or to read their spikes"),
         Field("bool", "learn", "whether they keep what only learning needs"),
+        Field(
+            "int32_t", "lag", "steps between copies, if all are taken at once; else 0"
+        ),
         Field("float*", "readout", "[trial][class]"),
         Field("int32_t* const*", "counts", "[population][trial][neuron]; of the input [trial]"),
         Field("float*", "voltages", "[trial][step][class], or null"),

@@ -18,7 +18,7 @@ from shd_genn.backends.native.constants import (
     learned_of,
     parameters_of,
 )
-from shd_genn.backends.native.layout import GROUP, padded
+from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.learning.methods import Method
@@ -122,6 +122,13 @@ def require_float32(name: str, value: float, cure: str) -> None:
     require(0 < used < math.inf, f"0 < {name} < inf as float32", value, cure)
 
 
+def copies_of(network: Network, config: CompileConfig) -> int:
+    """Copies of each channel of the delay line, itself included; 0 if kernels cannot know them."""
+    line = config.delay_line
+    known = line is not None and line.n_inputs == network.input.size
+    return 1 + line.n_copies if line is not None and known and config.lag_steps else 0
+
+
 def bytes_needed(
     network: Network,
     config: CompileConfig,
@@ -147,15 +154,16 @@ def bytes_needed(
         if c.delayed:
             rows = config.n_steps if c.source == network.input else c.max_delay_steps + 2
             of_thread += 4 * rows * padded(c.target.size)
-    summed = {c.name for c in lower(network, config.dt_ms).summed}
+    plan = lower(network, config.dt_ms, method, copies_of(network, config))
+    summed = {c.name for c in plan.summed}
+    arrays = 2 if plan.copies else 1  # what arrives, and lambda_I
     of_group = sum(
-        4 * GROUP * config.n_steps * padded(c.target.size)
+        4 * arrays * plan.group * (config.n_steps + 1) * padded(c.target.size)
         for c in network.connections
         if c.name in summed
     )
     voltages = 4 * n_samples * config.n_steps * network.output.size
     kept = n_samples * sum(_bytes_kept(network, p, config) for p in network.populations)
-    plan = lower(network, config.dt_ms, method)
     if plan.rule is not None:  # each thread's trials have arrays of their own, and keep voltages
         of_thread *= plan.rule.lanes
         sizes = {p.name: padded(p.size) for p in network.populations}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shd_genn.backends.native.constants import code_of, parameters_of
-from shd_genn.backends.native.layout import padded
+from shd_genn.backends.native.layout import GROUP, LINE_GROUP, padded
 from shd_genn.backends.native.names import identifiers
 from shd_genn.backends.native.neuron_code import NeuronCode
 from shd_genn.learning.methods import EProp, EventProp, Method, Surrogate
@@ -17,6 +17,10 @@ from shd_genn.network.readouts import READOUTS, Form
 LARGE = 8 * 2**20
 """Bytes of input weights from which on their sums are computed before a trial. Up to there it
 brings nothing (measured at 7.9 MB): rows of weights come fast enough from the outer cache."""
+
+
+MOST_COPIES = 32
+"""Copies of a channel that the kernels of a delay line keep in registers, or near them."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class Plan:
             neurons.
         n_learned_of_synapses: How many of these arrays are weights or delays.
         rule: The method, if it differentiates time steps; None for EventProp.
+        line: Copies of each channel, itself included, if the input comes through a delay line
+            that the kernels may know; else 0.
     """
 
     populations: tuple[PopulationPlan, ...]
@@ -130,6 +136,17 @@ class Plan:
     learned: tuple[LearnedPlan, ...]
     n_learned_of_synapses: int
     rule: RulePlan | None = None
+    line: int = 0
+
+    @property
+    def copies(self) -> int:
+        """Copies of each channel in the delay line, if kernels treat them at once; else 0."""
+        return self.line if self.summed and not self.rule else 0
+
+    @property
+    def group(self) -> int:
+        """Trials whose input is summed at a time."""
+        return LINE_GROUP if self.copies else GROUP
 
     @property
     def title(self) -> str:
@@ -214,13 +231,16 @@ class Plan:
         return any(c.target == self.output for c in self.outputs_of(population))
 
 
-def lower(network: Network, dt_ms: float = 1.0, method: Method | None = None) -> Plan:
+def lower(
+    network: Network, dt_ms: float = 1.0, method: Method | None = None, copies: int = 0
+) -> Plan:
     """The plan of a network.
 
     Args:
         network: The network.
         dt_ms: Length of a step in ms; neurons may divide it into sub-steps.
         method: What it is trained with; EventProp if not given.
+        copies: Copies of each input channel, itself included, of a delay line on the time grid.
     """
     taken: set[str] = set()
     population_ids = identifiers((p.name for p in network.populations), "population", taken)
@@ -257,6 +277,7 @@ def lower(network: Network, dt_ms: float = 1.0, method: Method | None = None) ->
         learned=tuple(LearnedPlan(key, i) for key, i in learned.items()),
         n_learned_of_synapses=sum(len(p.shape) == 2 for p in trained),
         rule=rule_of(EventProp() if method is None else method),
+        line=copies if 2 <= copies <= MOST_COPIES and network.input.size % copies == 0 else 0,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from shd_genn.backends.native.layout import GROUP, INTERFACE, STRIP
+from shd_genn.backends.native.layout import INTERFACE, STRIP
 from shd_genn.backends.native.lower import Plan
 from shd_genn.backends.native.names import KERNELS
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
@@ -18,7 +18,7 @@ def render(plan: Plan) -> str:
     environment = templates(KERNELS)
     environment.filters |= {"cpp": _boolean, "learned_parameters": _learned_parameters}
     template = environment.get_template("engine.cpp.j2")
-    text = template.render(plan=plan, strip=STRIP, group=GROUP, neuron_parameters=DERIVATIVES)
+    text = template.render(plan=plan, strip=STRIP, neuron_parameters=DERIVATIVES)
     return assemble(_without_gaps(text), "engine.cpp", KERNELS, interface=INTERFACE)
 
 

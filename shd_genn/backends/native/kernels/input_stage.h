@@ -8,8 +8,8 @@
 #include "synapses.h"
 #include "tape.h"
 
-// Trials that are taken at a time; there is memory for a row of the target in every step of each.
-constexpr int GROUP = 8;
+// GROUP, of the engine's source: trials that are taken at a time. There is memory for a row of the
+// target in every step of each.
 
 // What arrives at a target in each step of the trials of a group: [trial][step][neuron].
 struct SummedInput {
