@@ -54,6 +54,9 @@ class Options:
     """Epochs of training with rounded weights before they are written with 8 or 4 bits."""
     fine_tune_rate: float | None = None
     """Learning rate of it; by default a tenth of the run's."""
+    fine_tune_dt_ms: tuple[float, ...] = ()
+    """Lengths of a step in ms, one of which is drawn for each batch of fine-tuning, so that the
+    network does not adapt to one; by default the run's step."""
     nir_form: Form = "steps"
     """steps: for Norse, snnTorch and others that integrate in steps; continuous: the equations of
     the NIR paper."""
@@ -117,9 +120,16 @@ def _check(options: Options) -> None:
         "give --to c too",
     )
     refuse_unless(
-        options.fine_tune_epochs == 0 or any(b != 32 for b in options.bits),
-        "fine_tune_epochs are given, but no weight is to be rounded",
-        "give --bits 8 or 4 too",
+        options.fine_tune_epochs == 0
+        or bool(options.fine_tune_dt_ms)
+        or any(b != 32 for b in options.bits),
+        "fine_tune_epochs are given, but no weight is to be rounded, and no steps are to be varied",
+        "give --bits 8 or 4, or --fine-tune-dt-ms 0.5 1 2 too",
+    )
+    refuse_unless(
+        options.fine_tune_epochs > 0 or not options.fine_tune_dt_ms,
+        "fine_tune_dt_ms are given, but fine_tune_epochs = 0",
+        "give --fine-tune-epochs 10 too",
     )
 
 
@@ -127,10 +137,10 @@ def _networks(
     options: Options, folder: RunFolder, trained: TrainedNetwork
 ) -> dict[Bits, TrainedNetwork]:
     """The network for each number of bits, fine-tuned if that is asked for."""
-    tuning = FineTuning(options.fine_tune_epochs, options.fine_tune_rate)
+    tuning = FineTuning(options.fine_tune_epochs, options.fine_tune_rate, options.fine_tune_dt_ms)
     return {
         bits: trained
-        if bits == 32 or tuning.epochs == 0
+        if tuning.epochs == 0 or (bits == 32 and not tuning.dt_ms)
         else fine_tune(folder, trained, bits, tuning, options.backend, options.trust_model)
         for bits in dict.fromkeys((32, *options.bits))
     }
