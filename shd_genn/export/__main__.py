@@ -61,7 +61,7 @@ class Options:
     """steps: for Norse, snnTorch and others that integrate in steps; continuous: the equations of
     the NIR paper."""
     report: bool = False
-    """Count operations and test the network on the test set; writes report.md."""
+    """Count operations and test the network on the test set; writes report.md and bits.csv."""
     dt_ms: tuple[float | Literal["exact"], ...] = ()
     """For the report: other lengths of a step in ms, and exact for none; each is tested."""
     delay_ms: tuple[float, ...] = ()
@@ -91,8 +91,9 @@ def main() -> None:
         for path in WRITERS[target](options, networks, output):
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
     if _reports(options):
-        text = _report(options, folder, networks)
+        text, table = _report(options, folder, trained, networks)
         write_text(output / "report.md", text)
+        write_text(output / "bits.csv", table)
         print(f"{output / 'report.md'}:\n\n{text}")
 
 
@@ -169,7 +170,10 @@ WRITERS: dict[Target, Callable[[Options, Networks, Path], list[Path]]] = {
 """Target → what writes its files into a folder."""
 
 
-def _report(options: Options, folder: RunFolder, networks: Networks) -> str:
+def _report(
+    options: Options, folder: RunFolder, trained: TrainedNetwork, networks: Networks
+) -> tuple[str, str]:
+    """The report, and the table of its precisions."""
     data, backend = folder.config.data, options.backend or folder.config.backend
     name = options.dataset or data.dataset
     dataset = _spread(samples_for(folder, name, "test", data.data_dir).dataset, options.samples)
@@ -177,13 +181,15 @@ def _report(options: Options, folder: RunFolder, networks: Networks) -> str:
     if options.dt_ms or options.delay_ms:
         steps = options.dt_ms or (networks[32].dt_ms,)
         places = off_grid(networks[32], dataset, steps, options.delay_ms, backend)
-    rows = [
-        report.bits_row(
-            network, dataset, bits, backend, bits != 32 and options.fine_tune_epochs > 0
-        )
+    rows = [report.bits_row(trained, dataset, bits, backend) for bits in networks]
+    rows += [
+        report.bits_row(network, dataset, bits, backend, tuned=True)
         for bits, network in networks.items()
+        if network is not trained
     ]
-    return report.text(networks[32], dataset, _counted(networks[32], dataset), rows, places)
+    costs = _counted(networks[32], dataset)
+    text = report.text(networks[32], dataset, costs, rows, places)
+    return text, report.bits_table(rows, dataset, costs)
 
 
 def _counted(trained: TrainedNetwork, dataset: SpikeDataset) -> Costs | None:
