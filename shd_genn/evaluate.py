@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shd_genn.backends.choice import BackendOption
+from shd_genn.export.off_grid import off_grid
+from shd_genn.export.trained import of_run
 from shd_genn.record.rows import PredictionRow, write_rows
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.cli import command, parse, print_table
@@ -21,7 +23,7 @@ from shd_genn.support.files import require_file
 from shd_genn.train import notes
 from shd_genn.train.ensemble import Ensemble, evaluate_together
 from shd_genn.train.evaluation import accuracy
-from shd_genn.train.inference import evaluate_run
+from shd_genn.train.inference import evaluate_run, samples_for
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Options:
     """Which of the dataset's files: train, valid or test."""
     backend: BackendOption | None = None
     """What computes; by default the backend that trained the run."""
+    dt_ms: tuple[float | Literal["exact"], ...] = ()
+    """Of one run: other lengths of a step in ms, and exact for none; each is evaluated, too."""
+    delay_ms: tuple[float, ...] = ()
+    """Of one run: times in ms that every spike takes to arrive; by default one step."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the answer to every sample; of several runs, for their ensemble's."""
     trust_model: bool = False
@@ -61,6 +67,12 @@ def main() -> None:
         for name in ("dataset", "split", "data_dir", "backend", "trust_model")
     }
     on = f"on {options.dataset} ({options.split})"
+    elsewhere = bool(options.dt_ms or options.delay_ms)
+    refuse_unless(
+        len(folders) == 1 or not elsewhere,
+        f"dt_ms and delay_ms belong to one run, but {len(folders)} are given",
+        "give one run",
+    )
     if len(folders) > 1:
         _several(folders, evaluate_together(folders, **given), options.output, on)
         return
@@ -70,6 +82,21 @@ def main() -> None:
     notes.show(evaluation.notes)
     title = f"{options.runs[0].name}, epoch {evaluation.metrics.epoch}, {on}"
     _print(evaluation.predictions, title)
+    if elsewhere:
+        _off_grid(folders[0], options)
+
+
+def _off_grid(folder: RunFolder, options: Options) -> None:
+    """Print the accuracy of a run with other steps, and with other delays."""
+    trained = of_run(folder, options.backend, options.trust_model)
+    samples = samples_for(folder, options.dataset, options.split, options.data_dir).dataset
+    backend = options.backend or folder.config.backend
+    steps = options.dt_ms or (trained.dt_ms,)
+    table = Table("step (ms)", "delay of a spike (ms)", "accuracy", "same answers")
+    for row in off_grid(trained, samples, steps, options.delay_ms, backend):
+        name = row.step if row.step == "exact" else f"{row.step:g}"
+        table.add_row(name, f"{row.delay_ms:g}", f"{row.accuracy:.2%}", f"{row.same:.2%}")
+    print_table(table)
 
 
 def _several(

@@ -36,6 +36,7 @@ FIGURES = (
     "readout_weight",
     "accuracy_by_time",
     "accuracy_by_spikes",
+    "accuracy_by_bits",
     "spike_counts",
     "silent_neurons",
     "epoch_time",

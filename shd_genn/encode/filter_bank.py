@@ -129,15 +129,10 @@ class FilterBank:
         """lowest_peak, release, range and threshold as the kernel has them, (4,)."""
         octave_db = 20 * math.log10(2)
         lowest = math.log2(FULL_SCALE) + self.lowest_peak_db / octave_db
+        release = self.release_db / octave_db / 1000
         span = self.range_db / octave_db
-        each = (
-            lowest,
-            self.release_db / octave_db / 1000,
-            span,
-            span * 1000 / self.highest_rate_hz,
-        )
-        fixed: NDArray[np.int32] = np.rint(np.array(each) * 65_536).astype(np.int32)
-        return fixed
+        each = (lowest, release, span, span * 1000 / self.highest_rate_hz)
+        return np.array([round(level * 65_536) for level in each], np.int32)
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
         """Check a recording and return it unchanged; see `Encoder`."""
@@ -155,8 +150,10 @@ class FilterBank:
         from scipy.signal import resample_poly  # takes a second
 
         slower: NDArray[np.float64] = resample_poly(self.condition(audio), 1, RATE // STREAM_RATE)
-        whole: NDArray[np.float64] = np.rint(np.clip(slower * 32_767, -32_768, 32_767))
-        return whole.astype(np.int16)
+        whole: NDArray[np.int16] = np.rint(np.clip(slower * 32_767, -32_768, 32_767)).astype(
+            np.int16
+        )
+        return whole
 
     def stream(self) -> FilterBankStream:
         """The filter bank at rest, for sound as it comes."""

@@ -54,11 +54,14 @@ class Options:
     """Epochs of training with rounded weights before they are written with 8 or 4 bits."""
     fine_tune_rate: float | None = None
     """Learning rate of it; by default a tenth of the run's."""
+    fine_tune_dt_ms: tuple[float, ...] = ()
+    """Lengths of a step in ms, one of which is drawn for each batch of fine-tuning, so that the
+    network does not adapt to one; by default the run's step."""
     nir_form: Form = "steps"
     """steps: for Norse, snnTorch and others that integrate in steps; continuous: the equations of
     the NIR paper."""
     report: bool = False
-    """Count operations and test the network on the test set; writes report.md."""
+    """Count operations and test the network on the test set; writes report.md and bits.csv."""
     dt_ms: tuple[float | Literal["exact"], ...] = ()
     """For the report: other lengths of a step in ms, and exact for none; each is tested."""
     delay_ms: tuple[float, ...] = ()
@@ -88,8 +91,9 @@ def main() -> None:
         for path in WRITERS[target](options, networks, output):
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
     if _reports(options):
-        text = _report(options, folder, networks)
+        text, table = _report(options, folder, trained, networks)
         write_text(output / "report.md", text)
+        write_text(output / "bits.csv", table)
         print(f"{output / 'report.md'}:\n\n{text}")
 
 
@@ -117,9 +121,16 @@ def _check(options: Options) -> None:
         "give --to c too",
     )
     refuse_unless(
-        options.fine_tune_epochs == 0 or any(b != 32 for b in options.bits),
-        "fine_tune_epochs are given, but no weight is to be rounded",
-        "give --bits 8 or 4 too",
+        options.fine_tune_epochs == 0
+        or bool(options.fine_tune_dt_ms)
+        or any(b != 32 for b in options.bits),
+        "fine_tune_epochs are given, but no weight is to be rounded, and no steps are to be varied",
+        "give --bits 8 or 4, or --fine-tune-dt-ms 0.5 1 2 too",
+    )
+    refuse_unless(
+        options.fine_tune_epochs > 0 or not options.fine_tune_dt_ms,
+        "fine_tune_dt_ms are given, but fine_tune_epochs = 0",
+        "give --fine-tune-epochs 10 too",
     )
 
 
@@ -127,10 +138,10 @@ def _networks(
     options: Options, folder: RunFolder, trained: TrainedNetwork
 ) -> dict[Bits, TrainedNetwork]:
     """The network for each number of bits, fine-tuned if that is asked for."""
-    tuning = FineTuning(options.fine_tune_epochs, options.fine_tune_rate)
+    tuning = FineTuning(options.fine_tune_epochs, options.fine_tune_rate, options.fine_tune_dt_ms)
     return {
         bits: trained
-        if bits == 32 or tuning.epochs == 0
+        if tuning.epochs == 0 or (bits == 32 and not tuning.dt_ms)
         else fine_tune(folder, trained, bits, tuning, options.backend, options.trust_model)
         for bits in dict.fromkeys((32, *options.bits))
     }
@@ -159,7 +170,10 @@ WRITERS: dict[Target, Callable[[Options, Networks, Path], list[Path]]] = {
 """Target → what writes its files into a folder."""
 
 
-def _report(options: Options, folder: RunFolder, networks: Networks) -> str:
+def _report(
+    options: Options, folder: RunFolder, trained: TrainedNetwork, networks: Networks
+) -> tuple[str, str]:
+    """The report, and the table of its precisions."""
     data, backend = folder.config.data, options.backend or folder.config.backend
     name = options.dataset or data.dataset
     dataset = _spread(samples_for(folder, name, "test", data.data_dir).dataset, options.samples)
@@ -167,13 +181,15 @@ def _report(options: Options, folder: RunFolder, networks: Networks) -> str:
     if options.dt_ms or options.delay_ms:
         steps = options.dt_ms or (networks[32].dt_ms,)
         places = off_grid(networks[32], dataset, steps, options.delay_ms, backend)
-    rows = [
-        report.bits_row(
-            network, dataset, bits, backend, bits != 32 and options.fine_tune_epochs > 0
-        )
+    rows = [report.bits_row(trained, dataset, bits, backend) for bits in networks]
+    rows += [
+        report.bits_row(network, dataset, bits, backend, tuned=True)
         for bits, network in networks.items()
+        if network is not trained
     ]
-    return report.text(networks[32], dataset, _counted(networks[32], dataset), rows, places)
+    costs = _counted(networks[32], dataset)
+    text = report.text(networks[32], dataset, costs, rows, places)
+    return text, report.bits_table(rows, dataset, costs)
 
 
 def _counted(trained: TrainedNetwork, dataset: SpikeDataset) -> Costs | None:

@@ -41,7 +41,8 @@ class EventExact:
 
     def __post_init__(self) -> None:
         trained = self.trained
-        check_neurons(trained.network, "the event-exact simulation")
+        # V is θ when it spikes, so that it is 0 after either reset
+        check_neurons(trained.network, "the event-exact simulation", subtracts=True)
         require(
             0 < self.delay_ms < trained.n_steps * trained.dt_ms,
             "0 < delay_ms < length of a trial",

@@ -1,22 +1,27 @@
-"""Quantisation-aware fine-tuning: training goes on with weights as few bits hold them.
+"""Fine-tuning for the move: training goes on with rounded weights, or on several grids of time.
 
-The network computes with rounded weights; their gradient changes the weights that are not rounded
-(straight-through estimator, Bengio et al. 2013; Jacob et al. 2018).
+With few bits the network computes with rounded weights; their gradient changes the weights that are
+not rounded (straight-through estimator, Bengio et al. 2013; Jacob et al. 2018). On several grids
+each batch has steps of a length that is drawn, so that the network does not adapt to one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.choice import BackendOption
 from shd_genn.backends.protocols import Differentiable, Parameters
+from shd_genn.config import Config
 from shd_genn.export.quantise import Bits, rounded
 from shd_genn.export.trained import TrainedNetwork
 from shd_genn.record.run_folder import RunFolder
-from shd_genn.support.errors import refuse_unless
+from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.support.progress import progress
 from shd_genn.train.compile import compile_learner
 from shd_genn.train.prepare import prepare
@@ -24,15 +29,17 @@ from shd_genn.train.prepare import prepare
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How weights learn to be rounded.
+    """How weights learn to be rounded, or not to depend on the grid.
 
     Attributes:
         epochs: Epochs over the run's training samples.
         learning_rate: Of Adam; a tenth of the run's by default.
+        dt_ms: Lengths of a step in ms, of which one is drawn for each batch; none: the run's.
     """
 
     epochs: int
     learning_rate: float | None = None
+    dt_ms: tuple[float, ...] = ()
 
 
 def fine_tune(
@@ -43,7 +50,7 @@ def fine_tune(
     backend: BackendOption | None = None,
     trust_model: bool = False,
 ) -> TrainedNetwork:
-    """Train a run's network on with rounded weights.
+    """Train a run's network on with rounded weights, on one grid or several.
 
     Args:
         folder: The run, whose training samples and settings are used.
@@ -57,7 +64,7 @@ def fine_tune(
         The network with the weights that are best to be rounded; they are not rounded yet.
 
     Raises:
-        ConfigError: if the backend gives no gradients.
+        ConfigError: if the backend gives no gradients, or delays would differ between the grids.
         DataError: if the run's dataset is not there.
     """
     config = replace(folder.config, backend=backend or folder.config.backend)
@@ -67,13 +74,19 @@ def fine_tune(
     parameters: dict[str, NDArray[np.floating]] = {
         key: array.astype(np.float64) for key, array in trained.parameters.items()
     }
-    with compile_learner(config, folder.model_file(trust_model)) as learner:
-        refuse_unless(
-            isinstance(learner, Differentiable),
-            f"backend {config.backend} gives no gradients, which fine-tuning needs",
-            "use --backend native",
-        )
-        assert isinstance(learner, Differentiable)
+    grids = tuple(dict.fromkeys(tuning.dt_ms)) or (config.dt_ms,)
+    refuse_unless(
+        grids == (config.dt_ms,) or not any(c.delayed for c in trained.network.connections),
+        "the network has delays, which are whole steps, but it is to be trained with other steps",
+        "leave the lengths of a step out",
+    )
+    with ExitStack() as stack:
+        learners = [
+            stack.enter_context(
+                _differentiable(replace(config, dt_ms=dt_ms), folder.model_file(trust_model))
+            )
+            for dt_ms in grids
+        ]
         weights = [c.name for c in trained.network.connections]
         m = {key: np.zeros_like(parameters[key]) for key in weights}
         v = {key: np.zeros_like(parameters[key]) for key in weights}
@@ -83,7 +96,8 @@ def fine_tune(
                 order = rng.permutation(len(train))
                 for begin in range(0, len(order), batch_size):
                     chosen, step = order[begin : begin + batch_size], step + 1
-                    now = _float32(parameters)
+                    drawn = int(rng.integers(len(learners))) if len(learners) > 1 else 0
+                    learner, now = learners[drawn], _float32(parameters)
                     learner.set_parameters(rounded(trained.network, now, bits))
                     gradient = learner.gradient(train.presented(chosen), train.labels[chosen])
                     for key in weights:
@@ -92,6 +106,18 @@ def fine_tune(
                         )
                 advance()
     return replace(trained, parameters=_float32(parameters))
+
+
+@contextmanager
+def _differentiable(config: Config, model_file: Path) -> Iterator[Differentiable]:
+    """A compiled network that gives gradients."""
+    with compile_learner(config, model_file) as learner:
+        if not isinstance(learner, Differentiable):
+            raise ConfigError(
+                f"backend {config.backend} gives no gradients, which fine-tuning needs; use "
+                "--backend native"
+            )
+        yield learner
 
 
 def _float32(parameters: dict[str, NDArray[np.floating]]) -> Parameters:

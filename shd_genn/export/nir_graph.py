@@ -23,6 +23,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.backends.reference.neurons import constants_of
+from shd_genn.export.described import as_text, from_text
 from shd_genn.export.nir_flat import edges_between, flattened
 from shd_genn.export.trained import TrainedNetwork, check_neurons, require_words
 from shd_genn.network import (
@@ -103,6 +105,7 @@ def to_nir(trained: TrainedNetwork, form: Form = "steps") -> Any:
         "words": "\n".join(require_words(trained)),
         "code": trained.code,
         "order": "\n".join(nodes),  # HDF5 sorts them by name
+        "network": as_text(network),
     }
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata)
 
@@ -192,6 +195,7 @@ def from_nir(
             parameters[f"{connection.name}.delay"] = np.repeat(steps[:, None], end.size, axis=1)
         connections.append(connection)
     network = Network(tuple(populations.values()), tuple(connections))
+    network = _as_described(network, parameters, str(data.get("network", "")), dt_ms)
     known = {p.key for p in network.parameters}
     parameters = {key: value for key, value in parameters.items() if key in known}
     network.check_parameters(parameters)
@@ -199,6 +203,37 @@ def from_nir(
     code = str(data.get("code", "cochlea"))
     n_steps = round(trial_ms / dt_ms)
     return TrainedNetwork(network, parameters, dt_ms, n_steps, tuple(words), code, name)
+
+
+def _as_described(
+    network: Network, parameters: dict[str, NDArray[np.float32]], text: str, dt_ms: float
+) -> Network:
+    """The network as it was described when it was written, unless the graph was changed since."""
+    written = from_text(text)
+    if written is None:
+        return network
+    known = ({p.key for p in n.parameters} for n in (written, network))
+    same = [p.name for p in written.populations] == [p.name for p in network.populations]
+    same = same and written.readout == network.readout
+    same = same and {c.name: c.shape for c in written.connections} == {
+        c.name: c.shape for c in network.connections
+    }
+    if not same or not all(keys <= parameters.keys() for keys in known):
+        return network
+    for p in network.populations:
+        if p == network.input:
+            continue
+        ours, theirs = (
+            constants_of(n, _named(n, p.name), parameters, dt_ms) for n in (written, network)
+        )
+        for name in ("tau_mem", "tau_syn", "v_thresh"):
+            if not np.allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-6):
+                return network
+    return written
+
+
+def _named(network: Network, name: str) -> Population:
+    return next(p for p in network.populations if p.name == name)
 
 
 UNKNOWN = ("which cannot be described here", "replace it by CubaLIF, CubaLI, Linear or Delay")

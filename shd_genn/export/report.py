@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +19,12 @@ from shd_genn.spikes.dataset import SpikeDataset
 
 PRECISION = {32: "float32", 8: "int8", 4: "int8"}
 """Bits of a weight → the kind of addition; 4 bits are added as 8."""
+
+BITS_COLUMNS = (
+    *("bits", "fine_tuned", "accuracy", "flash_bytes", "ram_bytes"),
+    *("synaptic_operations", "dataset", "samples"),
+)
+"""Columns of ``bits.csv``; synaptic operations are those of a word."""
 
 Row = Sequence[str]
 
@@ -77,6 +85,18 @@ def text(
     if places:
         parts.append(_places(places))
     return "\n\n".join(parts) + "\n"
+
+
+def bits_table(rows: Sequence[BitsRow], dataset: SpikeDataset, costs: Costs | None) -> str:
+    """The rows of each precision as CSV, for ``analysis/accuracy_by_bits.py``."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(BITS_COLUMNS)
+    operations = "" if costs is None else repr(costs.synaptic_operations)
+    for row in rows:
+        given = (row.accuracy, row.flash, row.ram, operations, dataset.name, len(dataset))
+        writer.writerow((row.bits, int(row.tuned), *given))
+    return table.getvalue()
 
 
 def _costs(trained: TrainedNetwork, costs: Costs) -> str:

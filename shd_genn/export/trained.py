@@ -83,8 +83,13 @@ class TrainedNetwork:
         return steps[:, 0]
 
 
-def check_neurons(network: Network, target: str) -> None:
+def check_neurons(network: Network, target: str, *, subtracts: bool = False) -> None:
     """Refuse neurons and synapses that an export does not know.
+
+    Args:
+        network: The network.
+        target: What it is exported to, for the message.
+        subtracts: Whether the target knows a reset by subtraction, too.
 
     Raises:
         ConfigError: if there are any.
@@ -99,7 +104,7 @@ def check_neurons(network: Network, target: str) -> None:
         )
         if isinstance(neuron, LeakyIntegrateFire):
             refuse_unless(
-                neuron.hand_written,
+                neuron.hand_written or (subtracts and neuron.tau_refrac == 0),
                 f"neurons of {population.name} have reset {neuron.reset} and tau_refrac "
                 f"{neuron.tau_refrac:g}, but {target} has a reset to 0 without refractory time",
                 "train with those",

@@ -104,7 +104,7 @@ class Listener:
         refuse_unless(
             self.streams,
             "a stream needs runs that were trained on the filterbank code, but one was not",
-            "send whole recordings",
+            "record single words, or serve runs of that code",
         )
         with self._lock:
             if key not in self._streams:

@@ -76,6 +76,7 @@ def test_the_way_back_is_identical(kind, form, tmp_path):
     assert [c.name for c in back.network.connections] == [
         c.name for c in trained.network.connections
     ]
+    assert back.network == trained.network
     assert back.parameters.keys() == trained.parameters.keys()
     for key, array in trained.parameters.items():
         assert np.array_equal(back.parameters[key], array), key
@@ -85,6 +86,34 @@ def test_the_way_back_is_identical(kind, form, tmp_path):
     assert np.array_equal(again.evaluate(events).readout, reference.evaluate(events).readout)
     write_nir(back, tmp_path / "again.nir", form)
     assert read_nir(tmp_path / "again.nir").parameters.keys() == trained.parameters.keys()
+
+
+def test_the_way_back_of_delays_is_identical():
+    trained, _, _ = trained_network(hidden_sizes=(30,), delay_rec_ms=9.0)
+    key = "hidden0_hidden0.delay"
+    trained.parameters[key][:] = np.round(trained.parameters[key][:, :1])
+    back = from_nir(to_nir(trained))
+    assert back.network == trained.network
+    assert np.array_equal(back.parameters[key], trained.parameters[key])
+
+
+@pytest.mark.parametrize("change", ["tau", "text", "node"])
+def test_a_graph_that_was_changed_counts_more_than_its_description(change):
+    graph = to_nir(trained_network(hidden_sizes=(30,))[0])
+    if change == "tau":
+        graph.nodes["hidden0"].tau_mem = graph.nodes["hidden0"].tau_mem * 1.5
+    elif change == "text":
+        graph.metadata["network"] = '{"kind": "Path"}'
+    else:
+        del graph.nodes["hidden0_hidden0"]
+        graph.edges = [edge for edge in graph.edges if "hidden0_hidden0" not in edge]
+    back = from_nir(graph)
+    described = to_nir(back)
+    assert from_nir(described).network == back.network
+    (hidden,) = back.network.hidden
+    tau = hidden.neuron.tau_mem
+    assert tau == (pytest.approx(30.25, abs=0.1) if change == "tau" else 20.0)
+    assert len(back.network.connections) == (2 if change == "node" else 3)
 
 
 def test_graphs_inside_graphs_are_unfolded():

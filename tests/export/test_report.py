@@ -9,6 +9,9 @@ import pytest
 from helpers import exact_neurons, networks
 from helpers.exporting import trained_network
 
+from shd_genn import evaluate
+from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.engine import Reference
 from shd_genn.export.costs import measure
 from shd_genn.export.event_exact import EventExact
 from shd_genn.export.fine_tune import FineTuning, fine_tune
@@ -16,6 +19,7 @@ from shd_genn.export.off_grid import off_grid, on_grid, predict
 from shd_genn.export.quantise import rounded
 from shd_genn.export.trained import of_run
 from shd_genn.network import operations
+from shd_genn.network.neuron_settings import Lif
 from shd_genn.network.settings import GammaTau
 from shd_genn.support.errors import ConfigError
 from shd_genn.train.inference import samples_for
@@ -215,3 +219,48 @@ def test_a_run_s_summary_has_its_costs(run):
     assert test.connection_sparsity == 0
     hidden = test.hidden_spikes_mean * 20
     assert test.activation_sparsity == pytest.approx(1 - hidden / (steps * 23))
+
+
+def test_exact_times_do_not_depend_on_the_reset():
+    """V is at the threshold when a neuron spikes, so that it is 0 after either reset."""
+    trained, events, _ = trained_network(hidden_sizes=(10,), neuron=Lif(reset="subtract"))
+    other, _, _ = trained_network(hidden_sizes=(10,))
+    other = replace(other, parameters=trained.parameters)
+    for i in range(3):
+        one, two = (EventExact(t, 1.0).readout(*events.sample(i)) for t in (trained, other))
+        assert np.array_equal(one, two)
+    with pytest.raises(ConfigError, match="have reset zero and tau_refrac 2"):
+        EventExact(trained_network(hidden_sizes=(10,), neuron=Lif(tau_refrac_ms=2.0))[0], 1.0)
+
+
+def margin(trained, samples):
+    """By how much the right word's number is above the others, in standard deviations."""
+    reference = Reference(trained.network, CompileConfig(trained.n_steps, trained.dt_ms))
+    reference.set_parameters(trained.parameters)
+    numbers = reference.evaluate(samples.presented(np.arange(len(samples)))).readout
+    right = numbers[np.arange(len(numbers)), samples.labels]
+    others = numbers.copy()
+    others[np.arange(len(numbers)), samples.labels] = -np.inf
+    return float((right - others.max(axis=1)).mean() / numbers.std())
+
+
+def test_fine_tuning_on_several_grids_makes_a_network_travel(run, test_set):
+    trained = of_run(run.folder)
+    samples = samples_for(run.folder, test_set, "test").dataset
+    tuned = fine_tune(run.folder, trained, 32, FineTuning(6, 0.002, (1.0, 12.0)))
+    before, after = (margin(on_grid(n, 12.0, 12.0), samples) for n in (trained, tuned))
+    assert after > before
+    again = fine_tune(run.folder, trained, 32, FineTuning(6, 0.002, (1.0, 12.0)))
+    assert all(np.array_equal(again.parameters[k], a) for k, a in tuned.parameters.items())
+
+
+def test_evaluate_shows_what_becomes_of_a_run_off_its_grid(run, data, capsys, monkeypatch):
+    command = ["evaluate", str(run.path), "--dataset", str(data)]
+    monkeypatch.setattr(sys, "argv", [*command, "--dt-ms", "2", "exact", "--delay-ms", "2"])
+    evaluate.main()
+    printed = capsys.readouterr().out
+    assert "same answers" in printed
+    assert "exact" in printed
+    monkeypatch.setattr(sys, "argv", [*command, str(run.path), "--dt-ms", "2"])
+    with pytest.raises(ConfigError, match="belong to one run, but 2 are given"):
+        evaluate.main()

@@ -7,9 +7,10 @@ import pytest
 from helpers import fakes
 from helpers.drawn import PLAIN, rows, runs
 
-from analysis import accuracy_by_spikes, silent_neurons, spike_counts
+from analysis import accuracy_by_bits, accuracy_by_spikes, silent_neurons, spike_counts
 from analysis.tools.load import read
 from shd_genn.record.rows import write_table
+from shd_genn.support.errors import DataError
 
 
 @pytest.mark.parametrize("model", ["recurrent", "feedforward"])
@@ -64,3 +65,26 @@ def test_silent_neurons_are_parts_of_all(grid, results):
         told = mine.loc[epoch]
         assert told["mean"] == pytest.approx(statistics.mean(silent))
         assert (told["min"], told["max"], told["n"]) == (min(silent), max(silent), 3)
+
+
+def test_accuracy_by_bits_shows_what_the_report_has_written(tmp_path):
+    run = fakes.write(tmp_path)
+    with pytest.raises(DataError, match="no run has a file export/bits"):
+        accuracy_by_bits.load(read([tmp_path]), PLAIN)
+    fakes.bits(run)
+    bits, flash, operations = accuracy_by_bits.plot(
+        accuracy_by_bits.load(read([tmp_path]), PLAIN)
+    ).axes
+    (line,) = [one for one in bits.lines if one.get_linestyle() == "-" and len(one.get_xdata()) > 1]
+    assert sorted(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [
+        (4, 70),
+        (4, 86),
+        (8, 88),
+        (32, 90),
+    ]
+    filled = [one for one in flash.lines if one.get_mfc() != "none" and len(one.get_xdata()) == 1]
+    assert [float(one.get_ydata()[0]) for one in filled] == [86]
+    assert {x for one in operations.lines for x in one.get_xdata()} == {150_000}
+    (run / "export" / "bits.csv").write_text("bits\n4\n")
+    with pytest.raises(DataError, match="no run has a file"):
+        accuracy_by_bits.load(read([tmp_path]), PLAIN)

@@ -10,6 +10,7 @@ import sqlalchemy
 
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
+from shd_genn.export.report import BITS_COLUMNS
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.record.environment import FORMAT, DatasetRecord, Environment, SplitRecord
@@ -259,4 +260,14 @@ def energy(path):
         "native,CPU,32,recurrent,64,2,10,40,5,\n"
         "genn,RTX 4090,32,recurrent,64,1,8,20,2,60\n"
     )
+    return path
+
+
+def bits(run):
+    """The table of an export's report in a run's folder."""
+    rows = [(32, 0, 0.9, 40_000), (8, 0, 0.88, 12_000), (4, 0, 0.7, 7_000), (4, 1, 0.86, 7_000)]
+    lines = [f"{b},{t},{a},{flash},1000,150000.0,tiny,60" for b, t, a, flash in rows]
+    path = run / "export" / "bits.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([",".join(BITS_COLUMNS), *lines]) + "\n")
     return path

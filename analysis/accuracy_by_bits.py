@@ -1,0 +1,100 @@
+"""Accuracy against the bits of a weight, and against the memory that they take.
+
+Of runs whose export was reported: python -m shd_genn.export RUN --report --bits 32 8 4 writes the
+file export/bits.csv in the run's folder. Filled marks are fine-tuned for their bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.tools import script, style
+from analysis.tools.load import Results, each
+from shd_genn.export.report import BITS_COLUMNS
+from shd_genn.support.errors import DataError
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the figure shows.
+
+    Attributes:
+        points: One row a run and precision: run, and the columns of ``bits.csv``.
+        notes: Notes below the figure.
+    """
+
+    points: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def load(results: Results, options: script.Options) -> Numbers:
+    """The precisions of all runs that have been reported.
+
+    Raises:
+        DataError: if there is none.
+    """
+    parts = []
+    for row in each(results.runs):
+        path = Path(str(row.path)) / "export" / "bits.csv"
+        if not path.is_file():
+            continue
+        try:
+            table = pd.read_csv(path)
+        except ValueError as error:
+            results.note(f"{path} cannot be used: {error}")
+            continue
+        if missing := [name for name in BITS_COLUMNS if name not in table]:
+            results.note(f"{path} cannot be used: it has no column {missing[0]}")
+            continue
+        parts.append(table.assign(run=row.run))
+    if not parts:
+        raise DataError(
+            "no run has a file export/bits.csv; write it with python -m shd_genn.export RUN "
+            "--report --bits 32 8 4"
+        )
+    return Numbers(pd.concat(parts, ignore_index=True), (results.left_out(),))
+
+
+def plot(numbers: Numbers) -> Figure:
+    """Bits of a weight left, flash memory in the middle, synaptic operations right."""
+    points = numbers.points.assign(kilobytes=numbers.points["flash_bytes"] / 1000)
+    figure = style.figure(3.0)
+    axes = figure.subplots(1, 3, sharey=True)
+    colours = style.colours(points["run"])
+    columns = ("bits", "kilobytes", "synaptic_operations")
+    for ax, column in zip(axes, columns, strict=True):
+        for run, group in points.dropna(subset=[column]).groupby("run"):
+            for tuned, part in group.sort_values(column).groupby("fine_tuned"):
+                ax.plot(
+                    part[column],
+                    100 * part["accuracy"],
+                    "o",
+                    color=colours[run],
+                    mfc=colours[run] if tuned else "none",
+                    ms=5,
+                )
+            line = group.sort_values("bits")
+            ax.plot(line[column], 100 * line["accuracy"], color=colours[run], lw=0.8)
+        ax.set_xscale("log")
+        style.log_axis(ax.xaxis)
+    bits = sorted(points["bits"].unique())
+    axes[0].set_xticks(bits, [str(b) for b in bits])
+    axes[0].set(xlabel="bits of a weight", ylabel="test accuracy (%)")
+    axes[1].set_xlabel("weights and constants (kB)")
+    axes[2].set_xlabel("synaptic operations of a word")
+    for run, colour in colours.items():
+        axes[0].plot([], [], "o-", color=colour, label=run)
+    style.legend(figure, columns=4)
+    samples = ", ".join(
+        f"{n} of {name}" for name, n in points.groupby("dataset")["samples"].max().items()
+    )
+    style.note(figure, f"test samples: {samples}; filled: fine-tuned", *numbers.notes)
+    return figure
+
+
+if __name__ == "__main__":
+    script.draw(script.Options, load, plot)
