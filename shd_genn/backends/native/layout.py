@@ -96,9 +96,7 @@ FORWARD_ARGUMENTS = Structure(
         Field("int32_t", "n_trials"),
         Field("bool", "keep", "whether trials stay, to learn from them or to read their spikes"),
         Field("bool", "learn", "whether they keep what only learning needs"),
-        Field(
-            "int32_t", "lag", "steps between copies, if all are taken at once; else 0"
-        ),
+        Field("int32_t", "lag", "steps between copies, if all are taken at once; else 0"),
         Field("float*", "readout", "[trial][class]"),
         Field("int32_t* const*", "counts", "[population][trial][neuron]; of the input [trial]"),
         Field("float*", "voltages", "[trial][step][class], or null"),
