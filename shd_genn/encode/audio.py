@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -40,7 +41,7 @@ def read_audio(path: Path, rate: int, longest_s: float | None = None) -> NDArray
             frames = -1 if longest_s is None else ceil(longest_s * own_rate)
             audio = file.read(frames, dtype="float64", always_2d=True)
     except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
-        raise DataError(f"{path} must be a sound file, but {error}; convert it to WAV") from error
+        raise _unreadable(path, error) from error
     mono: NDArray[np.float64] = audio.mean(axis=1)
     level = _Level()
     level.add(mono)
@@ -67,6 +68,20 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         return
     with soundfile.SoundFile(path) as file:
         yield file
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    """Why a sound file cannot be read: libsndfile says "System error" where none is."""
+    if not path.exists():
+        return DataError(f"{path} must be a sound file, but there is none; correct the path")
+    if path.is_dir():
+        return DataError(f"{path} must be a sound file, but is a folder; give a file in it")
+    if not os.access(path, os.R_OK):
+        return DataError(
+            f"{path} must be a sound file that can be read, but is not; run chmod u+r on it"
+        )
+    why = getattr(error, "error_string", str(error)).strip().rstrip(".")
+    return DataError(f"{path} must be a sound file, but libsndfile says: {why}; convert it to WAV")
 
 
 def check_audio(path: Path, shortest_s: float, longest_s: float, cut: bool) -> None:
@@ -96,7 +111,7 @@ def check_audio(path: Path, shortest_s: float, longest_s: float, cut: bool) -> N
                 level.add(block.mean(axis=1))
                 left -= len(block)
     except (OSError, TypeError, soundfile.SoundFileError) as error:
-        raise DataError(f"{path} must be a sound file, but {error}; convert it to WAV") from error
+        raise _unreadable(path, error) from error
     refuse_unless(
         duration_s >= shortest_s,
         f"{path}: a recording must last at least {1000 * shortest_s:g} ms, but got "

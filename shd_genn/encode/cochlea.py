@@ -25,6 +25,7 @@ from shd_genn.encode.encoder import Spikes
 from shd_genn.support.builder import assemble, load_library
 from shd_genn.support.errors import DataError, refuse_unless, require
 from shd_genn.support.interface import EntryPoint, Field, Interface, Structure
+from shd_genn.support.interruption import check_interrupted
 
 SOURCE = Path(__file__).parent / "kernels" / "cochlea.cpp"
 RATE = 48_000
@@ -281,6 +282,7 @@ class Cochlea:
         first_step: int = 0,
         state: NDArray[np.float64] | None = None,
     ) -> StepsAndPlaces:
+        check_interrupted()
         n_places, stride = velocity.shape
         capacity = n_places * n_steps  # more than there can be: a spike in every step
         steps, places = np.empty(capacity, np.int32), np.empty(capacity, np.int32)

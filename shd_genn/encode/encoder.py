@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.support.interruption import stopped_by
 from shd_genn.support.machine import available_cores
 
 Spikes = tuple[NDArray[np.float32], NDArray[np.uint16]]
@@ -71,14 +73,22 @@ def encode_many(
 ) -> Iterator[Spikes]:
     """Encode many recordings with several threads; yields their spikes in order.
 
+    After an error or Ctrl-C, recordings that are being encoded are given up, too.
+
     Args:
         encoder: The encoder.
         recordings: Functions that each return a recording, so that not all are in memory at once.
         seeds: A seed for each recording, so that spikes do not depend on the number of threads.
         n_workers: Number of threads; 0: the number of cores.
     """
-    pool = ThreadPoolExecutor(n_workers or available_cores())
+    pool, stopped = ThreadPoolExecutor(n_workers or available_cores()), threading.Event()
+
+    def encode(get: Callable[[], NDArray[np.floating]], seed: int) -> Spikes:
+        with stopped_by(stopped):
+            return encoder.encode(get(), seed)
+
     try:
-        yield from pool.map(lambda get, seed: encoder.encode(get(), seed), recordings, seeds)
+        yield from pool.map(encode, recordings, seeds)
     finally:
+        stopped.set()
         pool.shutdown(cancel_futures=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,8 @@ from shd_genn.support.paths import user_path
 Options = TypeVar("Options")
 WRONG_INPUT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 2, 130, 141, 143
 """Exit codes, as shells and other programs use them."""
+OUTPUT_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Why something printed cannot be written: disk full, over quota, file too large, disk broken."""
 
 
 def command(main: Callable[[], None]) -> None:
@@ -28,7 +32,7 @@ def command(main: Callable[[], None]) -> None:
 
     0: done; 2: wrong input or settings, with one message; 130: interrupted by Ctrl-C; 141: the
     program that read the output has ended (as in ``… --list-presets | head -1``), no message;
-    143: ended by SIGTERM.
+    143: ended by SIGTERM. What it prints cannot be written, e.g. because a disk is full: 2.
     """
     try:
         with interruptible():
@@ -45,6 +49,18 @@ def command(main: Callable[[], None]) -> None:
         # Python would write what is left once more at its end, and fail with a message
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CLOSED_PIPE)
+    except OSError as error:
+        # files are named by errors of their own: this is what was printed
+        if error.errno not in OUTPUT_FAILS or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):
+            print(
+                f"error: what the command prints cannot be written ({error.strerror}); send its "
+                "output to another disk",
+                file=sys.stderr,
+            )
+        sys.exit(WRONG_INPUT)
 
 
 def parse(

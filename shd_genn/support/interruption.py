@@ -29,6 +29,10 @@ _check: ContextVar[Callable[[], None]] = ContextVar("_check", default=lambda: No
 """What `check_interrupted` calls."""
 
 
+_stopped: ContextVar[threading.Event | None] = ContextVar("_stopped", default=None)
+"""In a thread that works for another one: set when its work is wanted no longer."""
+
+
 class TerminatedError(KeyboardInterrupt):
     """The process was asked to end by SIGTERM, e.g. by a cluster's scheduler."""
 
@@ -82,9 +86,28 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 
 def check_interrupted() -> None:
-    """Raise KeyboardInterrupt if a signal has come within `interruptible` and was lost."""
+    """Raise KeyboardInterrupt if a signal has come within `interruptible` and was lost.
+
+    In other threads: if whoever waits for the work of `stopped_by` has stopped it.
+    """
     if threading.current_thread() is threading.main_thread():
         _check.get()()
+    elif (stopped := _stopped.get()) is not None and stopped.is_set():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def stopped_by(stopped: threading.Event) -> Iterator[None]:
+    """In a thread: let `check_interrupted` end the body once an event is set.
+
+    Python sends Ctrl-C to the main thread only. A main thread that waits for others at its end
+    would wait until they are done, which may be minutes.
+    """
+    token = _stopped.set(stopped)
+    try:
+        yield
+    finally:
+        _stopped.reset(token)
 
 
 @contextmanager

@@ -120,6 +120,8 @@ def _shift(dataset: SpikeDataset, shift_channels: float) -> Notes:
     if lost < LOST_PART:
         return ()
     better = round(40 * n / 700)
+    if better >= shift_channels:  # the spikes are nearer to the edges than those of the papers
+        better = int(shift_channels) // 2
     return (
         f"shift_channels = {shift_channels:g} moves {lost:.0%} of the training spikes out of the "
         f"{n} channels, where they are lost; use shift_channels = {better} (the papers use 40 of "

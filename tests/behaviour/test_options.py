@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from helpers import tiny
@@ -147,6 +148,23 @@ def test_a_closed_pipe_ends_quietly():
         check=False,
     )
     assert result.stderr == "" and result.stdout != "" and result.returncode in (0, 141)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_what_is_printed_to_a_full_disk_is_one_message():
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "shd_genn.run", "--list-presets"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert result.stderr == (
+        "error: what the command prints cannot be written (No space left on device); send its "
+        "output to another disk\n"
+    )
 
 
 def test_a_runs_settings_may_serve_for_another_dataset(tmp_path):

@@ -1,5 +1,7 @@
 """Recordings on disk: what is found, how it is read, and what is refused with which words."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import soundfile
@@ -187,3 +189,17 @@ def test_a_long_recording_is_checked_in_bounded_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("shd_genn.encode.audio.BLOCK", 1000)
     check_audio(write(tmp_path / "a.wav", seconds=1), 0, 600, cut=False)
     assert sizes == [1000] * 16
+
+
+def test_a_file_that_is_not_there_is_not_called_a_wrong_format(tmp_path):
+    """libsndfile says "System error" of it, and of a folder and of a locked file."""
+    (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "folder.wav").mkdir()
+    for name, why in (
+        ("none.wav", "but there is none; correct the path"),
+        ("folder.wav", "but is a folder; give a file in it"),
+        ("text.wav", r"but libsndfile says: [^;]*[^.;]; convert it to WAV"),
+    ):
+        for read in (read_audio, partial(check_audio, longest_s=1.0, cut=False)):
+            with pytest.raises(DataError, match=f"{name} must be a sound file, {why}$"):
+                read(tmp_path / name, 16_000)

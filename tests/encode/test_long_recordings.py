@@ -1,5 +1,7 @@
 """Long recordings are filtered block by block: the spikes are those of filtering them whole."""
 
+import threading
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -7,6 +9,7 @@ import scipy.fft
 from shd_genn.encode import blocks, cochlea
 from shd_genn.encode.basilar_membrane import BasilarMembrane
 from shd_genn.encode.cochlea import RATE, Cochlea, transform_length, velocity
+from shd_genn.encode.encoder import encode_many
 from shd_genn.support.files import cache_dir
 
 SECONDS = 4.7
@@ -136,3 +139,26 @@ def test_the_memory_for_a_minute_is_bounded(few_places):
         return beside
 
     assert peak(60) < peak(5) + (8 << 20)
+
+
+def test_ctrl_c_does_not_wait_for_recordings_that_are_being_encoded(few_places, monkeypatch):
+    """Python sends Ctrl-C to the main thread, which waits for those that encode."""
+    short = np.random.default_rng(0).normal(size=RATE // 4)
+    begun, seconds, calls = threading.Event(), 60, []
+    few_places.prepare(seconds * RATE)
+    fire = Cochlea._run
+
+    def counted(*arguments):
+        calls.append(None)
+        return fire(*arguments)
+
+    def long():
+        begun.set()
+        return np.tile(short, 4 * seconds)
+
+    monkeypatch.setattr(Cochlea, "_run", counted)
+    spikes = encode_many(few_places, [lambda: short, long], [0, 1], n_workers=2)
+    next(spikes)
+    assert begun.wait(60)
+    spikes.close()  # as an exception does that leaves the loop over them
+    assert len(calls) < seconds / 1.5 / 2, "the recording was encoded to its end"

@@ -92,6 +92,15 @@ def test_shifts_that_lose_spikes(shift, n_channels, lost):
     assert f"use shift_channels = {round(40 * n_channels / 700)} " in found[0]
 
 
+def test_a_shift_that_loses_spikes_is_never_raised():
+    """All spikes lie in one channel, where the papers' shift would lose more than this one."""
+    labels = np.zeros(9, np.int32)
+    samples = [(np.arange(20.0), np.full(20, 3)) for _ in labels]
+    data = SpikeDataset("edge", Events.of(samples), labels, labels - 1, 700, ("a",))
+    for shift, better in ((20, 10), (40, 20), (100, 40)):
+        assert f"use shift_channels = {better} " in notes._shift(data, shift)[0]
+
+
 def test_silent_neurons(tmp_path):
     folder = run(tmp_path / "born", TRAIN, TEST, learning_rate=1e-9)
     config = settings(tmp_path / "born" / "data", epochs=2)
