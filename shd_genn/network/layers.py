@@ -9,6 +9,7 @@ from shd_genn.network import (
     AdaptiveLeakyIntegrateFire,
     AdLIF,
     Clipped,
+    Delta,
     Exponential,
     Gamma,
     HodgkinHuxley,
@@ -101,8 +102,10 @@ def _drawn(model: ModelConfig, mean: float) -> float | Initialiser:
     return mean
 
 
-def hidden_synapse(model: ModelConfig) -> Exponential:
+def hidden_synapse(model: ModelConfig) -> Exponential | Delta:
     """Synapses of hidden neurons."""
+    if model.synapse == "delta":
+        return Delta()
     return Exponential(_tau(model, model.tau_syn_ms, model.tau_syn_min_ms))
 
 
@@ -112,8 +115,10 @@ def readout_neuron(model: ModelConfig) -> LeakyIntegrate | LeakyIntegrateFire:
     return output_neuron(model.readout.name, tau, model.v_thresh, model.readout.weight)
 
 
-def readout_synapse(model: ModelConfig) -> Exponential:
+def readout_synapse(model: ModelConfig) -> Exponential | Delta:
     """Synapses of output neurons."""
+    if model.synapse == "delta":
+        return Delta()
     return Exponential(_tau_out(model, model.tau_syn_ms, model.tau_syn_min_ms))
 
 

@@ -221,6 +221,10 @@ class ModelConfig(Settings):
     """Membrane time constant of hidden neurons in ms."""
     tau_syn_ms: Tau = 5.0
     """Synaptic time constant in ms."""
+    synapse: Literal["exponential", "delta"] = "exponential"
+    """exponential: a spike adds its weight to a current that decays with tau_syn_ms; delta: to V at
+    once, which surrogate gradients and e-prop can train. Weights that suit one are too small or too
+    large for the other: an exponential synapse moves V by about tau_syn/tau_mem of its weight."""
     tau_mem_out_ms: Tau = 20.0
     """Membrane time constant of output neurons in ms."""
     tau_distribution: TauDistribution = field(default_factory=SameTau)
@@ -287,6 +291,11 @@ class ModelConfig(Settings):
                 f"{low} and {value}",
                 f"lower {lowest}",
             )
+        refuse_unless(
+            self.synapse == "exponential" or not (self.train_tau or self.train_tau_out),
+            "synapse delta has no tau_syn that train_tau and train_tau_out could learn",
+            "leave them out, or use synapse=exponential",
+        )
         refuse_unless(
             self.neuron.has_threshold or not (self.train_v_thresh or self.v_thresh_sd),
             f"neuron {self.neuron.kind} has no v_thresh that could differ or be learned",

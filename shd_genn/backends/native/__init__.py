@@ -19,6 +19,7 @@ from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.backends.winner_take_all import WinnerTakeAll
 from shd_genn.learning.methods import STDP, EProp, EventProp, Method, RewardSTDP, Surrogate
 from shd_genn.network import (
+    Delta,
     Exponential,
     LeakyIntegrate,
     LeakyIntegrateFire,
@@ -43,7 +44,7 @@ CAPABILITIES = Capabilities(
     summary="generated C++, samples in parallel over the cores",
     needs="a C++ compiler",
     neurons=(SpikeInput, LeakyIntegrateFire, LeakyIntegrate),
-    synapses=(Exponential,),
+    synapses=(Exponential, Delta),
     methods=(*ENGINES, *LAYERS),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),

@@ -89,10 +89,12 @@ def constants(
     # GeNN subtracts the alpha that it has rounded. The exact difference is 6e-7 apart: enough to
     # move a spike near the threshold in 1 of 100 trials, always to the same side
     alpha = k.alpha.astype(np.float32).astype(np.float64)
+    current = k.d_beta > 0  # none with delta synapses, which move V by their weights
+    change = np.where(current, k.scale * k.d_beta, 1)
     rows = {
-        "gain": (1 - alpha) * k.scale,
+        "gain": np.where(current, (1 - alpha) * k.scale, 1),
         "adjoint_gain": k.cross,
-        "by_syn_ratio": k.d_scale / (k.scale * k.d_beta) / ((1 - alpha) * k.scale),
+        "by_syn_ratio": k.d_scale / change / ((1 - alpha) * k.scale),
         "by_mem_unit": k.d_alpha / (1 - k.alpha),
         "by_syn_unit": (1 - k.alpha) * k.scale * k.d_beta,
     }

@@ -27,7 +27,7 @@ from shd_genn.learning.methods import (
     RewardSTDP,
     Surrogate,
 )
-from shd_genn.network import Exponential, Network, SpikeInput
+from shd_genn.network import Delta, Exponential, Network, SpikeInput
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]
 
@@ -46,7 +46,7 @@ CAPABILITIES = Capabilities(
     summary="NumPy, equation by equation: the specification of the others, for tests",
     needs="nothing else",
     neurons=(SpikeInput, *EQUATIONS),
-    synapses=(Exponential,),
+    synapses=(Exponential, Delta),
     methods=(*ENGINES, *LAYERS, Conversion),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),

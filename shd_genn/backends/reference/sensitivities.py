@@ -68,8 +68,16 @@ class Constants:
     d_scale: Array
 
     @staticmethod
-    def of(tau_mem: Array, tau_syn: Array, v_thresh: Array, dt_ms: float) -> Constants:
-        """Work them out in float64; all arrays are (neurons,), times in ms."""
+    def of(
+        tau_mem: Array, tau_syn: Array | None = None, *, v_thresh: Array, dt_ms: float
+    ) -> Constants:
+        """Work them out in float64; all arrays are (neurons,), times in ms.
+
+        Without tau_syn the synapses are delta synapses: x lasts one step, and moves V by as much.
+        Their tau_syn is 1, which is then only the unit of what is kept for the backward pass.
+        """
+        if tau_syn is None:
+            return Constants._of_delta(tau_mem, v_thresh, dt_ms)
         tau_mem, tau_syn, v_thresh = (
             np.asarray(a, np.float64) for a in (tau_mem, tau_syn, v_thresh)
         )
@@ -88,6 +96,24 @@ class Constants:
             d_alpha=alpha * dt_ms / tau_mem**2,
             d_beta=beta * dt_ms / tau_syn**2,
             d_scale=-np.expm1(-dt_ms / tau_syn) / dt_ms - beta / tau_syn,
+        )
+
+    @staticmethod
+    def _of_delta(tau_mem: Array, v_thresh: Array, dt_ms: float) -> Constants:
+        """Those of delta synapses: β = 0 and (1-α) S = 1."""
+        tau_mem, v_thresh = (np.asarray(a, np.float64) for a in (tau_mem, v_thresh))
+        alpha, none = np.exp(-dt_ms / tau_mem), np.zeros_like(tau_mem)
+        return Constants(
+            tau_mem=tau_mem,
+            tau_syn=np.ones_like(tau_mem),
+            v_thresh=v_thresh,
+            alpha=alpha,
+            beta=none,
+            scale=1 / (1 - alpha),
+            cross=none,
+            d_alpha=alpha * dt_ms / tau_mem**2,
+            d_beta=none,
+            d_scale=none,
         )
 
     def astype(self, dtype: np.dtype[np.floating]) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shd_genn.learning.methods.limits import check_one_synapse
+from shd_genn.learning.methods.limits import check_currents, check_one_synapse
 from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS
 from shd_genn.support.settings import Choice
@@ -23,10 +23,16 @@ class EventProp(Choice, kind="eventprop"):
 
         Raises:
             ConfigError: if not exactly one population has a readout, or connections into one
-                population differ in their synapses.
+                population differ in their synapses, or are delta synapses.
         """
         _ = network.output  # refuses none and more than one
         check_one_synapse(network, "EventProp")
+        check_currents(
+            network,
+            "EventProp",
+            "V jumps over the threshold as a spike arrives, so that the time of the spike that "
+            "follows has no derivative by weights",
+        )
 
 
 def gradient_scale(network: Network, n_steps: int) -> float:

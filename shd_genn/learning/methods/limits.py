@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shd_genn.network import LeakyIntegrate, LeakyIntegrateFire, Network
+from shd_genn.network import Delta, LeakyIntegrate, LeakyIntegrateFire, Network
 from shd_genn.network.readouts import READOUTS
 from shd_genn.support.errors import refuse_unless
 
@@ -23,12 +23,31 @@ def check_one_synapse(network: Network, method: str) -> None:
         )
 
 
+def check_currents(network: Network, method: str, reason: str) -> None:
+    """Refuse synapses without a current.
+
+    Args:
+        network: The network.
+        method: What would train it.
+        reason: Why it cannot, as a clause.
+
+    Raises:
+        ConfigError: if there are any.
+    """
+    jumping = [c.name for c in network.connections if isinstance(c.synapse, Delta)]
+    refuse_unless(
+        not jumping,
+        f"{method} cannot train the delta synapses of {', '.join(jumping)}, because {reason}",
+        "take synapse=exponential, or method=surrogate or eprop",
+    )
+
+
 def check_steps(network: Network, method: str) -> None:
     """Refuse what a method that differentiates time steps cannot learn.
 
     Raises:
         ConfigError: if the output spikes, a hidden neuron is not leaky integrate-and-fire, or
-            delays are learned.
+            delays or the tau_mem of neurons with delta synapses are learned.
     """
     readout = network.readout
     refuse_unless(
@@ -43,6 +62,20 @@ def check_steps(network: Network, method: str) -> None:
             f"{method} trains neurons of {needed.__name__} here, but population "
             f"{population.name} has {type(population.neuron).__name__}",
             "take another neuron or another method",
+        )
+        refuse_unless(
+            population.neuron.hand_written,
+            f"{method} trains neurons that are reset to 0 without a refractory time, but those of "
+            f"{population.name} are {population.neuron}",
+            "leave reset and tau_refrac out, or take EventProp",
+        )
+    for population in {c.target for c in network.connections if isinstance(c.synapse, Delta)}:
+        key = f"{population.name}.tau_mem"
+        refuse_unless(
+            not any(p.key == key and p.trained for p in network.parameters),
+            f"{key} is learned, but {population.name} has delta synapses, with which {method} "
+            "learns weights and thresholds only",
+            "leave train_tau and train_tau_out out, or take synapse=exponential",
         )
     late = [c.name for c in network.connections if c.train_delay]
     refuse_unless(

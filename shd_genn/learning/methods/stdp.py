@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from shd_genn.learning.methods.limits import check_currents
 from shd_genn.network import Connection, LeakyIntegrate, LeakyIntegrateFire, Network
 from shd_genn.network.readouts import READOUTS
 from shd_genn.support.errors import refuse_unless
@@ -129,6 +130,7 @@ class STDP(Choice, kind="stdp"):
             f"{network.readout}",
             "leave neuron and readout as they are by default",
         )
+        check_currents(network, self.kind, "its rules are for neurons with a synaptic current")
         own = [p.key for p in network.parameters if p.kind != "weight"]
         refuse_unless(
             not own and network.readout_parameter is None,

@@ -12,6 +12,7 @@ from shd_genn.network.initialisers import Kind, Value
 from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.network.neurons.adaptive_leaky_integrate_fire import AdaptiveLeakyIntegrateFire
 from shd_genn.network.neurons.adlif import AdLIF
+from shd_genn.network.neurons.delta import Delta
 from shd_genn.network.neurons.description import (
     NeuronDescription,
     NeuronModel,
@@ -37,6 +38,7 @@ __all__ = [
     "SYNAPSES",
     "AdLIF",
     "AdaptiveLeakyIntegrateFire",
+    "Delta",
     "Exponential",
     "HodgkinHuxley",
     "Izhikevich",
@@ -65,7 +67,7 @@ NEURONS: tuple[type[NeuronModel], ...] = (
 )
 """All neurons, but for those by a user's own equations (`Neuron`)."""
 
-SYNAPSES: tuple[type[Synapse], ...] = (Exponential,)
+SYNAPSES: tuple[type[Synapse], ...] = (Exponential, Delta)
 """All synapses."""
 
 
