@@ -1,6 +1,7 @@
 """Parameters before and after training.
 
-Weights, and what else is trained: time constants, thresholds, delays. The run with the best
+Weights, and what else is trained: delays, and the parameters of any neuron, such as time constants,
+thresholds and adaptation. The run with the best
 validation accuracy is shown. Before: as drawn from its seed. After: at the epoch that it chose.
 """
 
@@ -17,17 +18,13 @@ from numpy.typing import NDArray
 from analysis.tools import script, style
 from analysis.tools.configurations import best, datasets
 from analysis.tools.load import Results, parameters
+from shd_genn.network import Network
 from shd_genn.network.model_files import build_network
+from shd_genn.network.neurons import SYNAPSES
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import DataError
 
 EACH = "dataset"
-UNITS = {
-    "tau_mem": "tau_mem (ms)",
-    "tau_syn": "tau_syn (ms)",
-    "v_thresh": "v_thresh",
-    "delay": "delay (steps)",
-}
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,14 @@ class Numbers:
         epoch: The epoch that it chose.
         arrays: Name → (before, after), flat; ``SOURCE_TARGET`` for weights, ``NAME.tau_mem`` and
             the like for what else is trained.
+        labels: The same names → what an array holds, with its unit.
     """
 
     network: str
     run: str
     epoch: int
     arrays: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+    labels: dict[str, str]
 
 
 def load(results: Results, options: Options) -> Numbers:
@@ -75,15 +74,28 @@ def load(results: Results, options: Options) -> Numbers:
             f"{folder.path} has no usable best.npz; restore the file, or train the network again"
         )
     config = folder.config
-    initial = build_network(config, folder.model_file(results.trust_model)).initial_parameters(
-        config.train.seed
-    )
+    network = build_network(config, folder.model_file(results.trust_model))
+    initial = network.initial_parameters(config.train.seed)
     arrays = {
         name: (before.ravel(), after[name].ravel())
         for name, before in initial.items()
         if name in after
     }
-    return Numbers(run["configuration"], run["run"], int(checkpoint["epoch"]), arrays)
+    labels = {name: _label(network, name) for name in arrays}
+    return Numbers(run["configuration"], run["run"], int(checkpoint["epoch"]), arrays, labels)
+
+
+def _label(network: Network, name: str) -> str:
+    """What an array holds, and its unit: of a parameter, as its neuron or synapse describes it."""
+    owner, _, kind = name.rpartition(".")
+    if not owner:
+        return "weight"
+    if kind == "delay":
+        return "delay (steps)"
+    described = [p.neuron.description for p in network.populations if p.name == owner]
+    described += [s.description for s in SYNAPSES]
+    units = [p.unit for each in described for p in each.parameters if p.name == kind]
+    return f"{kind} ({units[0]})" if units and units[0] else kind
 
 
 def plot(numbers: Numbers) -> Figure:
@@ -99,8 +111,9 @@ def plot(numbers: Numbers) -> Figure:
             ax.hist(values, bins, weights=share, histtype="step", color=colour, label=label)
         ax.xaxis.set_major_locator(MaxNLocator(5))
         inside = np.mean((arrays[1] >= low) & (arrays[1] <= high))
-        kind = name.rpartition(".")[2]
-        ax.set_xlabel(UNITS.get(kind, f"weight ({100 * inside:.1f} % of them shown)"))
+        label = numbers.labels[name]
+        outside = f" ({100 * inside:.1f} % of them shown)" if label == "weight" else ""
+        ax.set_xlabel(label + outside)
         means = " → ".join(f"{values.mean():z.3f} ± {values.std():.3f}" for values in arrays)
         ax.set_title(f"{name}\n{means}")
     for ax in axes[::2]:

@@ -21,6 +21,7 @@ from analysis.tools.load import read
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import TrainConfig
+from shd_genn.network.neuron_settings import Adlif
 from shd_genn.network.settings import ModelConfig
 from shd_genn.present.settings import AugmentConfig
 from shd_genn.record.run_folder import RunFolder
@@ -199,6 +200,31 @@ def test_parameters_start_as_they_were_drawn(trained, tmp_path):
     assert not np.array_equal(before, after)
     before, after = numbers.arrays["hidden0.tau_mem"]
     assert (before == 20).all() and (after != 20).any() and len(after) == 20
+
+
+def test_parameters_of_any_neuron_have_their_units(tmp_path):
+    adlif = Adlif(train_neuron=("tau_w", "a", "b"))
+    config = Config(
+        data=DataConfig(dataset=str(tiny.write(tmp_path / "data")), trial_ms=100.0),
+        model=ModelConfig(neuron=adlif, hidden_sizes=(20,), w_in_mean=0.2, train_tau=True),
+        train=TrainConfig(epochs=1, batch_size=16, learning_rate=0.05),
+    )
+    run = loop.start(config, tmp_path / "runs").path
+    numbers = parameters.load(read([run]), parameters.Options((), tmp_path / "x.pdf"))
+    labels = {name: label for name, label in numbers.labels.items() if name.startswith("hidden0.")}
+    assert labels == {
+        "hidden0.tau_mem": "tau_mem (ms)",
+        "hidden0.tau_syn": "tau_syn (ms)",
+        "hidden0.tau_w": "tau_w (ms)",
+        "hidden0.a": "a",
+        "hidden0.b": "b",
+    }
+    assert numbers.labels["input_hidden0"] == "weight"
+    for name in labels:
+        before, after = numbers.arrays[name]
+        assert len(after) == 20 and (before != after).any()
+    drawn = [axis.get_xlabel() for axis in parameters.plot(numbers).axes]
+    assert set(labels.values()) <= set(drawn)
 
 
 @pytest.fixture(scope="module")
