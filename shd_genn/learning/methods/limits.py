@@ -27,8 +27,8 @@ def check_steps(network: Network, method: str) -> None:
     """Refuse what a method that differentiates time steps cannot learn.
 
     Raises:
-        ConfigError: if the output spikes, a hidden neuron is not leaky integrate-and-fire, or
-            delays are learned.
+        ConfigError: if the output spikes, a hidden neuron is neither leaky integrate-and-fire nor
+            described by equations, or delays are learned.
     """
     readout = network.readout
     refuse_unless(
@@ -37,11 +37,13 @@ def check_steps(network: Network, method: str) -> None:
         "choose a readout of voltages, or take EventProp",
     )
     for population in (*network.hidden, network.output):
+        neuron = population.neuron
         needed = LeakyIntegrate if population == network.output else LeakyIntegrateFire
+        by_equations = population != network.output and not neuron.hand_written
         refuse_unless(
-            type(population.neuron) is needed,
+            by_equations or type(neuron) is needed,
             f"{method} trains neurons of {needed.__name__} here, but population "
-            f"{population.name} has {type(population.neuron).__name__}",
+            f"{population.name} has {type(neuron).__name__}",
             "take another neuron or another method",
         )
     late = [c.name for c in network.connections if c.train_delay]
