@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shd_genn.learning.methods import EventProp, Method
+from shd_genn.learning.methods import EProp, EventProp, Method, Surrogate
 from shd_genn.network import HAND_WRITTEN_KINDS, Kind, Network, NeuronModel, Synapse
 from shd_genn.network.initialisers import population_of
 from shd_genn.network.neurons.limits import check_step
@@ -38,6 +38,7 @@ class Capabilities:
         learns: The kinds of parameters that it learns.
         derives: Whether it simulates any other neuron by its equations, too, and learns all of its
             parameters.
+        derives_by: The training methods with which it does.
         readouts: The readouts of an output that it has.
         threads: Whether it computes on several cores.
         batched: Whether it computes the samples of a batch at the same time.
@@ -57,6 +58,7 @@ class Capabilities:
     varies: tuple[Kind, ...]
     learns: tuple[Kind, ...]
     derives: bool = False
+    derives_by: tuple[type[Method], ...] = ()
     readouts: tuple[Readout, ...] = tuple(READOUTS)
     threads: bool = False
     batched: bool = True
@@ -85,6 +87,12 @@ class Capabilities:
         method.check(network)
         for population in network.populations:
             self._check_neuron(population.neuron)
+            refuse_unless(
+                population.neuron.hand_written or type(method) in self.derives_by,
+                f"{self.title} cannot train neurons by their equations with method {method.kind}, "
+                f"but population {population.name} has {population.neuron}",
+                "take --backend reference, another --method, or --neuron lif with its usual reset",
+            )
             if config is not None and not self._has(population.neuron):
                 check_step(population.neuron, config.dt_ms)
         for connection in network.connections:
@@ -114,7 +122,7 @@ class Capabilities:
         for name, value in asked.items():
             self._refuse_unless(not value or name in self.regularises, f"train with {name}")
             self._refuse_unless(
-                not value or isinstance(method, EventProp),
+                not value or isinstance(method, EventProp | Surrogate | EProp),
                 f"train with {name} by {type(method).__name__}",
             )
 

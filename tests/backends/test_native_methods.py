@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import networks
+from helpers.autodiff import NEURONS
 
 from shd_genn.backends import native, reference
 from shd_genn.backends.conformance.networks import config_of, layered_network, learned_network
@@ -14,13 +15,16 @@ from shd_genn.backends.native import limits, lower
 from shd_genn.backends.native.names import KERNELS
 from shd_genn.backends.native.store import aligned_zeros
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.learning.dropout import Dropout
 from shd_genn.learning.methods import EProp, Surrogate
 from shd_genn.learning.methods.shapes import SHAPES, Pseudo
 from shd_genn.learning.objective import Objective, Regulariser
-from shd_genn.network import Network
+from shd_genn.network import AdaptiveLeakyIntegrateFire, Izhikevich, Network
 from shd_genn.support import builder
+from shd_genn.support.errors import ConfigError
 
 SAMPLES = networks.random_events(6), networks.random_labels(6)
+RATES = networks.RATES | {"tau_adapt": 0.1, "beta": 1e-3}
 WEAK = Regulariser(1e-5, 2e-5, 3)
 """So weak that it hides no error in the gradient of the loss."""
 
@@ -29,6 +33,15 @@ def config(readout="avg_var_exp_weight", **changes) -> CompileConfig:
     given = config_of(readout)
     objective = replace(given.objective, regulariser=WEAK)
     return replace(given, objective=objective, **changes)
+
+
+def with_neuron(network: Network, neuron) -> Network:
+    """The network with other hidden neurons."""
+    new = {p: replace(p, neuron=neuron) if p in network.hidden else p for p in network.populations}
+    return Network(
+        tuple(new.values()),
+        tuple(replace(c, source=new[c.source], target=new[c.target]) for c in network.connections),
+    )
 
 
 def without_learned_delays(network: Network) -> Network:
@@ -47,7 +60,7 @@ def assert_agrees(network, method, given):
         gradient = got.gradient(*SAMPLES)
         assert networks.largest_error(gradient, expected.gradient(*SAMPLES)) < 1e-4
         for engine in (got, expected):
-            engine.train_batch(*SAMPLES, networks.RATES)
+            engine.train_batch(*SAMPLES, RATES)
         for key, array in expected.parameters().items():
             assert np.mean(np.abs(got.parameters()[key] - array) > 1e-4) < 1e-3, key
 
@@ -64,9 +77,30 @@ ADAPTIVE = (
     config(),
 )
 STEPS = (layered_network("var", hidden_sizes=(70,)), EProp(), config("var"))
-CASES = {"learned": LEARNED, "late": LATE, "adaptive": ADAPTIVE, "var": STEPS}
+ALIF = (
+    with_neuron(layered_network(hidden_sizes=(70,)), NEURONS["alif"]),
+    Surrogate("atan", detach_reset=False),
+    config(),
+)
+HELD = (
+    with_neuron(
+        layered_network(hidden_sizes=(70,)),
+        AdaptiveLeakyIntegrateFire(tau_adapt=50.0, beta=0.3, tau_refrac=3.0),
+    ),
+    EProp(feedback="random"),
+    config(),
+)
+CASES = {
+    "learned": LEARNED,
+    "late": LATE,
+    "adaptive": ADAPTIVE,
+    "var": STEPS,
+    "alif": ALIF,
+    "held": HELD,
+}
 """Time constants and thresholds are learned, of the output too, in the first two; spikes have
-delays, and only neurons near their thresholds are walked, in the second; see its readouts."""
+delays, and only neurons near their thresholds are walked, in the second; see its readouts. The last
+two have adaptive thresholds, with all parameters learned, or with a refractory time."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -74,7 +108,15 @@ def test_gradients_are_those_of_the_reference(case):
     assert_agrees(*CASES[case])
 
 
-@pytest.mark.parametrize("case", ["learned", "late", "adaptive"])
+@pytest.mark.parametrize("case", ["learned", "alif"])
+def test_dropout_is_that_of_the_reference(case):
+    """One mask a trial: silent neurons hand on no error, though their surrogate is not 0."""
+    network, method, given = CASES[case]
+    objective = replace(given.objective, dropout=Dropout(0.4))
+    assert_agrees(network, method, replace(given, objective=objective))
+
+
+@pytest.mark.parametrize("case", ["learned", "late", "adaptive", "alif"])
 def test_threads_do_not_change_a_bit(case):
     """Groups of trials are made of the same trials, the last of them of fewer."""
     network, method, given = CASES[case]
@@ -83,7 +125,7 @@ def test_threads_do_not_change_a_bit(case):
         with native.compile(network, method, replace(given, n_threads=n_threads)) as engine:
             for n in (11, 6):
                 batch = networks.random_events(n), networks.random_labels(n)
-                engine.train_batch(*batch, networks.RATES)
+                engine.train_batch(*batch, RATES)
             return engine.parameters()
 
     one = trained(1)
@@ -129,6 +171,12 @@ def test_state_goes_on_where_it_was():
                 engine.train_batch(*SAMPLES, 0.1)
             for key, array in one.parameters().items():
                 np.testing.assert_array_equal(other.parameters()[key], array)
+
+
+def test_steps_that_are_divided_are_refused():
+    network = with_neuron(layered_network(hidden_sizes=(8,)), Izhikevich())
+    with pytest.raises(ConfigError, match="differentiates whole time steps, but those of pop"):
+        native.compile(network, Surrogate(), config())
 
 
 def test_voltages_of_all_steps_count_as_memory():

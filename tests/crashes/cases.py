@@ -210,6 +210,12 @@ def _outcome_of_sweep() -> dict[str, str]:
     return outcome
 
 
+def _by(method: str, *options: str) -> Case:
+    words = [*DATA, "--epochs", 3, "--n-threads", 1, "--method", method, *options]
+    words[words.index("--hidden-sizes") + 1] = "6"
+    return Case(lambda: start("run", *words), lambda: _go_on_with_run(*words), _outcome_of_run, 4)
+
+
 CASES = {
     "train": Case(
         lambda: start("run", *TRAIN), lambda: _go_on_with_run(*TRAIN), _outcome_of_run, 10
@@ -223,6 +229,9 @@ CASES = {
     "compile": Case(_compile, _compile, _outcome_of_compile, 4),
     "generate": Case(_generate, _generate, _outcome_of_generate),
     "noise": Case(_noise, _noise, _outcome_of_noise, 4),
+    "surrogate": _by("surrogate", "--neuron", "alif", "--backend", "reference"),
+    "eprop": _by("eprop", "--feedback", "adaptive", "--backend", "reference"),
+    "eprop-online": _by("eprop-online", "--feedback", "random", "--backend", "reference"),
     "sweep": Case(_sweep, _sweep, _outcome_of_sweep),
 }
 """Name → command."""

@@ -8,6 +8,16 @@ from pathlib import Path
 CAMPAIGN = Path(__file__).parent / "campaign.py"
 
 
+def test_kills_of_other_methods_lose_nothing():
+    """Surrogate gradients with adaptive neurons, e-prop with learned feedback, online e-prop."""
+    methods = ["surrogate", "eprop", "eprop-online"]
+    words = [sys.executable, CAMPAIGN, "--kills", "3", "--seed", "1", "--cases", *methods]
+    result = subprocess.run([*map(str, words)], capture_output=True, text=True)
+    assert result.stdout, result.stderr
+    report = json.loads(result.stdout.splitlines()[-1])
+    assert report["kills"] >= 3 and report["problems"] == [], result.stdout
+
+
 def test_twelve_kills_lose_nothing():
     commands = ["train", "encode", "evaluate", "compile", "noise"]
     words = [sys.executable, CAMPAIGN, "--kills", "12", "--seed", "3", "--cases", *commands]

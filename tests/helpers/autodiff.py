@@ -1,7 +1,8 @@
 """The same network in JAX, float64, differentiated by JAX: what our gradients are compared with.
 
 Nothing of shd_genn's equations is used here, only the description of a network and its parameters.
-`python tests/helpers/autodiff.py` writes the recorded gradients (needs jax; a few minutes).
+`python tests/helpers/autodiff.py` writes the recorded gradients (needs jax; a few minutes);
+with `--missing` it computes the cases only that are not recorded.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from shd_genn.learning.methods import EProp, Surrogate
 from shd_genn.learning.methods.shapes import SHAPES
 from shd_genn.learning.objective import Objective, Regulariser
 from shd_genn.network import (
+    AdaptiveLeakyIntegrateFire,
+    AdLIF,
     Connection,
     Dense,
     Exponential,
@@ -41,7 +44,7 @@ CONFIG = CompileConfig(
 
 
 def case_names():
-    """All cases: method, shape or feedback, reset, readout."""
+    """All cases: method, shape, reset, readout, and the neuron if it is not LIF."""
     for shape in SHAPES:
         for reset in ("attached", "detached"):
             yield f"surrogate/{shape}/{reset}/avg_var_exp_weight"
@@ -51,11 +54,19 @@ def case_names():
         yield f"eprop/{shape}/stopped/avg_var_exp_weight"
     yield "eprop/triangle/stopped/var"
     yield "surrogate/sigmoid/detached/delays"
+    yield "surrogate/atan/attached/avg_var_exp_weight/alif"
+    yield "surrogate/atan/detached/avg_var_exp_weight/alif"
+    yield "surrogate/triangle/detached/var/alif"
+    yield "surrogate/atan/attached/avg_var_exp_weight/soft"
+    yield "surrogate/atan/detached/avg_var_exp_weight/held"
+    yield "surrogate/atan/attached/avg_var_exp_weight/adlif"
+    for neuron in ("alif", "adlif"):
+        yield f"eprop/triangle/stopped/avg_var_exp_weight/{neuron}"
 
 
 def case(name):
     """Network, method, readout of a case."""
-    kind, shape, reset, readout = name.split("/")
+    kind, shape, reset, readout, *neuron = name.split("/")
     delays = readout == "delays"
     readout = "avg_var_exp_weight" if delays else readout
     slope = {"superspike": 10.0}.get(shape)
@@ -63,12 +74,31 @@ def case(name):
         method = EProp(surrogate=shape, surrogate_slope=slope)
     else:
         method = Surrogate(shape, slope, detach_reset=reset == "detached")
-    return network(readout, delays, feeds_output=kind == "eprop"), method
+    neuron = NEURONS[neuron[0]] if neuron else NEURONS["lif"]
+    return network(readout, delays, kind == "eprop", neuron), method
 
 
-def network(readout, delays=False, feeds_output=False):
-    """Two recurrent layers whose time constants and thresholds are learned."""
-    neuron = LeakyIntegrateFire(Trainable(Uniform(10, 30), 5), Trainable(Uniform(0.7, 1.2), 0.3))
+TAU_MEM, V_THRESH = Trainable(Uniform(10, 30), 5), Trainable(Uniform(0.7, 1.2), 0.3)
+NEURONS = {
+    "lif": LeakyIntegrateFire(TAU_MEM, V_THRESH),
+    "soft": LeakyIntegrateFire(TAU_MEM, V_THRESH, reset="subtract"),
+    "held": LeakyIntegrateFire(TAU_MEM, V_THRESH, reset="subtract", tau_refrac=3.0),
+    "alif": AdaptiveLeakyIntegrateFire(
+        TAU_MEM, V_THRESH, Trainable(Uniform(20, 60), 5), Trainable(Uniform(0.2, 0.5), 0.01)
+    ),
+    "adlif": AdLIF(
+        TAU_MEM,
+        V_THRESH,
+        Trainable(Uniform(20, 60), 5),
+        Trainable(Uniform(0.1, 0.4), -0.9),
+        Trainable(Uniform(0.1, 0.4), -0.9),
+    ),
+}
+"""Neurons whose parameters are all learned."""
+
+
+def network(readout, delays=False, feeds_output=False, neuron=NEURONS["lif"]):
+    """Two recurrent layers of neurons whose parameters are all learned."""
     synapse = Exponential(Trainable(Uniform(3, 9), 1))
     source = Population("input", SpikeInput(), N_INPUTS)
     one, two = Population("one", neuron, 9), Population("two", neuron, 5)
@@ -123,7 +153,8 @@ def gradients(name):
     jax.config.update("jax_enable_x64", True)
     net, method = case(name)
     events, labels = samples()
-    kind, shape, reset, _ = name.split("/")
+    kind, shape, reset, _, *neuron = name.split("/")
+    neuron = neuron[0] if neuron else "lif"
     slope, scale = method.derivative.slope, method.derivative.scale
     start = {
         key: jnp.asarray(array, jnp.float64) for key, array in net.initial_parameters(0).items()
@@ -154,16 +185,57 @@ def gradients(name):
         )
 
     @jax.custom_jvp
-    def spike(v, theta):
-        return (v >= theta).astype(jnp.float64)
+    def spike(x, theta):
+        return (x >= 0).astype(jnp.float64)
 
     @spike.defjvp
     def spike_jvp(primals, tangents):
-        (v, theta), (dv, dtheta) = primals, tangents
-        return spike(v, theta), psi(v - theta, theta) * (dv - dtheta)
+        (x, theta), (dx, _) = primals, tangents
+        return spike(x, theta), psi(x, theta) * dx
 
     stop = jax.lax.stop_gradient
     trained_populations = [p for p in net.populations if p != net.input]
+
+    def scale_of(tau_syn, beta):
+        return tau_syn * (1 - beta)
+
+    def propagator(tau_mem, tau_w, a):
+        """exp of the system of V, w and a held current, (neurons, 2, 3)."""
+        rows = [
+            [-1 / tau_mem, -1 / tau_mem, 1 / tau_mem],
+            [a / tau_w, -1 / tau_w, 0 * a],
+            [0 * a] * 3,
+        ]
+        system = jnp.stack([jnp.stack(row, -1) for row in rows], -2)
+        return jax.vmap(jax.scipy.linalg.expm)(system)[:, :2]
+
+    def hidden_step(parameters, name, u, adapted, held, current):
+        """Spikes, V and adaptation after the reset, and steps for which V is still held."""
+        of = {
+            kind: parameters.get(f"{name}.{kind}")
+            for kind in ("tau_mem", "v_thresh", "tau_adapt", "beta", "tau_w", "a", "b")
+        }
+        theta = of["v_thresh"]
+        alpha = jnp.exp(-1 / of["tau_mem"])
+        free = held == 0
+        if neuron == "adlif":
+            p = propagator(of["tau_mem"], of["tau_w"], of["a"])
+            v = p[:, 0, 0] * u + p[:, 0, 1] * adapted + p[:, 0, 2] * current
+            adapted = p[:, 1, 0] * u + p[:, 1, 1] * adapted + p[:, 1, 2] * current
+        else:
+            v = jnp.where(free, alpha * u + (1 - alpha) * current, u)
+        x = v - theta
+        if neuron == "alif":
+            adapted = jnp.exp(-1 / of["tau_adapt"]) * adapted
+            x = x - of["beta"] * adapted
+        fired = jnp.where(free, spike(x, theta), 0.0)
+        to_reset = fired if reset == "attached" else stop(fired)
+        zero = neuron in ("lif", "adlif")
+        v = v * (1 - to_reset) if zero else v - to_reset * theta
+        adapted = adapted + fired * (of["b"] if neuron == "adlif" else 1)
+        refractory = 3 if neuron == "held" else 0
+        held = jnp.where(stop(fired) > 0, refractory, jnp.maximum(held - 1, 0))
+        return fired, v, adapted, held
 
     def run(parameters, raster):
         """Readout, loss-relevant voltages, and spike counts of one trial."""
@@ -175,6 +247,8 @@ def gradients(name):
         z["input"] = list(jnp.asarray(raster))
         x = {p.name: jnp.zeros(p.size) for p in trained_populations}
         u = {p.name: jnp.zeros(p.size) for p in trained_populations}
+        adapted = {p.name: jnp.zeros(p.size) for p in net.hidden}
+        held = {p.name: jnp.zeros(p.size, int) for p in net.hidden}
         voltages, counts = [], {p.name: 0.0 for p in net.hidden}
         for n in range(N_STEPS):
             new = {}
@@ -188,13 +262,19 @@ def gradients(name):
                             if kind == "eprop" and p != net.output:
                                 came = stop(came)
                             x[p.name] = x[p.name] + came @ (w * (late == d))
-                v = alpha[p.name] * u[p.name] + gain[p.name] * x[p.name]
                 if p == net.output:
-                    u[p.name] = v
-                    voltages.append(v)
+                    u[p.name] = alpha[p.name] * u[p.name] + gain[p.name] * x[p.name]
+                    voltages.append(u[p.name])
                     continue
-                fired = spike(v, parameters[f"{p.name}.v_thresh"])
-                u[p.name] = v * (1 - (fired if reset == "attached" else stop(fired)))
+                # the current is held during the step; V and what adapts start at 0
+                fired, u[p.name], adapted[p.name], held[p.name] = hidden_step(
+                    parameters,
+                    p.name,
+                    u[p.name],
+                    adapted[p.name],
+                    held[p.name],
+                    scale_of(taus[p.name], beta[p.name]) * x[p.name],
+                )
                 new[p.name] = fired
                 counts[p.name] = counts[p.name] + fired
             for name_, fired in new.items():
@@ -239,11 +319,19 @@ def flattened(arrays):
     return np.concatenate([np.asarray(arrays[key], np.float32).ravel() for key in sorted(arrays)])
 
 
-def record():
-    """Write all cases to `RECORDED`."""
+def record(only_missing):
+    """Write all cases to `RECORDED`, or those that are missing there."""
     RECORDED.parent.mkdir(exist_ok=True)
-    np.savez_compressed(RECORDED, **{name: flattened(gradients(name)) for name in case_names()})
+    found = {}
+    if only_missing and RECORDED.exists():
+        with np.load(RECORDED) as recorded:
+            found = {name: recorded[name] for name in case_names() if name in recorded}
+    for name in case_names():
+        if name not in found:
+            found[name] = flattened(gradients(name))
+            print(name, flush=True)
+    np.savez_compressed(RECORDED, **found)
 
 
 if __name__ == "__main__":
-    record()
+    record(only_missing="--missing" in sys.argv)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import autodiff, networks
+from helpers import autodiff, networks, plif
 from optuna.trial import FixedTrial
 
 from shd_genn import backends
@@ -24,9 +24,12 @@ from shd_genn.learning.methods.operations import forward_operations, training_op
 from shd_genn.learning.methods.shapes import SHAPES, Pseudo
 from shd_genn.learning.objective import Objective, Regulariser
 from shd_genn.network import (
+    AdaptiveLeakyIntegrateFire,
+    AdLIF,
     Connection,
     Dense,
     Exponential,
+    Izhikevich,
     LeakyIntegrateFire,
     Network,
     Normal,
@@ -61,8 +64,9 @@ def assert_is_autodiff(name, expected):
 def test_gradients_are_those_that_jax_recorded(name):
     """`python tests/helpers/autodiff.py` recorded them: jax 0.10.2, float64, unrolled steps.
 
-    Two recurrent layers, time constants and thresholds of every neuron learned; all shapes, with
-    the reset attached and detached; e-prop with spikes stopped on their way to hidden neurons.
+    Two recurrent layers, all parameters of every neuron learned; all shapes, with the reset
+    attached and detached; neurons with a soft reset, a refractory time or adaptation; e-prop
+    with spikes stopped on their way to hidden neurons.
     """
     with np.load(autodiff.RECORDED) as recorded:
         assert_is_autodiff(name, recorded[name])
@@ -81,6 +85,7 @@ def test_another_derivative_is_noticed():
         for name, other in (
             ("surrogate/atan/attached/avg_var_exp_weight", "detached"),
             ("surrogate/boxcar/attached/avg_var_exp_weight", "detached"),
+            ("surrogate/atan/attached/avg_var_exp_weight/alif", "detached"),
         ):
             changed = recorded[name.replace("attached", other)]
             with pytest.raises(AssertionError):
@@ -98,6 +103,28 @@ def test_eprop_backwards_in_time_is_eprop_online(readout, feedback):
     network = replace(network, connections=(*network.connections, shortcut))
     later = gradient(network, EProp(feedback=feedback))
     online = gradient(network, EPropOnline(feedback=feedback))
+    assert networks.largest_error(online, later) < 1e-5
+    assert all(np.abs(array).max() > 0 for array in later.values())
+
+
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        AdaptiveLeakyIntegrateFire(tau_adapt=30.0, beta=0.5, v_thresh=0.5, tau_refrac=2.0),
+        AdLIF(v_thresh=0.5),
+        Izhikevich(),
+    ],
+    ids=lambda n: type(n).__name__,
+)
+def test_eprop_of_other_neurons_is_eprop_online(neuron):
+    """Izhikevich's neuron has sub-steps, and derivatives that depend on the state."""
+    network = layered_network("var", hidden_sizes=(20,))
+    hidden = network.hidden[0]
+    new = replace(hidden, neuron=neuron)
+    network = replace_populations(network, {p: p for p in network.populations} | {hidden: new})
+    engine = reference.compile(network, EProp(), CONFIG)
+    assert engine.evaluate(*SAMPLES).spike_counts["hidden0"].sum() > 20
+    later, online = engine.gradient(*SAMPLES), gradient(network, EPropOnline())
     assert networks.largest_error(online, later) < 1e-5
     assert all(np.abs(array).max() > 0 for array in later.values())
 
@@ -246,11 +273,43 @@ def test_settings_of_methods():
         EProp(feedback_decay=0.1)
 
 
-@pytest.mark.parametrize("method", [Surrogate(), EProp(), EPropOnline()])
-def test_no_dropout(method):
-    config = replace(CONFIG, objective=Objective(dropout=Dropout(0.2)))
-    with pytest.raises(ConfigError, match="cannot train with drop-out by"):
-        reference.compile(layered_network(hidden_sizes=(20,)), method, config)
+EXCITABLE = LeakyIntegrateFire(v_thresh=0.5)
+ADAPTIVE = AdaptiveLeakyIntegrateFire(tau_adapt=30.0, beta=0.5, v_thresh=0.5)
+
+
+def trained(method, dropout, neuron=EXCITABLE, samples=SAMPLES):
+    """Parameters before and after an update of the reference, and the silent neurons in it."""
+    network = layered_network(hidden_sizes=(20,))
+    hidden = network.hidden[0]
+    new = {p: p for p in network.populations} | {hidden: replace(hidden, neuron=neuron)}
+    config = replace(CONFIG, objective=Objective(dropout=dropout))
+    engine = reference.compile(replace_populations(network, new), method, config)
+    before = engine.parameters()
+    engine.train_batch(*samples, 0.1)
+    return before, engine.parameters(), dropout.masks(engine.network, len(samples[1]), 0, 0)
+
+
+@pytest.mark.parametrize("neuron", [EXCITABLE, ADAPTIVE], ids=["lif", "alif"])
+@pytest.mark.parametrize(
+    "method", [Surrogate("atan"), EProp(), EPropOnline()], ids=lambda m: m.kind
+)
+def test_silent_neurons_learn_nothing(method, neuron):
+    """Their weights stay to the bit; with the other neurons' something is learned."""
+    one = SAMPLES[0].take(np.array([0])), SAMPLES[1][:1]
+    before, after, masks = trained(method, Dropout(0.5), neuron, one)
+    silent = masks["hidden0"][0]
+    assert 0 < silent.sum() < 20
+    for key, axis in (("input_hidden0", 1), ("hidden0_hidden0", 1), ("hidden0_output", 0)):
+        change = np.abs(after[key] - before[key])
+        assert np.take(change, np.flatnonzero(silent), axis).max() == 0, key
+        assert np.take(change, np.flatnonzero(~silent), axis).max() > 0, key
+
+
+def test_eprop_with_dropout_is_eprop_online():
+    """Adam's first update is the sign of a gradient: where that is not 0, both must agree."""
+    _, later, _ = trained(EProp(), Dropout(0.3))
+    _, online, _ = trained(EPropOnline(), Dropout(0.3))
+    assert networks.largest_error(online, later) < 1e-5
 
 
 def test_operations_of_training():
@@ -282,6 +341,11 @@ def test_work_of_a_method_that_is_not_known_is_refused():
 def replace_sizes(network, sizes):
     """The network with populations of other sizes."""
     new = {p: replace(p, size=sizes.get(p.name, p.size)) for p in network.populations}
+    return replace_populations(network, new)
+
+
+def replace_populations(network, new):
+    """The network with other populations in the places of its own."""
     return Network(
         tuple(new.values()),
         tuple(replace(c, source=new[c.source], target=new[c.target]) for c in network.connections),
@@ -293,3 +357,28 @@ def test_the_space_of_a_comparison_is_of_settings():
     chosen = space(FixedTrial({"learning_rate": 0.01, "reg_lambda": 1e-9}))
     config = update(Config(), {"method": "surrogate", **chosen})
     assert (config.train.learning_rate, config.train.reg_lambda) == (0.01, 1e-9)
+
+
+def assert_is_plif(expected):
+    """1e-5 of each array's largest number, and the same spikes."""
+    engine = reference.compile(plif.network(), plif.METHOD, plif.CONFIG)
+    events, labels = autodiff.samples()
+    counts = engine.evaluate(events, labels).spike_counts["plif"].sum(axis=0)
+    np.testing.assert_array_equal(counts, expected["spikes"])
+    assert counts.sum() > 30
+    for key, array in plif.like_spikingjelly(engine.gradient(events, labels)).items():
+        assert np.abs(expected[key]).max() > 0, key
+        assert np.abs(array - expected[key]).max() < 1e-5 * np.abs(expected[key]).max(), key
+
+
+def test_learned_time_constants_are_those_of_spikingjelly():
+    """`python tests/helpers/plif.py` recorded them: spikingjelly's ParametricLIFNode, float64."""
+    with np.load(plif.RECORDED) as recorded:
+        assert_is_plif(dict(recorded))
+
+
+@pytest.mark.slow
+def test_learned_time_constants_are_those_of_spikingjelly_now():
+    reason = "spikingjelly is not installed; its recorded gradients are compared"
+    pytest.importorskip("spikingjelly", reason=reason)
+    assert_is_plif(plif.gradients())

@@ -51,6 +51,7 @@ CAPABILITIES = Capabilities(
     threads=True,
     kernel_times=True,
     derives=True,
+    derives_by=tuple(ENGINES),
     regularises=REGULARISATION,
 )
 

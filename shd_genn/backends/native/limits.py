@@ -21,7 +21,7 @@ from shd_genn.backends.native.constants import (
 from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.protocols import CompileConfig
-from shd_genn.learning.methods import Method
+from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import Network, Population
 from shd_genn.network.initialisers import bounds_of
 from shd_genn.support.errors import OutOfMemoryError, refuse_unless, require
@@ -163,7 +163,10 @@ def bytes_needed(
         if c.name in summed
     )
     voltages = 4 * n_samples * config.n_steps * network.output.size
-    kept = n_samples * sum(_bytes_kept(network, p, config) for p in network.populations)
+    kept = n_samples * sum(
+        _bytes_kept(network, p, config, by_steps=not isinstance(method, EventProp | None))
+        for p in network.populations
+    )
     if plan.rule is not None:  # each thread's trials have arrays of their own, and keep voltages
         of_thread *= plan.rule.lanes
         sizes = {p.name: padded(p.size) for p in network.populations}
@@ -171,11 +174,13 @@ def bytes_needed(
     return weights + delays + n_threads * of_thread + of_group + voltages + kept
 
 
-def _bytes_kept(network: Network, population: Population, config: CompileConfig) -> int:
+def _bytes_kept(
+    network: Network, population: Population, config: CompileConfig, *, by_steps: bool
+) -> int:
     """Bytes that a population keeps of every step of a sample, to learn from it."""
     learned = learned_of(network, population)
     code = code_of(population, learned, config.dt_ms)
-    if code is None or not code.keeps_states:
+    if code is None or not (code.keeps_states or by_steps):
         return 0
     return 4 * code.rows * config.n_steps * padded(population.size)
 

@@ -176,8 +176,10 @@ class Plan:
 
     @property
     def kept(self) -> tuple[PopulationPlan, ...]:
-        """The populations whose voltages of all steps the backward pass needs."""
-        return tuple(p for p in self.stepped if self.rule and (p.spikes or p.learned))
+        """The leaky integrators whose voltages of all steps the backward pass needs."""
+        return tuple(
+            p for p in self.stepped if self.rule and not p.code and (p.spikes or p.learned)
+        )
 
     @property
     def late_targets(self) -> tuple[PopulationPlan, ...]:

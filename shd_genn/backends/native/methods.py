@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.feedback import followed
+from shd_genn.backends.native.constants import is_derived
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.store import FloatArray, aligned_zeros
@@ -19,6 +20,7 @@ from shd_genn.learning.methods.surrogate import voltage_weights
 from shd_genn.learning.optimisers import LearningRate
 from shd_genn.network import Network, Population
 from shd_genn.spikes.events import Events
+from shd_genn.support.errors import refuse_unless
 
 
 class SurrogateEngine(NativeEngine):
@@ -29,9 +31,13 @@ class SurrogateEngine(NativeEngine):
     def __init__(
         self, network: Network, config: CompileConfig, method: Method | None = None
     ) -> None:
+        for population in network.hidden:
+            _check_undivided(population, config.dt_ms)
         super().__init__(network, config, Surrogate() if method is None else method)
 
     def _jump(self, population: Population, counts: NDArray[np.int32]) -> FloatArray:
+        if is_derived(population):  # the kernel divides by how fast an input makes V rise
+            return super()._jump(population, counts)
         values = self._store.unpadded(self._store.values)
         tau_mem = constants_of(self.network, population, values, self.config.dt_ms).tau_mem
         return (tau_mem * super()._jump(population, counts)).astype(np.float32)
@@ -80,3 +86,20 @@ class EPropEngine(SurrogateEngine):
             found[name] = aligned_zeros((len(weights), padded(weights.shape[1])))
             found[name][:, : weights.shape[1]] = weights
         return found
+
+
+def _check_undivided(population: Population, dt_ms: float) -> None:
+    """Refuse neurons whose steps are divided into sub-steps.
+
+    Raises:
+        ConfigError: if the population has such neurons.
+    """
+    if not is_derived(population):
+        return
+    substeps = population.neuron.derived.substeps(dt_ms)
+    refuse_unless(
+        substeps == 1,
+        "the native engine differentiates whole time steps, but those of population "
+        f"{population.name} are divided into {substeps} sub-steps with dt = {dt_ms:g} ms",
+        "take --backend reference, EventProp, or steps as short as the sub-steps",
+    )

@@ -89,6 +89,8 @@ class _Translation:
         released = self.weighed({q: rates[q] for q in d.held})
         bodies["released"] = self.hoisted({"return": released})
         bodies["lambda_v"] = self.hoisted({"return": lambda_v})
+        if d.spikes:  # last, so that they change no place of a constant
+            bodies |= self.by_steps()
         constants = self.constants()
         names = [str(c) for c in self.table.found.values()]
         copied = {str(s): f"s[{i}]" for i, s in enumerate(self.s)}
@@ -200,6 +202,47 @@ class _Translation:
                 {"slope": jump["slope"], "moved": moved, "along": sympy.sympify(along)}
             ),
             "jump": {**self.hoisted(before), **self.by_parameter(learned)},
+        }
+
+    def by_steps(self) -> dict[str, dict[str, Expr]]:
+        """Back over a spike of a step, for methods that differentiate steps; see derived_steps."""
+        d, jump, inflow = self.derived, self.read(self.derived.jump), self.read(self.derived.input)
+        condition, reset = self.read(d.by_state), self.read(d.reset)
+        along = sum(condition.get(f"g_{q}", 0) * inflow.get(f"b_{q}", 0) for q in d.states)
+        moved = {q: reset[q] - self.names[q] for q in reset}
+        undriven = {q: e for q, e in moved.items() if q not in d.receives}
+        threshold = _given("v_thresh") if "v_thresh" in d.parameters else sympy.Integer(1)
+        by_condition = symbol("by_condition")
+        return {
+            "along": self.hoisted({"return": sympy.sympify(along)}),
+            "moved_by_spike": self.hoisted({"return": self.weighed(moved)}),
+            "moved_undriven": self.hoisted({"return": self.weighed(undriven)}),
+            "threshold": self.hoisted({"return": threshold}),
+            "reset_back": {
+                **self.hoisted(
+                    {
+                        f"m[{i}]": self.weighed({q: jump.get(f"R_{q}_{r}", 0) for q in d.states})
+                        for i, r in enumerate(d.states)
+                    }
+                ),
+                **self.by_parameter(
+                    {
+                        p: self.weighed({q: jump.get(f"r_{q}__{p}", 0) for q in d.states})
+                        for p in self.learned
+                    }
+                ),
+            },
+            "condition_back": {
+                **self.hoisted(
+                    {
+                        f"m[{i}]": m + condition.get(f"g_{q}", 0) * by_condition
+                        for i, (q, m) in enumerate(zip(d.states, self.m, strict=True))
+                    }
+                ),
+                **self.by_parameter(
+                    {p: by_condition * condition.get(f"g__{p}", 0) for p in self.learned}
+                ),
+            },
         }
 
     def constants(self) -> Program:

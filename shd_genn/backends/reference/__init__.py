@@ -51,6 +51,7 @@ CAPABILITIES = Capabilities(
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
     derives=True,
+    derives_by=tuple(ENGINES),
     batched=False,
     precision="float64",
     regularises=REGULARISATION,

@@ -17,6 +17,8 @@ a of an output is α a[n+1] + ∂L/∂V[n]. r is the regulariser: mlGeNN's jump 
 
     τ_mem: Σ a α' (U[n-1] - S x[n])   τ_syn: Σ (1-α) S' a x[n] + q β' x[n-1]   θ: -Σ ψ s.
 
+Neurons that are computed by what is derived of their equations go back by `derived_steps`.
+
 **e-prop** (Bellec et al. 2020) is the same without the errors that hidden neurons send to hidden
 neurons: only connections to the output count in s, through the output weights or through weights of
 their own (feedback). That q is then the sum over time of learning signal times eligibility trace,
@@ -26,16 +28,18 @@ docs/methods.md for the derivation).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.derived_steps import StepAdjoint
 from shd_genn.backends.reference.replay import Replay, replay
 from shd_genn.backends.reference.synapses import whole_steps
 from shd_genn.backends.reference.trial import Trial
+from shd_genn.learning.methods.shapes import Pseudo
 from shd_genn.learning.methods.surrogate import voltage_weights
 from shd_genn.network import Connection, Network
 from shd_genn.network.readouts import READOUTS
@@ -54,7 +58,7 @@ class Rule:
         feedback: Hidden population → (neurons, classes), in place of its output weights.
     """
 
-    derivative: Callable[[Array, Array], Array]
+    derivative: Pseudo
     detach_reset: bool = True
     transports: bool = True
     feedback: Mapping[str, Array] = field(default_factory=dict)
@@ -89,9 +93,25 @@ def backward(
     dtype = by_output.dtype
     gradient = {p.key: np.zeros(p.shape, dtype) for p in network.parameters if p.trained}
     a = {name: np.zeros((n_steps + 1, each.v.shape[1]), dtype) for name, each in done.items()}
+    derived = {
+        name: StepAdjoint(
+            neurons,
+            [key.removeprefix(f"{name}.") for key in gradient if key.startswith(f"{name}.")],
+            jumps[name],
+            rule.derivative,
+            rule.detach_reset,
+        )
+        for name, neurons in trial.derived.items()
+    }
     q = {name: each.copy() for name, each in a.items()}  # row n_steps: after the trial, 0
+    q |= {name: each.q for name, each in derived.items()}
     for step in reversed(range(n_steps)):
-        s = {p.name: by_regulariser(done[p.name], jumps[p.name]) for p in network.hidden}
+        s = {
+            p.name: by_regulariser(done[p.name], jumps[p.name])
+            if p.name in done
+            else np.zeros(p.size, dtype)
+            for p in network.hidden
+        }
         for c in network.connections:
             arrived = at_arrival(c, parameters, q[c.target.name], step)
             fired = trial.spikes[c.source.name][step]
@@ -101,6 +121,8 @@ def backward(
                 s[c.source.name] += (parameters[c.name] * arrived).sum(axis=1)
         for name, weights in rule.feedback.items():
             s[name] += weights.astype(dtype) @ q[output.name][step + 1]
+        for name, adjoint in derived.items():
+            adjoint.back(step, s[name])
         for name, each in done.items():
             now = a[name][step]
             if name == output.name:
@@ -111,6 +133,8 @@ def backward(
             q[name][step] = (1 - k.alpha) * k.scale * now + k.beta * q[name][step + 1]
     for name, each in done.items():
         _learn_time_constants(gradient, name, each, a[name][:-1], q[name][:-1])
+    for name, adjoint in derived.items():
+        gradient |= {f"{name}.{kind}": total for kind, total in adjoint.gradient.items()}
     return gradient
 
 
@@ -155,7 +179,7 @@ def _through_spikes(
     """A step back of a population of neurons that spike; fills a[step]."""
     k, v, spiked = each.k, each.v[step], each.spiked[step]
     b = k.alpha * a[step + 1]
-    psi = rule.derivative(v - k.v_thresh, k.v_thresh)
+    psi = each.surrogate(rule.derivative, step)
     if not rule.detach_reset:
         s = s - v * b
     a[step] = np.where(spiked, 0, b) + psi * s

@@ -162,13 +162,14 @@ class Neurons:
         state: State variable → (neurons,).
         spikes: The neurons that spiked, ascending, for each step.
         history: What the backward pass needs.
+        silent: Which of its neurons drop-out keeps from spiking.
     """
 
     def __init__(
         self, constants: Constants, learned: list[str], silent: NDArray[np.bool_] | None = None
     ) -> None:
         self.k, self.learned = constants, learned
-        self._silent = np.zeros(constants.size, bool) if silent is None else silent
+        self.silent = np.zeros(constants.size, bool) if silent is None else silent
         derived = constants.derived
         initial = constants.evaluate(derived.initial, {})
         zeros = np.zeros_like(constants.tau_syn)
@@ -196,7 +197,7 @@ class Neurons:
         held = self._held_for > 0
         if k.refractory_steps:
             self._release(held, shown)
-        spiked = held | self._silent
+        spiked = held | self.silent
         of_step, before_of_step = [], []
         for _ in range(derived.substeps(k.dt_ms)):
             before = self.state
@@ -206,9 +207,9 @@ class Neurons:
             self.state = k.evaluate(derived.step, {**before, "I": current})
             for q in derived.held:
                 self.state[q] = np.where(held, before[q], self.state[q])
-            if self._silent.any():
+            if self.silent.any():
                 for q, initial in self._initial.items():
-                    self.state[q] = np.where(self._silent, initial, self.state[q])
+                    self.state[q] = np.where(self.silent, initial, self.state[q])
             fired = np.flatnonzero(self._condition(before) & ~spiked)
             of_step.append(self._spike(fired, shown))
             spiked[fired] = True
@@ -260,7 +261,7 @@ class Neurons:
         if not self._e:
             return
         jacobian = k.evaluate(derived.jacobian, before)
-        direct = k.evaluate(derived.by_parameter, {**_zero_missing(k), **before, "I": current})
+        direct = k.evaluate(derived.by_parameter, {**zero_missing(k), **before, "I": current})
         for kind, e in self._e.items():
             moved = {
                 q: sum(
@@ -291,6 +292,6 @@ class Neurons:
                 )
 
 
-def _zero_missing(k: Constants) -> Values:
+def zero_missing(k: Constants) -> Values:
     """0 for the coefficients of parameters that are not learned."""
     return {name: np.zeros(()) for name in k.derived.coefficients if name not in k.values}

@@ -142,6 +142,7 @@ def forward(
             for kind, e in each.sensitivity.e.items()
         },
         derived=derived,
+        silent=silent or {},
     )
 
 

@@ -54,6 +54,7 @@ class Trial:
         final_e: Likewise, e of all neurons after the last step.
         derived: Names of the populations whose neurons are computed by what is derived of their
             equations → their forward pass.
+        silent: Hidden population → its neurons that drop-out kept from spiking, bool (neurons,).
     """
 
     spikes: dict[str, list[NDArray[np.intp]]]
@@ -64,6 +65,7 @@ class Trial:
     sensitivities: dict[str, list[Array]]
     final_e: dict[str, Array]
     derived: dict[str, Neurons] = field(default_factory=dict)
+    silent: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def counts(self, population: Population) -> NDArray[np.int32]:
         """Spikes of each neuron of a population, (neurons,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shd_genn.config.presets import adaptive, meszaros, mlgenn, nowotny, own
+from shd_genn.config.presets import adaptive, meszaros, mlgenn, nowotny, own, step_methods
 from shd_genn.config.presets.preset import Preset
 from shd_genn.support.errors import ConfigError
 from shd_genn.support.names import similar_name
@@ -16,6 +16,7 @@ PRESETS: dict[str, Preset] = {
         *mlgenn.presets(),
         *meszaros.presets(),
         *adaptive.presets(),
+        *step_methods.presets(),
         *own.presets(),
     )
 }

@@ -46,8 +46,9 @@ def check_steps(network: Network, method: str) -> None:
     """Refuse what a method that differentiates time steps cannot learn.
 
     Raises:
-        ConfigError: if the output spikes, a hidden neuron is not leaky integrate-and-fire, or
-            delays or the tau_mem of neurons with delta synapses are learned.
+        ConfigError: if the output spikes, a hidden neuron is neither leaky integrate-and-fire nor
+            described by equations, or delays or the tau_mem of neurons with delta synapses are
+            learned.
     """
     readout = network.readout
     refuse_unless(
@@ -56,20 +57,22 @@ def check_steps(network: Network, method: str) -> None:
         "choose a readout of voltages, or take EventProp",
     )
     for population in (*network.hidden, network.output):
+        neuron = population.neuron
         needed = LeakyIntegrate if population == network.output else LeakyIntegrateFire
+        by_equations = population != network.output and not neuron.hand_written
         refuse_unless(
-            type(population.neuron) is needed,
+            by_equations or type(neuron) is needed,
             f"{method} trains neurons of {needed.__name__} here, but population "
-            f"{population.name} has {type(population.neuron).__name__}",
+            f"{population.name} has {type(neuron).__name__}",
             "take another neuron or another method",
         )
+    for population in {c.target for c in network.connections if isinstance(c.synapse, Delta)}:
         refuse_unless(
             population.neuron.hand_written,
-            f"{method} trains neurons that are reset to 0 without a refractory time, but those of "
-            f"{population.name} are {population.neuron}",
-            "leave reset and tau_refrac out, or take EventProp",
+            f"{method} trains delta synapses to leaky integrate-and-fire neurons that are reset to "
+            f"0 without a refractory time, but those of {population.name} are {population.neuron}",
+            "take synapse=exponential, or leave out neuron, reset and tau_refrac",
         )
-    for population in {c.target for c in network.connections if isinstance(c.synapse, Delta)}:
         key = f"{population.name}.tau_mem"
         refuse_unless(
             not any(p.key == key and p.trained for p in network.parameters),

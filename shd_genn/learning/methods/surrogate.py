@@ -45,8 +45,8 @@ class Surrogate(Choice, kind="surrogate"):
 
         Raises:
             ConfigError: if not exactly one population has a readout, connections into one
-                population differ in their synapses, the output spikes, a hidden neuron is not
-                `LeakyIntegrateFire`, or delays are learned.
+                population differ in their synapses, the output spikes, a hidden neuron is neither
+                `LeakyIntegrateFire` nor described by equations, or delays are learned.
         """
         _ = network.output
         check_one_synapse(network, "the surrogate method")

@@ -37,7 +37,10 @@ struct Errors {
 // NumPy twin: backends/reference/replay.py:replay
 template <class K>
 inline void keep_voltages(const K& k, const State& state, const Tape& tape, int step, float* row) {
-    std::copy_n(state.v.get(), k.p.padded, row);
+    for (int j = 0; j < k.p.padded; j += LANES) {  // drop-out silences by a voltage of -infinity
+        const Vector v = at(state.v.get() + j, 0);
+        at(row + j, 0) = v > -1e9f ? v : broadcast(-1e9f);
+    }
     for (int s = tape.begin[step]; s < tape.begin[step + 1]; s++) {
         const int j = tape.neuron[s];
         row[j] = std::max(state.x.get()[j] - tape.slope[s], k.v_thresh(j));  // rounded, it spiked
@@ -66,10 +69,11 @@ inline void differentiate(const Population& p, const std::vector<float>& drive_w
 }
 
 // Begin s of a step: the regulariser, and what a linear output feeds back.
+template <bool REGULARISED>
 inline void start_errors(const Population& p, Errors& e, float of_drive) {
     for (int j = 0; j < p.padded; j += LANES)
         at(e.s.get() + j, 0) =
-            at(e.regulariser.get() + j, 0) + of_drive * at(e.weighed_drive.get() + j, 0);
+            (REGULARISED ? at(e.regulariser.get() + j, 0) : Vector{}) + of_drive * at(e.weighed_drive.get() + j, 0);
 }
 
 // The weights of a connection as errors come back through them: [strip of sources][target][source].

@@ -4,9 +4,7 @@
 
 #include <cmath>
 
-#include "simd.h"
-
-inline Vector absolute(Vector x) { return x < 0 ? -x : x; }
+#include "vector_math.h"
 
 template <class Function>
 inline Vector each_lane(Vector x, const Function& function) {
