@@ -59,20 +59,25 @@ DIRECTIVE = re.compile(r'#include "([^"]+)"')
 
 
 def flags() -> tuple[str, ...]:
-    """The compiler's flags, with those of the sanitizer that ``SHD_GENN_SANITIZE`` names, if any.
+    """The compiler's flags.
+
+    ``SHD_GENN_MARCH`` chooses other instructions than this processor's, e.g. ``x86-64-v3`` (AVX2):
+    it becomes the value of ``-march``. ``SHD_GENN_SANITIZE`` adds the flags of a sanitizer.
 
     Raises:
-        BuildError: if it names none that there is.
+        BuildError: if there is no such sanitizer.
     """
+    march = os.environ.get("SHD_GENN_MARCH")
+    chosen = tuple(f"-march={march}" if march and flag == NATIVE else flag for flag in FLAGS)
     sanitizer = os.environ.get("SHD_GENN_SANITIZE")
     if not sanitizer:
-        return FLAGS
+        return chosen
     if sanitizer not in SANITIZERS:
         raise BuildError(
             f"SHD_GENN_SANITIZE={sanitizer} is none of {', '.join(SANITIZERS)}; unset it or "
             "set it to one of them"
         )
-    return (*FLAGS, *SANITIZERS[sanitizer])
+    return (*chosen, *SANITIZERS[sanitizer])
 
 
 def assemble(
@@ -290,7 +295,7 @@ def processor() -> str:
 def _compile(compiler: tuple[str, ...], source: Path, library: Path) -> None:
     options = flags()
     result = _run([*compiler, *options, "-o", str(library), str(source)])
-    if result.returncode != 0 and "-march" in result.stderr:
+    if result.returncode != 0 and "-march" in result.stderr and NATIVE in options:
         options = tuple(flag for flag in options if flag != NATIVE)
         result = _run([*compiler, *options, "-o", str(library), str(source)])
     if result.returncode != 0:
