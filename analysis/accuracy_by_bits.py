@@ -73,12 +73,12 @@ def plot(numbers: Numbers) -> Figure:
                     part[column],
                     100 * part["accuracy"],
                     "o",
-                    color=colours[run],
-                    mfc=colours[run] if tuned else "none",
+                    color=colours[str(run)],
+                    mfc=colours[str(run)] if tuned else "none",
                     ms=5,
                 )
             line = group.sort_values("bits")
-            ax.plot(line[column], 100 * line["accuracy"], color=colours[run], lw=0.8)
+            ax.plot(line[column], 100 * line["accuracy"], color=colours[str(run)], lw=0.8)
         ax.set_xscale("log")
         style.log_axis(ax.xaxis)
     bits = sorted(points["bits"].unique())
