@@ -92,9 +92,9 @@ def _label(network: Network, name: str) -> str:
         return "weight"
     if kind == "delay":
         return "delay (steps)"
-    described = [p.neuron.description for p in network.populations if p.name == owner]
-    described += [s.description for s in SYNAPSES]
-    units = [p.unit for each in described for p in each.parameters if p.name == kind]
+    of_neuron = [p.neuron.description.parameters for p in network.populations if p.name == owner]
+    described = of_neuron + [s.description.parameters for s in SYNAPSES]
+    units = [p.unit for parameters in described for p in parameters if p.name == kind]
     return f"{kind} ({units[0]})" if units and units[0] else kind
 
 

@@ -17,7 +17,6 @@ from shd_genn.network import (
     Connection,
     Delta,
     Dense,
-    Exponential,
     LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
@@ -173,10 +172,10 @@ def test_what_delta_synapses_cannot_have_is_refused():
         reference.compile(learned, Surrogate(), CONFIG)
     with pytest.raises(ConfigError, match=r"synapse delta has no tau_syn"):
         update(Config(), {"synapse": "delta", "train_tau": True})
-    with pytest.raises(ConfigError, match=r"subtract.*take EventProp"):
+    with pytest.raises(ConfigError, match=r"subtract.*take synapse=exponential"):
         subtracting = LeakyIntegrateFire(reset="subtract")
         reference.compile(
-            with_neuron(network_of(Exponential(5.0)), lambda _: subtracting), Surrogate(), CONFIG
+            with_neuron(network_of(Delta()), lambda _: subtracting), Surrogate(), CONFIG
         )
 
 
