@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,10 +35,11 @@ class Options:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN …]")]
     """The folder of a run, or the folders of several."""
-    dataset: str = "spoken-digits"
-    """spoken-digits, shd, ssc, or a folder that holds test.h5 in SHD's layout."""
+    dataset: str | None = None
+    """spoken-digits, shd, ssc, or a folder that holds test.h5 in SHD's layout; by default the
+    dataset that the run was trained on."""
     data_dir: str | None = None
-    """Where the files of shd or ssc lie."""
+    """Where the files of shd or ssc lie; by default where the run had them."""
     split: str = "test"
     """Which of the dataset's files: train, valid or test."""
     backend: BackendOption | None = None
@@ -62,6 +63,7 @@ def main() -> None:
         len(options.runs) > 0, "evaluate needs a run, but got none", "give the folder of a run"
     )
     folders = [RunFolder.open(path) for path in options.runs]
+    options = _with_dataset(options, folders)
     given: dict[str, Any] = {
         name: getattr(options, name)
         for name in ("dataset", "split", "data_dir", "backend", "trust_model")
@@ -86,9 +88,25 @@ def main() -> None:
         _off_grid(folders[0], options)
 
 
+def _with_dataset(options: Options, folders: Sequence[RunFolder]) -> Options:
+    """The options with the dataset of the runs where none is given."""
+    if options.dataset is not None:
+        return options
+    data = [folder.config.data for folder in folders]
+    names = sorted({each.dataset for each in data})
+    refuse_unless(
+        len(names) == 1,
+        f"runs of one dataset may be evaluated without --dataset, but these are of "
+        f"{', '.join(names)}",
+        "name the dataset with --dataset",
+    )
+    return replace(options, dataset=names[0], data_dir=options.data_dir or data[0].data_dir)
+
+
 def _off_grid(folder: RunFolder, options: Options) -> None:
     """Print the accuracy of a run with other steps, and with other delays."""
     trained = of_run(folder, options.backend, options.trust_model)
+    assert options.dataset is not None
     samples = samples_for(folder, options.dataset, options.split, options.data_dir).dataset
     backend = options.backend or folder.config.backend
     steps = options.dt_ms or (trained.dt_ms,)

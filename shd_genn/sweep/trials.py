@@ -48,13 +48,23 @@ def count(trials: list[FrozenTrial], mine: Set[int] = frozenset()) -> Counts:
     """
     counts = Counts()
     for trial in trials:
-        counts.asked += not RetryHeartbeatStaleTrialCallback.retry_history(trial)
+        counts.asked += not _tried_before(trial)
         counts.complete += trial.state == TrialState.COMPLETE
         counts.pruned += trial.state == TrialState.PRUNED
         counts.failed += trial.state == TrialState.FAIL and "failure" in trial.user_attrs
         counts.waiting += trial.state == TrialState.WAITING
         counts.elsewhere += trial.state == TrialState.RUNNING and trial.number not in mine
     return counts
+
+
+def _tried_before(trial: FrozenTrial) -> list[int]:
+    """The numbers of the interrupted trials that a trial goes on with.
+
+    It is Optuna's `RetryHeartbeatStaleTrialCallback.retry_history`, which is experimental and warns
+    in every call: the study loop looks at all its trials for each new one.
+    """
+    numbers: list[int] = trial.system_attrs.get("retry_history", [])
+    return numbers
 
 
 def attributes(results: list[dict[str, float]]) -> dict[str, Any]:
@@ -87,11 +97,15 @@ def queue_again(study: optuna.Study, trials: list[FrozenTrial], older_than: floa
         trials: All its trials.
         older_than: Seconds since they were interrupted; another machine may be about to do it.
     """
-    history = RetryHeartbeatStaleTrialCallback.retry_history
-    queued = {number for trial in trials for number in history(trial)}
-    for trial in trials:
-        if trial.state != TrialState.FAIL or "failure" in trial.user_attrs:
-            continue
+    interrupted = [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs
+    ]
+    if not interrupted:
+        return
+    queued = {number for trial in trials for number in _tried_before(trial)}
+    for trial in interrupted:
         if trial.number in queued or trial.datetime_complete is None:
             continue
         age = datetime.now() - trial.datetime_complete

@@ -1,6 +1,7 @@
 """`python -m shd_genn.evaluate`, `.listen` and `.bench`, on a small trained network."""
 
 import csv
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from shd_genn.datasets.settings import DataConfig, SpeakerValidation
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.present.settings import PresentConfig
+from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.errors import ConfigError
 from shd_genn.train import crossval, loop
@@ -42,6 +44,21 @@ def test_evaluate_repeats_the_runs_own_numbers(trained, data, tmp_path):
     assert "cleo" in result.stdout and "nein" in result.stdout
     with table.open(newline="") as file:
         assert list(csv.DictReader(file)) == rows(trained.path, "predictions")
+
+
+def test_evaluate_takes_the_runs_own_dataset(trained, data, tmp_path):
+    result = run("evaluate", trained.path)
+    assert result.returncode == 0, result.stderr
+    printed = " ".join(result.stdout.split())
+    accuracy = trained.result.test.accuracy
+    assert f"on {data} (test): accuracy {accuracy:.2%} of 12" in printed
+    other = RunFolder(tmp_path / "other")
+    shutil.copytree(trained.path, other.path)
+    settings = replace(trained.config.data, dataset="elsewhere")
+    other.write_config(replace(trained.config, data=settings))
+    result = run("evaluate", trained.path, other.path)
+    assert result.returncode == 2
+    assert "these are of" in result.stderr and "name the dataset with --dataset" in result.stderr
 
 
 def test_several_runs_are_listed_beside_their_ensemble(trained, data, tmp_path):
