@@ -114,6 +114,7 @@ def plot(numbers: Numbers) -> Figure:
         label = numbers.labels[name]
         outside = f" ({100 * inside:.1f} % of them shown)" if label == "weight" else ""
         ax.set_xlabel(label + outside)
+        ax.ticklabel_format(axis="x", useOffset=False)
         means = " → ".join(f"{values.mean():z.3f} ± {values.std():.3f}" for values in arrays)
         ax.set_title(f"{name}\n{means}")
     for ax in axes[::2]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from rich.table import Table
 
 from shd_genn import backends
@@ -155,7 +156,7 @@ def draw(curves: Mapping[str, Convergence], output: Path) -> None:
         ylabel="relative error of the gradient",
     )
     axes.set_xticks(steps, [f"{step:g}" for step in steps], minor=False)
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend()
     with written_aside(output) as aside:
         figure.savefig(aside, dpi=150)

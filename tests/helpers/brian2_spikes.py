@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 RECORDED = Path(__file__).with_name("brian2_spikes.json")
-ONSET_MS, IZHIKEVICH_MS, HODGKIN_HUXLEY_MS = 10.0, 150.0, 80.0
+ONSET_MS, IZHIKEVICH_MS, HODGKIN_HUXLEY_MS = 10.0, 100.0, 50.0
 STEP_MS = {"izhikevich": 0.001, "hodgkin_huxley": 0.005}
 """Brian2's time steps, with its Runge-Kutta scheme of order 4."""
 CELLS = {

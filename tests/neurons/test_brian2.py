@@ -11,7 +11,7 @@ from shd_genn.backends.reference.derived_neurons import Neurons, constants_of
 from shd_genn.network import HodgkinHuxley, Izhikevich
 from shd_genn.network.initialisers import typical
 
-DT_MS = 0.01
+DT_MS = 0.02
 EXPECTED = json.loads(b2.RECORDED.read_text(encoding="utf-8"))
 
 

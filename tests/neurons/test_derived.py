@@ -9,7 +9,7 @@ import pytest
 from helpers.by_equations import by_equations, with_neuron
 from helpers.paper_neurons import ADEX, FITZHUGH_NAGUMO, RESONATE_AND_FIRE
 
-from shd_genn.backends import genn, reference
+from shd_genn.backends import genn, native, reference
 from shd_genn.backends.conformance.networks import (
     CONFIG,
     largest_error,
@@ -119,6 +119,25 @@ def test_a_wrong_jump_and_a_wrong_derivative_are_noticed(proofs, name):
         assert not all(finding.holds for finding in findings), (part, findings)
     jacobian = spoiled(derived.jacobian, f"J_{first}_{first}")
     assert not right.with_derived(replace(derived, jacobian=jacobian)).derivatives().holds
+
+
+def test_a_spike_that_lasts_less_than_a_step_of_the_solution_is_noticed():
+    """V rises through the threshold and falls again within a millisecond."""
+    proof = Proof(RESONATE_AND_FIRE, seed=2)
+    counts = proof.network.counted(proof.trajectory)
+    recorded = proof.network.in_steps(0.05).evaluate(proof.network.events).spike_counts["hidden"]
+    assert counts == tuple(recorded[0])
+
+
+def test_a_neuron_whose_voltage_explodes_beyond_its_spike_is_proved():
+    findings = Proof(ADEX, seed=3).finite_differences()
+    assert all(finding.holds for finding in findings), findings
+
+
+def test_the_native_engine_has_a_neuron_with_an_exponential():
+    """Its constants have powers of 2, of which the language of equations has none."""
+    findings = Proof(ADEX).backend("native", native)
+    assert all(finding.holds for finding in findings), findings
 
 
 def test_sub_steps_that_are_too_long_are_noticed_and_better_ones_advised():

@@ -83,5 +83,6 @@ def neuron_code(derived: Derived, learned: tuple[str, ...], substeps: int) -> Ne
 def _sources() -> str:
     """The text of what translates, so that a change of it is not answered from the cache."""
     folder = Path(__file__).parent
-    names = ("expressions.py", "neuron_code.py", "translate.py")
-    return "".join((folder / name).read_text(encoding="utf-8") for name in names)
+    files = [folder / name for name in ("expressions.py", "neuron_code.py", "translate.py")]
+    files.append(folder.parents[1] / "network/neurons/symbolic.py")  # prints constants
+    return "".join(file.read_text(encoding="utf-8") for file in files)

@@ -35,6 +35,8 @@ GRADIENT_TOLERANCE = 1e-4
 """Of the adjoint against finite differences, relative to the largest of a kind."""
 DERIVATIVE_TOLERANCE = 1e-5
 """Of a step's derivatives against central differences, whose own error is about 1e-8."""
+SMALL = 0.1
+"""Of the largest kind of gradient: what rounding is compared with in smaller kinds."""
 GRADIENT_ORDER = 0.7
 """Of the gradient in dt; it is 1, but few steps show it roughly."""
 SUBSTEP_TOLERANCE = 0.2
@@ -131,9 +133,12 @@ class Proof:
         """The same comparisons of something else than what is derived, to see what they notice."""
         other = copy.copy(self)
         other.derived = derived
-        for cached in ("exact", "trajectory", "net", "_undivided", "_largest"):
+        for cached in ("exact", "trajectory", "net", "_undivided", "_largest", "_scaled"):
             other.__dict__.pop(cached, None)
         other.net = replace(self.net, derived=derived)
+        forward = ("rates", "spike", "reset", "initial", "held")
+        if all(getattr(derived, part) == getattr(self.derived, part) for part in forward):
+            other.trajectory = self.trajectory
         return other
 
     @cached_property
@@ -250,11 +255,11 @@ class Proof:
         """How the reference's gradient comes to the adjoint, as steps and sub-steps get shorter.
 
         Args:
-            steps_ms: The time steps; if not given, those of `STEPS_MS`, without the shortest if
-                the neuron has sub-steps, which get shorter with them.
+            steps_ms: The time steps; if not given, those of `STEPS_MS`, and only the three longest
+                if the neuron has sub-steps, which get shorter with them.
         """
         substep_ms = None if self.derived.exact else self.derived.substep_ms
-        steps_ms = steps_ms or (STEPS_MS if substep_ms is None else STEPS_MS[:-1])
+        steps_ms = steps_ms or (STEPS_MS if substep_ms is None else STEPS_MS[:3])
         errors = []
         for dt in steps_ms:
             divided = None if substep_ms is None else substep_ms * dt / steps_ms[0]
@@ -279,6 +284,10 @@ class Proof:
     def backend(self, name: str, backend: Backend, dt_ms: float = 0.2) -> list[Finding]:
         """A backend's spikes and gradient against the reference's.
 
+        The error is relative to the largest gradient of a kind. A kind whose gradient is small,
+        because what its spikes add cancels, keeps the rounding of what was added: such an error is
+        relative to `SMALL` times the largest kind, each in units of its parameters' sizes.
+
         Raises:
             ConfigError: if the backend does not have the neuron.
         """
@@ -295,8 +304,12 @@ class Proof:
                 each.gradient(self.network.events, np.array([LABEL])) for each in (other, reference)
             )
         differ = float(len(spikes[0] ^ spikes[1]))
+        units = {f"hidden.{key}": self._unit(key) for key in self.parameters}
+        units |= {key: self._unit(key) for key in self.net.weights}
+        sizes = {k: float(np.abs(v).max()) * units[k] for k, v in expected.items()}
+        least = SMALL * max(sizes.values())
         error = max(
-            float(np.abs(got[k] - v).max() / max(np.abs(v).max(), 1e-12))
+            float(np.abs(got[k] - v).max()) * units[k] / max(sizes[k], least)
             for k, v in expected.items()
         )
         return [

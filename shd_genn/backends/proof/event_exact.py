@@ -28,6 +28,10 @@ TOLERANCE = 1e-10
 """Of the solution between two events, relative to the numbers."""
 
 
+LONGEST_STEP_MS = 0.25
+"""Of the solution: a condition that is true for longer than this is noticed at a step's end."""
+
+
 @dataclass(frozen=True)
 class EventNetwork:
     """The network, with its parameters.
@@ -146,6 +150,7 @@ class _Simulation:
                 method="DOP853",
                 rtol=TOLERANCE,
                 atol=TOLERANCE / 100,
+                max_step=LONGEST_STEP_MS,
                 events=[self._condition(j) for j in range(self.net.n_hidden)],
                 dense_output=True,
             )

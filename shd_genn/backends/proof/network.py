@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.proof.event_exact import EventNetwork
+from shd_genn.backends.proof.event_exact import EventNetwork, Trajectory, simulate
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.learning.objective import Objective, Regulariser
@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 Values = dict[str, Array]
 
 N_INPUTS, N_HIDDEN, N_OUTPUTS, TRIAL_MS, LABEL = 2, 2, 2, 40.0, 0
-STEPS_MS = (0.4, 0.2, 0.1, 0.05)
+STEPS_MS = (0.4, 0.2, 0.1, 0.05, 0.025, 0.0125)
 """The time steps in which the network is simulated."""
 
 
@@ -79,18 +79,31 @@ class ProofNetwork:
         """
         found = None
         for _ in range(6):
-            found = self._scaled_weights() or found
-            if found is not None and len({self._counts(dt, found) for dt in STEPS_MS}) == 1:
+            weights = self._scaled_weights()
+            if weights is None:
+                continue
+            found = self._events_of(weights)
+            if len({self._counts(dt, weights) for dt in STEPS_MS[:4]}) > 1:
+                continue
+            if self.counted(simulate(found, self.inputs)) == self._counts(STEPS_MS[3], weights):
                 break
         if found is None:
             raise ConfigError(
                 f"{self.neuron.description.name} does not spike, however strong its input is; "
                 "check its spike condition, its reset and the unit of its current"
             )
+        return found
+
+    def _events_of(self, weights: Values) -> EventNetwork:
         held = self.neuron.refractory_ms
         return EventNetwork(
-            self.neuron.derived, self.parameters, found, TRIAL_MS, refractory_ms=held
+            self.neuron.derived, self.parameters, weights, TRIAL_MS, refractory_ms=held
         )
+
+    def counted(self, trajectory: Trajectory) -> tuple[int, ...]:
+        """Spikes of each hidden neuron, event by event."""
+        neurons = [j for _, j in trajectory.spikes()]
+        return tuple(neurons.count(j) for j in range(N_HIDDEN))
 
     def _scaled_weights(self) -> Values | None:
         """Random weights, as strong as it takes; None if no strength is enough."""

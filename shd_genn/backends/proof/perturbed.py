@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from scipy.integrate import DOP853, OdeSolution
 from scipy.optimize import brentq
 
-from shd_genn.backends.proof.event_exact import TOLERANCE, Event, EventNetwork, Trajectory
+from shd_genn.backends.proof.event_exact import (
+    LONGEST_STEP_MS,
+    TOLERANCE,
+    Event,
+    EventNetwork,
+    Trajectory,
+)
 from shd_genn.network.neurons.expressions import Program
 
 Array = NDArray[np.float64]
@@ -89,10 +95,10 @@ class _Copies:
             waits = self._end_of(event) - self._now
             self.same &= waits >= 0
             last = float(max(waits.max(), 0.0))
-        solution, times, conditions = self._solve(last)
+        solution, times, conditions = self._solve(last, event.index if event and own else None)
         if event is not None and own:
             waits = self._crossings(event, solution, times, conditions)
-        waits = np.clip(waits, 0, last)
+        waits = np.clip(waits, 0, times[-1])
         if len(times) > 1:
             for c, wait in enumerate(waits):
                 self._y[c] = solution(wait).reshape(self._y.shape)[c]
@@ -109,19 +115,34 @@ class _Copies:
             return self._releases[:, event.index]
         return np.full(self._size, event.time)
 
-    def _solve(self, last: float) -> tuple[Any, Array, Array]:
-        """The solution over some ms; the ends of its steps, and the spike condition there."""
+    def _solve(self, last: float, until: int | None) -> tuple[Any, Array, Array]:
+        """The solution over some ms; the ends of its steps, and the spike condition there.
+
+        It ends earlier once the neuron ``until`` has crossed its condition in all copies, because
+        a voltage that nothing resets may grow without bound.
+        """
         times, parts = [0.0], []
         conditions = [self._condition(self._y)]
         if last > 0:
             solver = DOP853(
-                self._rates, 0.0, self._y.ravel(), last, rtol=TOLERANCE, atol=TOLERANCE / 100
+                self._rates,
+                0.0,
+                self._y.ravel(),
+                last,
+                rtol=TOLERANCE,
+                atol=TOLERANCE / 100,
+                max_step=LONGEST_STEP_MS,
             )
-            while solver.status == "running":
+            waiting = np.full(self._size, True)
+            while solver.status == "running" and waiting.any():
                 solver.step()
+                if solver.status == "failed":
+                    break
                 parts.append(solver.dense_output())
                 times.append(float(solver.t))
                 conditions.append(self._condition(solver.y.reshape(self._y.shape)))
+                if until is not None:
+                    waiting &= ~self._crossed(conditions[-2], conditions[-1])[:, until]
         solution = OdeSolution(times, parts) if parts else None
         return solution, np.array(times), np.array(conditions)
 

@@ -7,6 +7,7 @@ time.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,6 +44,9 @@ class Printer(StrPrinter):
 
     def _print_Abs(self, expr: Expr) -> str:  # noqa: N802  # SymPy's names
         return f"abs({self._print(expr.args[0])})"
+
+    def _print_PowerOfTwo(self, expr: Expr) -> str:  # noqa: N802  # of the native backend
+        return f"exp({math.log(2)!r} * ({self._print(expr.args[0])}))"
 
     def _print_Rational(self, expr: Expr) -> str:  # noqa: N802
         return repr(float(expr))
