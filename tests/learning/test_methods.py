@@ -403,7 +403,7 @@ def assert_is_mlgenn(recorded):
 
 
 def test_eprop_of_mlgenn_is_understood():
-    """`python tests/helpers/mlgenn_eprop.py` recorded a trial: mlGeNN 2.3.1, GeNN 5.4.0, float32."""
+    """`python tests/helpers/mlgenn_eprop.py` recorded it: mlGeNN 2.3.1, GeNN 5.4.0, float32."""
     with np.load(mlgenn_eprop.RECORDED) as recorded:
         assert_is_mlgenn(dict(recorded))
 
