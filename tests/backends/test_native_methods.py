@@ -16,10 +16,10 @@ from shd_genn.backends.native.names import KERNELS
 from shd_genn.backends.native.store import aligned_zeros
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.learning.dropout import Dropout
-from shd_genn.learning.methods import EProp, Surrogate
+from shd_genn.learning.methods import EProp, EPropOnline, Surrogate
 from shd_genn.learning.methods.shapes import SHAPES, Pseudo
 from shd_genn.learning.objective import Objective, Regulariser
-from shd_genn.network import AdaptiveLeakyIntegrateFire, Izhikevich, Network
+from shd_genn.network import AdaptiveLeakyIntegrateFire, Izhikevich, Network, Uniform
 from shd_genn.support import builder
 from shd_genn.support.errors import ConfigError
 
@@ -90,6 +90,8 @@ HELD = (
     EProp(feedback="random"),
     config(),
 )
+ONLINE = (layered_network(hidden_sizes=(70,)), EPropOnline(feedback="random"), config())
+ONLINE_STEPS = (layered_network("var", hidden_sizes=(20,)), EPropOnline(), config("var"))
 CASES = {
     "learned": LEARNED,
     "late": LATE,
@@ -97,10 +99,12 @@ CASES = {
     "var": STEPS,
     "alif": ALIF,
     "held": HELD,
+    "online": ONLINE,
+    "online-var": ONLINE_STEPS,
 }
 """Time constants and thresholds are learned, of the output too, in the first two; spikes have
-delays, and only neurons near their thresholds are walked, in the second; see its readouts. The last
-two have adaptive thresholds, with all parameters learned, or with a refractory time."""
+delays, and only neurons near their thresholds are walked, in the second; see its readouts. Two
+have adaptive thresholds, with all parameters learned, or with a refractory time."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -116,7 +120,7 @@ def test_dropout_is_that_of_the_reference(case):
     assert_agrees(network, method, replace(given, objective=objective))
 
 
-@pytest.mark.parametrize("case", ["learned", "late", "adaptive", "alif"])
+@pytest.mark.parametrize("case", ["learned", "late", "adaptive", "alif", "online"])
 def test_threads_do_not_change_a_bit(case):
     """Groups of trials are made of the same trials, the last of them of fewer."""
     network, method, given = CASES[case]
@@ -177,6 +181,14 @@ def test_steps_that_are_divided_are_refused():
     network = with_neuron(layered_network(hidden_sizes=(8,)), Izhikevich())
     with pytest.raises(ConfigError, match="differentiates whole time steps, but those of pop"):
         native.compile(network, Surrogate(), config())
+
+
+@pytest.mark.parametrize("neuron", [NEURONS["lif"], AdaptiveLeakyIntegrateFire()])
+def test_online_eprop_of_other_neurons_is_refused(neuron):
+    network = with_neuron(layered_network("var", hidden_sizes=(8,)), replace(neuron, v_thresh=1.0))
+    network = with_neuron(network, replace(network.hidden[0].neuron, tau_mem=Uniform(10, 20)))
+    with pytest.raises(ConfigError, match="online e-prop of leaky integrate-and-fire neurons that"):
+        native.compile(network, EPropOnline(), config("var"))
 
 
 def test_voltages_of_all_steps_count_as_memory():

@@ -17,7 +17,15 @@ from shd_genn.backends.native.winner_take_all import WinnerTakeAllNative
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.backends.winner_take_all import WinnerTakeAll
-from shd_genn.learning.methods import STDP, EProp, EventProp, Method, RewardSTDP, Surrogate
+from shd_genn.learning.methods import (
+    STDP,
+    EProp,
+    EPropOnline,
+    EventProp,
+    Method,
+    RewardSTDP,
+    Surrogate,
+)
 from shd_genn.network import (
     Delta,
     Exponential,
@@ -34,6 +42,7 @@ ENGINES: dict[type[Method], type[NativeEngine]] = {
     EventProp: NativeEngine,
     Surrogate: SurrogateEngine,
     EProp: EPropEngine,
+    EPropOnline: EPropEngine,
 }
 """What computes each training method that has a gradient."""
 LAYERS: tuple[type[Method], ...] = (STDP, RewardSTDP)

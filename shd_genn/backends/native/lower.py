@@ -9,7 +9,7 @@ from shd_genn.backends.native.constants import code_of, parameters_of
 from shd_genn.backends.native.layout import GROUP, LINE_GROUP, padded
 from shd_genn.backends.native.names import identifiers
 from shd_genn.backends.native.neuron_code import NeuronCode
-from shd_genn.learning.methods import EProp, EventProp, Method, Surrogate
+from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Method, Surrogate
 from shd_genn.learning.methods.shapes import ShapeName
 from shd_genn.network import Kind, Network, Population, kind_of
 from shd_genn.network.readouts import READOUTS, Form
@@ -101,6 +101,7 @@ class RulePlan:
         detached: Whether no gradient goes through resets.
         transports: Whether errors go from hidden neurons to hidden neurons.
         own_feedback: Whether errors of the output come back through weights of their own.
+        online: Whether gradients are computed forwards, with a trace for each synapse.
     """
 
     shape: str
@@ -108,6 +109,7 @@ class RulePlan:
     detached: bool
     transports: bool
     own_feedback: bool
+    online: bool = False
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,8 @@ def rule_of(method: Method) -> RulePlan | None:
         return RulePlan(SHAPES[method.surrogate], LANES_OF_TRIALS, method.detach_reset, True, False)
     if isinstance(method, EProp):
         own = method.feedback != "symmetric"
-        return RulePlan(SHAPES[method.surrogate], 1, True, False, own)
+        online = isinstance(method, EPropOnline)
+        return RulePlan(SHAPES[method.surrogate], 1, True, False, own, online)
     return None
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.feedback import followed
-from shd_genn.backends.native.constants import is_derived
+from shd_genn.backends.native.constants import is_derived, parameters_of
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.store import FloatArray, aligned_zeros
 from shd_genn.backends.protocols import BatchResult, CompileConfig
 from shd_genn.backends.reference.neurons import constants_of
-from shd_genn.learning.methods import EProp, Method, Surrogate
+from shd_genn.learning.methods import EProp, EPropOnline, Method, Surrogate
 from shd_genn.learning.methods.feedback import Feedback
 from shd_genn.learning.methods.surrogate import voltage_weights
 from shd_genn.learning.optimisers import LearningRate
@@ -33,6 +33,8 @@ class SurrogateEngine(NativeEngine):
     ) -> None:
         for population in network.hidden:
             _check_undivided(population, config.dt_ms)
+            if isinstance(method, EPropOnline):
+                _check_shared(network, population)
         super().__init__(network, config, Surrogate() if method is None else method)
 
     def _jump(self, population: Population, counts: NDArray[np.int32]) -> FloatArray:
@@ -86,6 +88,20 @@ class EPropEngine(SurrogateEngine):
             found[name] = aligned_zeros((len(weights), padded(weights.shape[1])))
             found[name][:, : weights.shape[1]] = weights
         return found
+
+
+def _check_shared(network: Network, population: Population) -> None:
+    """Refuse neurons that online e-prop has no kernel for.
+
+    Raises:
+        ConfigError: if neurons of the population differ, or are described by equations.
+    """
+    refuse_unless(
+        not is_derived(population) and not parameters_of(network, population),
+        "the native engine has online e-prop of leaky integrate-and-fire neurons that are all the "
+        f"same and reset to 0, but population {population.name} has {population.neuron}",
+        "take --backend reference, or method=eprop, whose gradients are the same",
+    )
 
 
 def _check_undivided(population: Population, dt_ms: float) -> None:
