@@ -7,7 +7,9 @@ dataset are taken together: compare only runs that differ by method and seed.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -26,6 +28,14 @@ COSTS = {
     "peak_memory_mb": "peak memory (MiB)",
 }
 """What accuracy is drawn against, and its label."""
+
+VARIANTS = {
+    "window": "trace",
+    "control": "none",
+    "conversion": "percentile",
+    "feedback": "symmetric",
+}
+"""Options of methods that make a row of their own where they are not as usual."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,8 @@ def load(results: Results, options: script.Options) -> Numbers:
     runs = results.tested()
     if "training_operations" not in runs or runs["training_operations"].isna().all():
         raise DataError("no run has the operations of its training; train one anew")
-    known = runs[runs["training_operations"].notna()]
+    known = runs[runs["training_operations"].notna()].copy()
+    known["method"] = [_label(run) for run in known.to_dict("records")]
     rows = [
         {
             "dataset": dataset,
@@ -74,6 +85,16 @@ def load(results: Results, options: script.Options) -> Numbers:
     mixed = f"runs also differ in {', '.join(others)}" if others else ""
     seeds = known[["dataset", "method", "test_accuracy", *COSTS]]
     return Numbers(table.reset_index(drop=True), seeds, (mixed, results.left_out()))
+
+
+def _label(run: Mapping[Hashable, Any]) -> str:
+    """A run's method, with the choices that make it another row: ``stdp (frozen)``."""
+    choices = [
+        str(run[name])
+        for name, usual in VARIANTS.items()
+        if isinstance(run.get(name), str) and run[name] != usual
+    ]
+    return f"{run['method']} ({', '.join(choices)})" if choices else str(run["method"])
 
 
 def plot(numbers: Numbers) -> Figure:

@@ -24,6 +24,7 @@ from shd_genn.train import notes
 from shd_genn.train.ensemble import Ensemble, evaluate_together
 from shd_genn.train.evaluation import accuracy
 from shd_genn.train.inference import evaluate_run, samples_for
+from shd_genn.train.simulation_time import simulation_times
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class Options:
     """Of one run: other lengths of a step in ms, and exact for none; each is evaluated, too."""
     delay_ms: tuple[float, ...] = ()
     """Of one run: times in ms that every spike takes to arrive; by default one step."""
+    simulation_steps: tuple[int, ...] = ()
+    """Of one converted run: numbers of steps that its spiking network is simulated for; each is
+    evaluated, too."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the answer to every sample; of several runs, for their ensemble's."""
     trust_model: bool = False
@@ -71,8 +75,8 @@ def main() -> None:
     on = f"on {options.dataset} ({options.split})"
     elsewhere = bool(options.dt_ms or options.delay_ms)
     refuse_unless(
-        len(folders) == 1 or not elsewhere,
-        f"dt_ms and delay_ms belong to one run, but {len(folders)} are given",
+        len(folders) == 1 or not (elsewhere or options.simulation_steps),
+        f"dt_ms, delay_ms and simulation_steps belong to one run, but {len(folders)} are given",
         "give one run",
     )
     if len(folders) > 1:
@@ -86,6 +90,26 @@ def main() -> None:
     _print(evaluation.predictions, title)
     if elsewhere:
         _off_grid(folders[0], options)
+    if options.simulation_steps:
+        _simulation_times(folders[0], options)
+
+
+def _simulation_times(folder: RunFolder, options: Options) -> None:
+    """Print the accuracy of a converted run against the time of its simulation."""
+    samples = samples_for(folder, options.dataset, options.split, options.data_dir).dataset
+    rows = simulation_times(
+        folder,
+        samples,
+        options.simulation_steps,
+        backend=options.backend,
+        trust_model=options.trust_model,
+    )
+    table = Table("steps", "accuracy", "hidden spikes per sample")
+    for row in rows:
+        rates = row.steps is None
+        spikes = "none" if rates else f"{row.hidden_spikes:.0f}"
+        table.add_row("rates" if rates else str(row.steps), f"{row.accuracy:.2%}", spikes)
+    print_table(table)
 
 
 def _with_dataset(options: Options, folders: Sequence[RunFolder]) -> Options:

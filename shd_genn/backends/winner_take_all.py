@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -128,6 +128,21 @@ class State:
     trials: int = 0
 
 
+@dataclass(frozen=True)
+class Trials:
+    """What came out of some trials.
+
+    Attributes:
+        winners: int32, (n_samples, n_steps): the neuron that spikes in each step, -1 for none.
+        input_spikes: int32, (n_samples,).
+        features: int32, (n_samples, windows · neurons): what the reader gets.
+    """
+
+    winners: NDArray[np.int32]
+    input_spikes: NDArray[np.int32]
+    features: NDArray[np.int32]
+
+
 class WinnerTakeAll(ABC):
     """A `Learner` of a layer whose neurons compete; see `shd_genn.backends.Learner`.
 
@@ -203,11 +218,10 @@ class WinnerTakeAll(ABC):
         if isinstance(self.method, RewardSTDP):
             right = self._words == np.asarray(labels)[:, np.newaxis]
             rewards = np.where(right, 1.0, -self.method.punishment)
-        winners, input_spikes = self._trials(events, rate if self.method.learns else 0.0, rewards)
+        trials = self._trials(events, rate if self.method.learns else 0.0, rewards)
         self.state.w, self.state.theta = _savable(self.state.w), _savable(self.state.theta)
-        features = self._features(events, winners)
-        result = self._result(self._training_reader, features, winners, input_spikes, labels)
-        self._reader.add(features, labels)
+        result = self._result(self._training_reader, trials, labels)
+        self._reader.add(trials.features, labels)
         self._step += 1
         self._fitted = False
         if self._step % FITTED_EVERY == 0 or self._step & (self._step - 1) == 0:
@@ -219,15 +233,12 @@ class WinnerTakeAll(ABC):
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
         self._fit()
-        winners, input_spikes = self._trials(events, None, None)
-        return self._result(
-            self._reader, self._features(events, winners), winners, input_spikes, labels
-        )
+        return self._result(self._reader, self._trials(events, None, None), labels)
 
     def record(self, events: Events) -> Recording:
         """All spikes of some samples; a voltage is the reader's answer to the spikes so far."""
         self._fit()
-        winners, _ = self._trials(events, None, None)
+        winners = self._trials(events, None, None).winners
         emitted = [steps_of_input(*events.sample(i), self.config) for i in range(len(events))]
         times = np.arange(self.config.n_steps) * self.config.dt_ms
         hidden = [(times[fired >= 0], fired[fired >= 0]) for fired in winners]
@@ -324,54 +335,55 @@ class WinnerTakeAll(ABC):
             self._reader.fit()
             self._fitted = True
 
-    def _trials(
-        self, events: Events, learning_rate: float | None, rewards: Array | None
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def _trials(self, events: Events, learning_rate: float | None, rewards: Array | None) -> Trials:
+        """Simulate some trials, or count their input's spikes only; arguments as of `_simulate`."""
         require_channels(events, self.network)
         if self.method.control != "counts":
-            return self._simulate(events, learning_rate, rewards)
+            winners, input_spikes = self._simulate(events, learning_rate, rewards)
+            fired = [np.flatnonzero(trial >= 0) for trial in winners]
+            pairs = [(steps, trial[steps]) for steps, trial in zip(fired, winners, strict=True)]
+            return Trials(winners, input_spikes, self._features(pairs))
+        winners = np.full((len(events), self.config.n_steps), -1, np.int32)
         emitted = [steps_of_input(*events.sample(i), self.config) for i in range(len(events))]
-        spikes = np.array([sum(map(len, steps)) for steps in emitted], np.int32)
-        return np.full((len(events), self.config.n_steps), -1, np.int32), spikes
+        steps = np.arange(self.config.n_steps)
+        pairs = [
+            (np.repeat(steps, [len(s) for s in trial]), np.concatenate(trial)) for trial in emitted
+        ]
+        input_spikes = np.array([len(neurons) for _, neurons in pairs], np.int32)
+        return Trials(winners, input_spikes, self._features(pairs))
 
     def _window(self, step: int | NDArray[np.intp]) -> NDArray[np.intp]:
         """Which part of the trial a step belongs to."""
         part: NDArray[np.intp] = np.asarray(step) * self.method.windows // self.config.n_steps
         return part
 
-    def _features(self, events: Events, winners: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Spike counts of each part of the trials, (n_samples, windows · neurons)."""
+    def _features(
+        self, spikes: Sequence[tuple[NDArray[np.intp], NDArray[np.integer]]]
+    ) -> NDArray[np.int32]:
+        """Spike counts of each part of trials, given each trial's spikes: steps and neurons."""
         n_features = self.method.features(self.network)
-        size, counts = n_features // self.method.windows, []
-        for i, fired in enumerate(winners):
-            if self.method.control == "counts":
-                emitted = steps_of_input(*events.sample(i), self.config)
-                steps = np.repeat(np.arange(len(emitted)), [len(s) for s in emitted])
-                neurons = np.concatenate(emitted)
-            else:
-                steps = np.flatnonzero(fired >= 0)
-                neurons = fired[steps].astype(np.intp)
-            where = self._window(steps) * size + neurons
-            counts.append(np.bincount(where, minlength=n_features))
+        size = n_features // self.method.windows
+        counts = [
+            np.bincount(self._window(steps) * size + neurons, minlength=n_features)
+            for steps, neurons in spikes
+        ]
         return np.array(counts, np.int32).reshape(-1, n_features)
 
     def _result(
         self,
         reader: Reader,
-        features: NDArray[np.int32],
-        winners: NDArray[np.int32],
-        input_spikes: NDArray[np.int32],
+        trials: Trials,
         labels: NDArray[np.integer] | None,
     ) -> BatchResult:
         (hidden,) = self.network.hidden
-        readout = reader(features)
+        readout = reader(trials.features)
         loss = np.full(len(readout), np.nan, np.float32)
         if labels is not None:
             temperature = self.config.objective.temperature
             loss = cross_entropy(readout, labels, temperature)[0].astype(np.float32)
-        counts = [np.bincount(fired[fired >= 0], minlength=hidden.size) for fired in winners]
+        counts = [np.bincount(fired[fired >= 0], minlength=hidden.size) for fired in trials.winners]
         by_neuron = np.array(counts, np.int32).reshape(-1, hidden.size)
-        return BatchResult(readout, loss, {hidden.name: by_neuron}, input_spikes)
+        return BatchResult(readout, loss, {hidden.name: by_neuron}, trials.input_spikes)
 
 
 def _savable(array: NDArray[np.floating]) -> Array:

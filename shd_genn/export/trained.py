@@ -12,6 +12,7 @@ from shd_genn.backends.protocols import Parameters
 from shd_genn.backends.reference.neurons import constants_of
 from shd_genn.backends.reference.sensitivities import Constants
 from shd_genn.backends.reference.synapses import whole_steps
+from shd_genn.learning.methods import STDP, Conversion
 from shd_genn.network import Connection, Exponential, LeakyIntegrate, LeakyIntegrateFire
 from shd_genn.network.description import Network
 from shd_genn.network.parts import Population
@@ -136,9 +137,16 @@ def of_run(
         trust_model: The user consents to execute the folder's model file.
 
     Raises:
-        ConfigError: if the run has no chosen epoch.
+        ConfigError: if the run has no chosen epoch, or its method trains no network of the neurons
+            that are exported.
     """
     environment, config = folder.environment.dataset, folder.config
+    refuse_unless(
+        not isinstance(config.train.method, STDP | Conversion),
+        f"{folder.path} was trained by {config.train.method.kind}, whose neurons have no "
+        "description outside of shd_genn",
+        "take a run of another method, such as eventprop",
+    )
     with opened(folder, backend, trust_model) as (simulator, _):
         return TrainedNetwork(
             network=simulator.network,

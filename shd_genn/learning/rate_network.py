@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,31 @@ def gradient(
         label_smoothing: Part of a label that is spread over all words.
     """
     torch = import_torch()
+    with _one_thread(torch):
+        return _differentiate(torch, layers, parameters, x, labels, masks, levels, label_smoothing)
+
+
+@contextmanager
+def _one_thread(torch: Any) -> Iterator[None]:
+    """Let PyTorch add in the same order whatever the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _differentiate(
+    torch: Any,
+    layers: Sequence[Units],
+    parameters: Mapping[str, Array],
+    x: Array,
+    labels: NDArray[np.integer],
+    masks: Sequence[Array],
+    levels: int,
+    label_smoothing: float,
+) -> dict[str, Array]:
     held = {key: torch.from_numpy(np.array(a)).requires_grad_() for key, a in parameters.items()}
     h = torch.from_numpy(np.ascontiguousarray(x))
     for number, layer in enumerate(layers):

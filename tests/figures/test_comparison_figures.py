@@ -2,6 +2,7 @@
 
 import statistics
 
+import numpy as np
 import pytest
 from helpers import fakes
 from helpers.drawn import NOWHERE, PLAIN
@@ -110,3 +111,12 @@ def test_methods_as_figure_and_table(grid, results):
     results.runs = results.runs.drop(columns="training_operations")
     with pytest.raises(DataError, match="no run has the operations of its training; train one"):
         methods.load(results, PLAIN)
+
+
+def test_variants_of_a_method_are_rows_of_their_own(results):
+    runs = results.tested()
+    results.runs = runs.assign(
+        method="stdp", window="trace", control=np.where(np.arange(len(runs)) % 2, "frozen", "none")
+    )
+    rows = methods.load(results, PLAIN).rows
+    assert sorted(rows["method"]) == ["stdp", "stdp (frozen)"] and rows["n"].sum() == len(runs)

@@ -144,6 +144,21 @@ def test_evaluation_needs_no_torch():
     assert (result.input_spikes <= 32).all()  # non-zero inputs of 4 bins and 8 groups
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_times_of_simulation(kind):
+    """Each is what a network that is simulated for so many steps answers, with its spikes."""
+    events, labels = words(50, 2)
+    several = compiled(kind, learns=False)
+    several.set_parameters(recorded(kind))
+    found = several.judged_after(events, labels, [3, 12])
+    for steps, (right, spikes) in found.items():
+        one = compiled(kind, learns=False, simulation_steps=steps)
+        one.set_parameters(recorded(kind))
+        result = one.evaluate(events, labels)
+        assert right == (result.predictions == labels).sum() > 10
+        assert spikes == sum(counts.sum() for counts in result.spike_counts.values()) > 0
+
+
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
 def test_training_without_torch_is_refused():
     with pytest.raises(ConfigError, match="trains a network with PyTorch, which is not installed"):

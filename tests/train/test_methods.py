@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 from helpers import tiny
+from helpers.calling import call
 from helpers.running import rows, same_weights, settings
 
 import shd_genn
 from shd_genn.config.flat import update
+from shd_genn.export.trained import of_run
 from shd_genn.learning.methods import STDP, Conversion, EProp, EPropOnline, RewardSTDP, Surrogate
+from shd_genn.support.errors import ConfigError
 from shd_genn.train import loop
+from shd_genn.train.inference import samples_for
+from shd_genn.train.simulation_time import simulation_times
 
 METHODS = [
     ("native", Surrogate("atan")),
@@ -67,3 +72,31 @@ def test_methods_from_python(data, tmp_path):
     )
     assert run.config.train.method == EProp(feedback="random")
     assert np.isfinite(run.epochs["loss"]).all()
+
+
+def test_runs_of_methods_with_their_own_neurons_are_not_exported(data, tmp_path):
+    config = update(
+        settings(data, epochs=1, method=STDP()), {"backend": "native", "model": "feedforward"}
+    )
+    run = loop.start(config, tmp_path, name="run")
+    with pytest.raises(ConfigError, match="was trained by stdp, whose neurons have no description"):
+        of_run(run)
+    samples = tiny.dataset(6, 1)
+    with pytest.raises(ConfigError, match="simulation_steps belongs to runs of method conversion"):
+        simulation_times(run, samples, [4])
+    with pytest.raises(ConfigError, match="1 <= simulation_steps <= 10000 must hold, but got 0"):
+        simulation_times(run, samples, [0])
+
+
+def test_times_of_a_converted_run(data, tmp_path):
+    pytest.importorskip("torch", reason="training a network to convert needs PyTorch")
+    config = update(
+        settings(data, epochs=2, method=Conversion(bin_channels=3)),
+        {"backend": "reference", "model": "feedforward"},
+    )
+    run = loop.start(config, tmp_path, name="run")
+    rows = simulation_times(run, samples_for(run, str(data), "test").dataset, [1, 64])
+    assert [row.steps for row in rows] == [1, 64, None]
+    assert rows[1].accuracy == run.result.test.accuracy and rows[1].hidden_spikes > 0
+    result = call("evaluate", run.path, "--dataset", data, "--simulation-steps", "1", "64")
+    assert result.returncode == 0 and "hidden spikes per sample" in result.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -163,6 +163,29 @@ class ConvertedNetwork:
         Few-spike neurons have one answer, after all steps: (1, n_samples, n_classes).
         """
         return self._simulate(self._input(events), n_steps)[0]
+
+    def judged_after(
+        self, events: Events, labels: NDArray[np.integer], n_steps: Sequence[int]
+    ) -> dict[int, tuple[int, int]]:
+        """How the spiking network does if it is simulated for other times.
+
+        Args:
+            events: The input.
+            labels: (n_samples,).
+            n_steps: Numbers of steps.
+
+        Returns:
+            Steps → right answers and spikes of hidden neurons, of all samples together.
+        """
+        x, found = self._input(events), {}
+        few = self.method.conversion == "few-spike"  # its code depends on the number of steps
+        answers, spikes = self._simulate(x, max(n_steps))
+        for n in n_steps:
+            if few:
+                answers, spikes = self._simulate(x, n)
+            right = int((answers[-1 if few else n - 1].argmax(axis=1) == labels).sum())
+            found[n] = right, sum(int(fired[:n].sum()) for fired in spikes)
+        return found
 
     def record(self, events: Events) -> Recording:
         """Spikes of hidden neurons, one step a ``dt_ms``, and the answer after each step."""
