@@ -21,6 +21,7 @@ COMMANDS = {
         "whether the cuda backend is right on this GPU, and how fast",
     ),
     "neurons": ("shd_genn.bench.neurons", "what each neuron costs, beside the leaky one"),
+    "recipes": ("shd_genn.bench.recipes", "what whole recipes cost: presets and methods"),
     "noise": ("shd_genn.bench.noise", "write a dataset of random spikes, as large as SHD"),
 }
 """Subcommand → the module whose ``main`` runs it, and what it measures."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from shd_genn.datasets import SPOKEN_DIGITS, official
+from shd_genn.datasets.kept_files import Read
 from shd_genn.datasets.match import match_parts
 from shd_genn.datasets.settings import (
     AutoValidation,
@@ -24,12 +25,13 @@ from shd_genn.support.errors import ConfigError, DataError, refuse_unless
 from shd_genn.support.paths import readable_name, user_path
 
 
-def load_dataset(config: DataConfig, seed: int) -> Splits:
+def load_dataset(config: DataConfig, seed: int, read: Read = read_spikes) -> Splits:
     """Load a dataset, and take validation samples from its training set if it has no others.
 
     Args:
         config: The dataset, and where validation samples come from.
         seed: Seed of a random split.
+        read: Reads its files.
 
     Raises:
         DataError: if the dataset does not exist, or its files do not fit together.
@@ -48,12 +50,12 @@ def load_dataset(config: DataConfig, seed: int) -> Splits:
         )
     # divided before the other files are read, so that the test set cannot have an influence
     path = files.pop("train")
-    train = with_variants(read_spikes(path, name), path, config.variants)
+    train = with_variants(read(path, name), path, config.variants)
     parts = _divide(train, config, seed, "valid" in files)
     parts = {s: replace(p, variants=() if s == "valid" else p.variants) for s, p in parts.items()}
     if "valid" in parts or isinstance(config.validation, NoValidation):
         files.pop("valid", None)
-    parts |= {split: read_spikes(path, name) for split, path in files.items()}
+    parts |= {split: read(path, name) for split, path in files.items()}
     parts = match_parts(parts)
     if config.balance:
         parts |= {

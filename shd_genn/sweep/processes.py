@@ -20,6 +20,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+from shd_genn.datasets.kept_files import KeptFiles
 from shd_genn.support.interruption import held_back
 from shd_genn.support.machine import available_cores
 from shd_genn.sweep.worker import Job, work
@@ -161,10 +162,11 @@ def _serve(connection: Connection, log: Path, n_threads: int) -> None:
         connection.send((what, run, content))
         return connection.recv()
 
+    kept = KeptFiles()
     try:
         while True:
             job = connection.recv()
-            connection.send(("end", 0, work(job, ask, n_threads)))
+            connection.send(("end", 0, work(job, ask, n_threads, kept)))
     except (EOFError, OSError, KeyboardInterrupt):
         sys.exit(0)
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from shd_genn.config import Config
 from shd_genn.config.compare import on_this_machine
+from shd_genn.datasets.kept_files import Read
 from shd_genn.record.rows import EpochRow, Split
 from shd_genn.record.run_folder import RunFolder
+from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import BusyError, PrunedError, ShdGennError
 from shd_genn.support.interruption import interruptible
 from shd_genn.train import loop
@@ -46,13 +48,14 @@ class Job:
     command: tuple[str, ...]
 
 
-def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
+def work(job: Job, ask: Ask, n_threads: int, read: Read = read_spikes) -> dict[str, str]:
     """Train a trial's networks; runs that were begun before go on from their last checkpoint.
 
     Args:
         job: The trial's runs.
         ask: Reports to the study; see `Ask`.
         n_threads: Threads to compute with.
+        read: Reads spike files; a worker keeps them for its next trial.
 
     Returns:
         ``state``: complete, pruned, failed, crashed or interrupted; ``reason``, if not complete;
@@ -61,7 +64,7 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
     sys.argv = list(job.command)  # the study's command may have a password in it
     try:
         with interruptible():
-            return _train_all(job, ask, n_threads)
+            return _train_all(job, ask, n_threads, read)
     except KeyboardInterrupt:
         return {"state": "interrupted", "reason": "interrupted"}
     except PrunedError as error:
@@ -73,16 +76,16 @@ def work(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
         return {"state": "crashed", "reason": f"{type(error).__name__}: {error}"}
 
 
-def _train_all(job: Job, ask: Ask, n_threads: int) -> dict[str, str]:
+def _train_all(job: Job, ask: Ask, n_threads: int, read: Read) -> dict[str, str]:
     """Train one run after the other, until the study has seen enough."""
     for i, config in enumerate(job.configs):
-        folder = _train(replace(config, n_threads=n_threads), job.runs, i, ask)
+        folder = _train(replace(config, n_threads=n_threads), job.runs, i, ask, read)
         if not ask("result", i, outcome(folder)) and i + 1 < len(job.configs):
             return {"state": "pruned", "reason": f"after run {i + 1} of {len(job.configs)}"}
     return {"state": "complete"}
 
 
-def _train(config: Config, runs: Path, run: int, ask: Ask) -> RunFolder:
+def _train(config: Config, runs: Path, run: int, ask: Ask, read: Read) -> RunFolder:
     """Begin a run, or go on with it."""
     _forget_peak_memory()
     known = ask("begin", run, None)
@@ -102,13 +105,13 @@ def _train(config: Config, runs: Path, run: int, ask: Ask) -> RunFolder:
     # killed so early that there is nothing to go on with: it begins anew
     if folder is None or not folder.begun:
         reported = False
-        return loop.start(config, runs, on_epoch)
+        return loop.start(config, runs, on_epoch, read=read)
     summary = folder.summary
     if summary is not None and summary.complete:
         return folder
     settings = on_this_machine(folder.config, config)
     # the study is the user's own, whatever machine began the run
-    _when_free(lambda: loop.resume(folder, settings, on_epoch, trust_model=True))
+    _when_free(lambda: loop.resume(folder, settings, on_epoch, trust_model=True, read=read))
     return folder
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from shd_genn import backends
 from shd_genn.backends.protocols import Learner
 from shd_genn.config import Config
+from shd_genn.datasets.kept_files import Read
 from shd_genn.learning.schedules import Schedule
 from shd_genn.network.model_files import find_model
 from shd_genn.present.batches import batches, count_batches, one_ahead
@@ -20,6 +21,7 @@ from shd_genn.record import checkpoints, environment, model_copy
 from shd_genn.record.rows import EpochRow
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import State, Summary
+from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import DivergedError, PrunedError
 from shd_genn.support.files import require_writable
 from shd_genn.support.interruption import interruptible
@@ -48,6 +50,7 @@ def start(
     *,
     name: str | None = None,
     model_file: Path | None = None,
+    read: Read = read_spikes,
 ) -> RunFolder:
     """Train a network from the beginning.
 
@@ -57,6 +60,7 @@ def start(
         on_epoch: Gets the rows of every epoch; see `OnEpoch`.
         name: The run folder's name; see `RunFolder.create`.
         model_file: The file that describes the network, if not the one that the settings name.
+        read: Reads spike files.
 
     Returns:
         The run's folder, complete.
@@ -66,7 +70,7 @@ def start(
         KeyboardInterrupt: after what is complete has been saved.
     """
     require_writable(runs / (name or "run"))
-    experiment = prepare(config)
+    experiment = prepare(config, read)
     config = experiment.config
     observed(experiment)  # refuses samples that are not there
     model_file = model_file or find_model(config.model.model)
@@ -86,7 +90,12 @@ def start(
 
 
 def resume(
-    folder: RunFolder, config: Config, on_epoch: OnEpoch | None = None, *, trust_model: bool = False
+    folder: RunFolder,
+    config: Config,
+    on_epoch: OnEpoch | None = None,
+    *,
+    trust_model: bool = False,
+    read: Read = read_spikes,
 ) -> None:
     """Go on with an interrupted run, to the same numbers as if it had not been.
 
@@ -95,6 +104,7 @@ def resume(
         config: Its settings; epochs, threads, backend and where the data lie may be others.
         on_epoch: Gets the rows of every epoch; see `OnEpoch`.
         trust_model: The user consents to execute the folder's model file; see `model_copy`.
+        read: Reads spike files.
 
     Raises:
         ConfigError: if other settings, the model file or the dataset have changed, or the run is
@@ -103,7 +113,7 @@ def resume(
     config = replace(config, backend=backends.choose(config.backend).name)
     resuming.check_unchanged(folder.config, config)
     model_file = folder.model_file(trust_model)
-    experiment = prepare(config)
+    experiment = prepare(config, read)
     resuming.check_same_dataset(folder, experiment.splits)
     resuming.check_not_over(folder, config.train.epochs)
     observed(experiment)

@@ -9,9 +9,11 @@ import numpy as np
 from shd_genn import backends
 from shd_genn.backends import Choice
 from shd_genn.config import Config
+from shd_genn.datasets.kept_files import Read
 from shd_genn.datasets.load import load_dataset
 from shd_genn.record.rows import Split
 from shd_genn.spikes.dataset import SpikeDataset, Splits
+from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import ConfigError
 from shd_genn.train.evaluation import Answerable, answerable
 
@@ -48,14 +50,18 @@ class Experiment:
         return "train" if self.valid is None else "valid"
 
 
-def prepare(config: Config) -> Experiment:
+def prepare(config: Config, read: Read = read_spikes) -> Experiment:
     """Load the dataset and fit the settings to it.
+
+    Args:
+        config: All settings.
+        read: Reads spike files.
 
     Raises:
         ShdGennError: if something in the settings or the dataset cannot be used.
     """
     backend = backends.choose(config.backend)
-    splits = load(config)
+    splits = load(config, read)
     config = resolve(replace(config, backend=backend.name), splits)
     words = splits.train.class_names
     trained = {words[i] for i in np.unique(splits.train.labels)}
@@ -66,9 +72,9 @@ def prepare(config: Config) -> Experiment:
     return Experiment(config, backend, splits, splits.train, part(splits.valid), part(splits.test))
 
 
-def load(config: Config) -> Splits:
+def load(config: Config, read: Read = read_spikes) -> Splits:
     """The dataset, as it is presented; without its test set where that is not to be evaluated."""
-    splits = load_dataset(config.data, config.train.seed)
+    splits = load_dataset(config.data, config.train.seed, read)
     if not config.data.test:
         splits = replace(splits, test=None)
     return splits.presented_by(config.presentation(splits.train.n_channels))

@@ -44,6 +44,7 @@ QUICK = {
     "shd_genn.bench noise": "--train 60 --test 20",
     "shd_genn.bench roofline": "--hidden-sizes 64 --topologies recurrent --repetitions 1",
     "shd_genn.bench neurons": "--neurons adlif --hidden 16 --repetitions 1",
+    "shd_genn.bench recipes": "--recipes shd-genn-small --samples 4 --repetitions 1 --threads 1",
     "shd_genn.bench scaling": "--quantities threads --repetitions 1",
     "shd_genn.bench peers": "--peers native --n-steps 100 --hidden-sizes 64 --repetitions 1"
     " --topologies recurrent",
