@@ -1,7 +1,7 @@
 """Accuracy against the bits of a weight, and against the memory that they take.
 
 Of runs whose export was reported: python -m shd_genn.export RUN --report --bits 32 8 4 writes the
-file export/bits.csv in the run's folder. Filled marks are fine-tuned for their bits.
+file export/bits.csv in the run's folder. Filled marks and solid lines are fine-tuned.
 """
 
 from __future__ import annotations
@@ -68,17 +68,14 @@ def plot(numbers: Numbers) -> Figure:
     columns = ("bits", "kilobytes", "synaptic_operations")
     for ax, column in zip(axes, columns, strict=True):
         for run, group in points.dropna(subset=[column]).groupby("run"):
-            for tuned, part in group.sort_values(column).groupby("fine_tuned"):
-                ax.plot(
-                    part[column],
-                    100 * part["accuracy"],
-                    "o",
-                    color=colours[str(run)],
-                    mfc=colours[str(run)] if tuned else "none",
-                    ms=5,
-                )
-            line = group.sort_values("bits")
-            ax.plot(line[column], 100 * line["accuracy"], color=colours[str(run)], lw=0.8)
+            colour = colours[str(run)]
+            exact = group[group["bits"] == group["bits"].max()]
+            for tuned, part in group.groupby("fine_tuned"):
+                face = colour if tuned else "none"
+                ax.plot(part[column], 100 * part["accuracy"], "o", color=colour, mfc=face, ms=5)
+                line = pd.concat([part, exact]).drop_duplicates().sort_values("bits")
+                style_of = "-" if tuned else ":"
+                ax.plot(line[column], 100 * line["accuracy"], style_of, color=colour, lw=0.9)
         ax.set_xscale("log")
         style.log_axis(ax.xaxis)
     bits = sorted(points["bits"].unique())
@@ -92,7 +89,7 @@ def plot(numbers: Numbers) -> Figure:
     samples = ", ".join(
         f"{n} of {name}" for name, n in points.groupby("dataset")["samples"].max().items()
     )
-    style.note(figure, f"test samples: {samples}; filled: fine-tuned", *numbers.notes)
+    style.note(figure, f"test samples: {samples}; filled, solid: fine-tuned", *numbers.notes)
     return figure
 
 

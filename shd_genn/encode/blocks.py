@@ -50,9 +50,21 @@ def blocks(sound: NDArray[np.float64]) -> Iterator[Block]:
     """
     n_steps = (len(sound) + 1) // 2
     for first in range(0, n_steps, KEPT):
-        begin, end = 2 * (first - BEFORE), 2 * (first - BEFORE + N_STEPS)
-        part = np.zeros(2 * N_STEPS)
-        inside = sound[max(begin, 0) : end]
-        part[max(-begin, 0) :][: len(inside)] = inside
-        spectrum: NDArray[np.complex128] = scipy.fft.rfft(part)[:N_STEPS]
-        yield Block(first, min(KEPT, n_steps - first), spectrum)
+        yield block(sound, 0, first, n_steps)
+
+
+def block(sound: NDArray[np.float64], offset: int, first: int, n_steps: int) -> Block:
+    """One block of a recording of which a piece is known.
+
+    Args:
+        sound: The piece, at 48 kHz; silence is before and after it.
+        offset: The sample of the recording at which it begins.
+        first: The block's first step.
+        n_steps: Steps of the recording as far as it is known.
+    """
+    begin, end = (2 * (first - BEFORE) - offset, 2 * (first - BEFORE + N_STEPS) - offset)
+    part = np.zeros(2 * N_STEPS)
+    inside = sound[max(begin, 0) : end]
+    part[max(-begin, 0) :][: len(inside)] = inside
+    spectrum: NDArray[np.complex128] = scipy.fft.rfft(part)[:N_STEPS]
+    return Block(first, min(KEPT, n_steps - first), spectrum)

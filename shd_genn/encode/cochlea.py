@@ -183,12 +183,7 @@ class Cochlea:
             "cut it into words, or encode its beginning with --cut-s",
             DataError,
         )
-        refuse_unless(
-            bool(np.isfinite(audio).all()),
-            "a recording must be finite, but has NaN or infinite samples",
-            "record it again",
-            DataError,
-        )
+        self.check(audio)
         refuse_unless(
             np.ptp(audio) > 0,
             f"a recording must not be silent, but all its samples are {audio[0]:g}",
@@ -198,10 +193,30 @@ class Cochlea:
         level = math.sqrt(np.mean(np.square(audio, dtype=np.float64)))
         sound = np.asarray(audio, np.float64) * (self.rms / level)
         if ramp:
-            window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(ramp) / (2 * ramp - 1)))
-            sound[:ramp] *= window
-            sound[-ramp:] *= window[::-1]
+            sound[:ramp] *= self.window
+            sound[-ramp:] *= self.window[::-1]
         return sound
+
+    @property
+    def window(self) -> NDArray[np.float64]:
+        """The rising ramp, a number for each sample."""
+        ramp = round(self.ramp_ms / 1000 * RATE)
+        return 0.5 * (1 - np.cos(2 * np.pi * np.arange(ramp) / max(2 * ramp - 1, 1)))
+
+    @staticmethod
+    def check(audio: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Refuse sound that is not finite; returns it.
+
+        Raises:
+            DataError: if it is not.
+        """
+        refuse_unless(
+            bool(np.isfinite(audio).all()),
+            "a recording must be finite, but has NaN or infinite samples",
+            "record it again",
+            DataError,
+        )
+        return audio
 
     def encode(self, audio: NDArray[np.floating], seed: int) -> Spikes:
         """Encode one recording.
@@ -236,18 +251,40 @@ class Cochlea:
 
     def _fire_by_blocks(self, sound: NDArray[np.float64], seed: int) -> list[StepsAndPlaces]:
         """Spikes of a long recording; the cells' state is carried from block to block."""
-        matrix, parts = self.prepare(len(sound)), []
-        state = np.zeros((len(matrix), 7 + int(self._constants.dead_steps)))
-        for block in blocks.blocks(sound):
-            for first in range(0, len(matrix), BLOCK):
-                places = slice(first, first + BLOCK)
-                moving = velocity(matrix[places], block.spectrum)
-                moving = moving[:, blocks.BEFORE : blocks.BEFORE + block.n_steps]
-                parts.append(
-                    self._run(
-                        moving, block.n_steps, first, seed, None, block.first_step, state[places]
-                    )
-                )
+        matrix, state = self.prepare(len(sound)), self.state()
+        return [
+            part
+            for block in blocks.blocks(sound)
+            for part in self.fire_block(matrix, block, state, seed)
+        ]
+
+    def state(self) -> NDArray[np.float64]:
+        """Room for the state of all places' cells between blocks, (n_places, numbers)."""
+        return np.zeros((self.n_channels, 7 + int(self._constants.dead_steps)))
+
+    def fire_block(
+        self,
+        matrix: NDArray[np.complex64],
+        block: blocks.Block,
+        state: NDArray[np.float64],
+        seed: int,
+    ) -> list[StepsAndPlaces]:
+        """Spikes of a block of a long recording; the cells' state is changed in place.
+
+        Args:
+            matrix: The transfer matrix of `prepare`.
+            block: It.
+            state: What `state` has made, and earlier blocks have changed.
+            seed: Seed of the nerve fibres' random numbers.
+        """
+        parts = []
+        for first in range(0, len(matrix), BLOCK):
+            places = slice(first, first + BLOCK)
+            moving = velocity(matrix[places], block.spectrum)
+            moving = moving[:, blocks.BEFORE : blocks.BEFORE + block.n_steps]
+            parts.append(
+                self._run(moving, block.n_steps, first, seed, None, block.first_step, state[places])
+            )
         return parts
 
     def hair_cell_probability(self, velocity: NDArray[np.float32]) -> NDArray[np.float64]:

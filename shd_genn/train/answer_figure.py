@@ -26,7 +26,7 @@ def plot(answer: Answer, title: str) -> Figure:
     axes[0].set_title(f"{title}: {answer.word} ({probability:.0%})", loc="left")
     for ax, (name, events) in zip(axes[1:-1], rasters, strict=True):
         ax.scatter(events.times_ms, events.channels, s=0.4, color="0.1", lw=0, rasterized=True)
-        ax.set_ylabel("cochlea channel" if name == "input" else f"{name} neuron")
+        ax.set_ylabel("input channel" if name == "input" else f"{name} neuron")
         ax.margins(y=0.02)
         if name == "input":
             ax.invert_yaxis()  # low channels are high tones: on top, as in a spectrogram

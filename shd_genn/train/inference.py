@@ -17,6 +17,8 @@ from shd_genn.datasets.load import load_split
 from shd_genn.datasets.match import check_code
 from shd_genn.encode.audio import check_audio, read_audio
 from shd_genn.encode.cochlea import RATE, Cochlea
+from shd_genn.encode.encoder import Encoder
+from shd_genn.encode.filter_bank import FilterBank
 from shd_genn.learning.objective import probabilities
 from shd_genn.record.environment import DatasetRecord
 from shd_genn.record.run_folder import RunFolder
@@ -208,7 +210,7 @@ def listen_to_all(
     backend: BackendOption | None = None,
     trust_model: bool = False,
 ) -> Generator[Answer, None, None]:
-    """Run recordings through the cochlea and a run's chosen network, one after the other.
+    """Run recordings through cochlea or filter bank and a run's network, one after the other.
 
     Args:
         folder: The run.
@@ -219,27 +221,18 @@ def listen_to_all(
 
     Raises:
         DataError: if the recording cannot be used.
-        ConfigError: if the network was not trained on the cochlea's channels; see also `opened`.
+        ConfigError: if the network was trained on other channels than those of the cochlea or a
+            filter bank; see also `opened`.
     """
-    cochlea = Cochlea()
     trained_on, config = folder.environment.dataset, folder.config
-    if trained_on.code != cochlea.code:
-        raise ConfigError(
-            f"the network must have been trained on the {cochlea.code}, but was trained on the "
-            f"{trained_on.code} code; encode the recording and use python -m shd_genn.evaluate"
-        )
-    if trained_on.channels != cochlea.n_channels:
-        raise ConfigError(
-            f"the network must have the cochlea's {cochlea.n_channels} channels, but has "
-            f"{trained_on.channels}; listen with a network that was trained on recordings"
-        )
+    encoder = _encoder(trained_on.code, trained_on.channels)
     for sound in sounds:  # before the network is compiled
-        check_audio(sound, cochlea.shortest_s, cochlea.longest_s, cut=False)
+        check_audio(sound, encoder.shortest_s, encoder.longest_s, cut=False)
     with opened(folder, backend, trust_model) as (simulator, _):
         for sound in sounds:
             audio = read_audio(sound, RATE)
-            input_spikes = Events.of([cochlea.encode(audio, seed)])
-            events = config.presentation(cochlea.n_channels)(input_spikes)
+            input_spikes = Events.of([encoder.encode(audio, seed)])
+            events = config.presentation(encoder.n_channels)(input_spikes)
             readout = simulator.evaluate(events).readout
             recording = simulator.record(events)
             p = probabilities(simulator.network, simulator.config, readout)[0]
@@ -249,3 +242,25 @@ def listen_to_all(
             found = notes.cut_off(input_spikes, duration_ms, trial_ms)
             words = trained_on.words
             yield Answer(audio, words, p[: len(words)], recording, config.dt_ms, found)
+
+
+def _encoder(code: str, channels: int) -> Encoder:
+    """What made the spikes that a network was trained on.
+
+    Raises:
+        ConfigError: if that was neither the cochlea nor a filter bank.
+    """
+    if code == FilterBank.code:
+        return FilterBank(channels)
+    cochlea = Cochlea()
+    if code != cochlea.code:
+        raise ConfigError(
+            f"the network must have been trained on the {cochlea.code}, but was trained on the "
+            f"{code} code; encode the recording and use python -m shd_genn.evaluate"
+        )
+    if channels != cochlea.n_channels:
+        raise ConfigError(
+            f"the network must have the cochlea's {cochlea.n_channels} channels, but has "
+            f"{channels}; listen with a network that was trained on recordings"
+        )
+    return cochlea

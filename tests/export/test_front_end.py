@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.encode.filter_bank import FilterBank
 from shd_genn.encode.segments import PAUSE_MS, Segments
+from shd_genn.export import __main__ as export
 from shd_genn.export.c_front_end import front_end_of
 from shd_genn.export.c_source import write_c
 from shd_genn.export.trained import TrainedNetwork
@@ -110,3 +112,20 @@ def test_other_spikes_and_steps_are_refused():
         front_end_of(replace(trained, dt_ms=0.5))
     with pytest.raises(ConfigError, match="merges no spikes"):
         front_end_of(trained, binarise=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--to", "c", "--front-end"], "was trained on the cochlea code"),
+        (["--to", "nir", "--front-end"], "no C file is to be written"),
+        (["--to", "c", "--fine-tune-dt-ms", "1", "2"], "fine_tune_epochs = 0"),
+        (["--to", "c", "--fine-tune-epochs", "2"], "no weight is to be rounded"),
+    ],
+)
+def test_the_command_refuses_what_cannot_be(run, options, message, tmp_path, monkeypatch):
+    arguments = ["export", str(run.path), *options, "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(ConfigError, match=message):
+        export.main()
+    assert not list(tmp_path.rglob("*.c"))

@@ -10,6 +10,7 @@ from helpers.tones import tone, wav
 from shd_genn.encode.filter_bank import FilterBank
 from shd_genn.serve.listener import Listener
 from shd_genn.support.errors import ConfigError
+from shd_genn.train.inference import listen_to
 
 from .conftest import heard
 from .test_server import ask
@@ -106,3 +107,9 @@ def test_the_page_lists_the_words_of_its_microphone(stream_served, tmp_path):
         assert page.locator("#stream").get_attribute("aria-pressed") == "false"
         assert wrong == []
         browser.close()
+
+
+@pytest.mark.parametrize("word", ["low", "high", "silence"])
+def test_listen_hears_a_recording_of_a_word_and_one_of_silence(streaming_run, word, tmp_path):
+    sound = wav(tmp_path / "a.wav", heard(word, 50))
+    assert listen_to(streaming_run.folder, sound).word == word
