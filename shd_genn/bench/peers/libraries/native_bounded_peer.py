@@ -5,14 +5,11 @@ The surrogate derivative is a boxcar of width 1 around the threshold (Bittar & G
 
 from __future__ import annotations
 
-from shd_genn.bench.peers.libraries.compiled import CompiledPeer
-from shd_genn.datasets.noise import BATCH
+from shd_genn.bench.peers.libraries import native_peer
 from shd_genn.learning.methods import Surrogate
 
 
-class Peer(CompiledPeer):
-    """See `CompiledPeer`."""
+class Peer(native_peer.Peer):
+    """The native peer with another method."""
 
-    backend = "native"
-    batch_size = BATCH
     method = Surrogate("boxcar")
