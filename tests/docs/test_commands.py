@@ -27,6 +27,7 @@ NOT_RUN = {
     "python -m pytest -m genn": "the gate runs it: all tests",
     "analysis/gedanken.py": "takes 15 s; tests/behaviour/test_gedanken.py runs it, quicker",
     "campaign.py": "takes minutes; tests/crashes and tests/fuzz run it, quicker",
+    "python tests/campaigns/": "takes minutes, and measures memory and time",
     "cd tests": "goes with the next command",
     "-m helpers.sanitizing": "takes minutes; tests/sanitizers runs a short version",
     "postgresql://user@host": "needs a PostgreSQL server; tests/sweep/test_postgres.py starts one",
