@@ -125,7 +125,7 @@ def test_the_site_has_every_page(site):
 
 def test_equations_are_mathml_without_latex(site):
     equations = re.findall(r"<math.*?</math>", (site / "neurons.html").read_text("utf-8"), re.S)
-    assert len(equations) == 7
+    assert len(equations) >= 7
     assert not [e for e in equations if "\\" in e or "<mi>&</mi>" in e]
 
 

@@ -124,7 +124,7 @@ class _Copies:
         times, parts = [0.0], []
         conditions = [self._condition(self._y)]
         if last > 0:
-            solver = DOP853(
+            solver: Any = DOP853(
                 self._rates,
                 0.0,
                 self._y.ravel(),
