@@ -1,5 +1,5 @@
 #!/bin/sh
-# When to listen: five losses, five seeds, 100 epochs, one recurrent layer of 256 neurons.
+# When to listen: six losses, five seeds, 100 epochs, one recurrent layer of 256 neurons.
 #
 #     sh sweeps/when_to_listen.sh data/words runs/listen SPEAKER
 #
@@ -43,8 +43,9 @@ train gaussian $COMMON --readout weighted --readout-weight "$SHAPE" \
     --weight-o 0.3 --weight-d 2.3 --weight-m 0 --weight-c 0.37
 train searched --config "$BEST/config.toml" --runs "$RUNS"
 train learned $COMMON --readout learned_weight
+train fast $COMMON --readout learned_weight --weight-learning-rate 0.01
 train attention $COMMON --readout learned_weight --weight-attention
-for name in sum-exp gaussian searched learned attention; do
+for name in sum-exp gaussian searched learned fast attention; do
     set -- "$@" "$RUNS/$name"-*
 done
 shift 3

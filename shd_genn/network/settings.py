@@ -170,8 +170,9 @@ class LearnedWeightReadout(VoltageReadout, kind="learned_weight"):
     weight_smoothness: Annotated[float, Ge(0), Cure("0 means that nothing is smoothed")] = 1e-4
     """Strength of the regularisation that keeps curves smooth: it multiplies the sum of the squared
     second differences of the knots."""
-    weight_learning_rate: Annotated[float, Gt(0), Cure("0.01 is usual")] = 0.01
-    """Adam's step for the knots. Ease-in and schedule change it as they change that of weights."""
+    weight_learning_rate: Annotated[float, Gt(0), Cure("0.0001 is usual")] = 1e-4
+    """Adam's step for the knots. Ease-in and schedule change it as they change that of weights.
+    With 0.01 training was unstable: a weight moved to the silent end of the trial."""
     weight_start: str = "exp(-s)"
     """Formula of s that all curves start from."""
 

@@ -29,9 +29,9 @@ def known(tmp_path, text, name="a", base=None, seeds=1, folds=()):
     return identity(probe(space, base or Config()), space, seeds, folds)
 
 
-@pytest.mark.parametrize("path", sorted(spaces_dir().glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(spaces_dir().rglob("*.py")), ids=lambda path: path.stem)
 def test_every_space_of_the_project_can_be_sampled(path):
-    found = probe(load_space(path.stem), Config())
+    found = probe(load_space(str(path)), Config())
     assert len(found.distributions) >= 2
     assert found.configs[0] != found.configs[1]
 
