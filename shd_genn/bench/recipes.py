@@ -19,6 +19,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from shd_genn.backends.choice import BackendOption, choose
 from shd_genn.backends.protocols import Learner
 from shd_genn.bench import measurements
 from shd_genn.bench.activity import activate
@@ -57,6 +58,8 @@ class Options:
     """Epochs that are timed; the fastest counts."""
     threads: int = available_cores()
     """Threads to compute with."""
+    backend: BackendOption = "native"
+    """What computes."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A CSV file for the table."""
 
@@ -80,6 +83,7 @@ class Case:
     samples: int
     repetitions: int
     threads: int
+    backend: BackendOption = "auto"
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Measurement:
 def main(arguments: list[str]) -> None:
     """Measure as the command line says."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench recipes")
-    sizes = (options.samples, options.repetitions, options.threads)
+    sizes = (options.samples, options.repetitions, options.threads, choose(options.backend).name)
     cases = [Case(name, *sizes) for name in dict.fromkeys(options.recipes)]
     rows: list[Measurement] = []
     spawn = multiprocessing.get_context("spawn")
@@ -140,7 +144,7 @@ def measure(case: Case) -> Measurement:
         model=model,
         train=replace(recipe.train, batch_size=batch_size),
         n_threads=case.threads,
-        backend="native",
+        backend=case.backend,
     )
     dataset = replace(_noise(case.samples), presentation=presentation)
     with compile_learner(config) as learner:
