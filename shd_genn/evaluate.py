@@ -96,6 +96,7 @@ def main() -> None:
 
 def _simulation_times(folder: RunFolder, options: Options) -> None:
     """Print the accuracy of a converted run against the time of its simulation."""
+    assert options.dataset is not None
     samples = samples_for(folder, options.dataset, options.split, options.data_dir).dataset
     rows = simulation_times(
         folder,
