@@ -1,13 +1,14 @@
 """Recordings of silence: what a microphone hears when nobody speaks, as a class of its own.
 
 A piece of silence is a piece of a recording in the folder ``_background_noise_`` (which Speech
-Commands has), or noise with the spectrum of the quietest frames of a recording of a word. Its level
-is drawn, because rooms and microphones differ.
+Commands has), or noise with the spectrum of the quietest frames of a recording of a word, or, if no
+recording has quiet frames, pink noise. Its level is drawn, because rooms and microphones differ.
 """
 
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ BELOW_DB = 20.0
 """A background is so far below the loudest frame at least."""
 LISTENED_S = 20.0
 """Seconds of a recording that are looked at."""
+PINK = 1 / np.maximum(np.arange(FRAME // 2 + 1), 1.0)
+"""Power spectrum of pink noise, 1/f."""
 Audio = NDArray[np.float64]
 
 
@@ -56,7 +59,7 @@ def silences(
         A recording of the word ``silence`` for each piece.
 
     Raises:
-        DataError: if there is such a word already, or no recording has a background.
+        DataError: if there is such a word already.
     """
     refuse_unless(
         all(r.word != SILENCE for r in recordings),
@@ -67,19 +70,32 @@ def silences(
     inside = sorted((source / NOISES).iterdir()) if (source / NOISES).is_dir() else []
     noises = [path for path in inside if path.suffix.lower() in READABLE]
     rng = np.random.default_rng([seed, *b"silence"])
-    made = []
+    made: list[Recording] = []
+    pink = False
     for number in range(count):
-        piece = _piece(noises, recordings, rng)
+        piece = None if pink else _piece(noises, recordings, rng)
+        if piece is None:
+            pink = True
+            piece = noise_like(PINK, round(float(rng.uniform(*SECONDS)) * RATE), rng)
         path = folder / f"{number:05}.wav"
         _keep(path, _at_level(piece, float(rng.uniform(*LEVELS_DB))))
         made.append(Recording(path, SILENCE))
+    if pink:
+        print(
+            f"note: no recording has a background {BELOW_DB:g} dB below its loudest part, so "
+            f"pieces of silence are pink noise; a folder {NOISES} beside the words' would be used",
+            file=sys.stderr,
+        )
     return made
 
 
 def _piece(
     noises: Sequence[Path], recordings: Sequence[Recording], rng: np.random.Generator
-) -> Audio:
-    """Background of some length and any level: of a noise, or like that of a recording."""
+) -> Audio | None:
+    """Background of some length and any level: of a noise, or like that of a recording.
+
+    None if there is no noise, and no recording has a background.
+    """
     n = round(float(rng.uniform(*SECONDS)) * RATE)
     if noises:
         sound = read_audio(noises[int(rng.integers(len(noises)))], RATE)
@@ -93,10 +109,7 @@ def _piece(
             continue
         if spectrum is not None:
             return noise_like(spectrum, n, rng)
-    raise DataError(
-        f"silence is to be added, but no recording has a background {BELOW_DB:g} dB below its "
-        f"loudest part; put recordings without words into a folder {NOISES} beside the words'"
-    )
+    return None
 
 
 def background(audio: Audio) -> Audio | None:

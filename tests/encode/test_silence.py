@@ -8,7 +8,7 @@ import soundfile
 
 from shd_genn.encode import __main__ as encode
 from shd_genn.encode.cochlea import RATE
-from shd_genn.encode.recordings import find_recordings
+from shd_genn.encode.recordings import Recording, find_recordings
 from shd_genn.encode.silence import LEVELS_DB, SECONDS, background, noise_like, silences
 from shd_genn.spikes.hdf5 import read_spikes
 from shd_genn.support.errors import DataError
@@ -85,12 +85,19 @@ def test_silence_is_a_class_of_the_file(sounds, tmp_path, monkeypatch):
     assert len(list((tmp_path / "train.silence").glob("*.wav"))) == 5
 
 
-def test_a_word_silence_and_recordings_without_background_are_refused(sounds, tmp_path):
+def test_recordings_without_background_give_pink_noise_and_say_so(tmp_path, capsys):
     loud = tmp_path / "loud" / "up" / "0.wav"
     loud.parent.mkdir(parents=True)
     soundfile.write(loud, np.sin(np.arange(9600)), RATE)
-    with pytest.raises(DataError, match="no recording has a background 20 dB below"):
-        silences(loud.parents[1], find_recordings(loud.parents[1]).recordings, 1, tmp_path, 0)
+    (piece,) = silences(tmp_path, [Recording(loud, "up")], 1, tmp_path / "s", 0)
+    power = np.abs(np.fft.rfft(soundfile.read(piece.path)[0])) ** 2
+    hz = np.fft.rfftfreq(2 * (len(power) - 1), 1 / RATE)
+    bands = [power[(hz > f) & (hz <= 2 * f)].sum() for f in (250, 1000, 4000)]
+    assert max(bands) < 1.5 * min(bands)  # as much in each octave
+    assert "no recording has a background 20 dB below" in capsys.readouterr().err
+
+
+def test_a_word_silence_is_refused(sounds, tmp_path):
     (sounds / "up").rename(sounds / "silence")
     with pytest.raises(DataError, match="the recordings have a word silence"):
         silences(sounds, find_recordings(sounds).recordings, 1, tmp_path, 0)
