@@ -261,6 +261,6 @@ def test_evaluate_shows_what_becomes_of_a_run_off_its_grid(run, data, capsys, mo
     printed = capsys.readouterr().out
     assert "same answers" in printed
     assert "exact" in printed
-    monkeypatch.setattr(sys, "argv", [*command, str(run.path), "--dt-ms", "2"])
+    monkeypatch.setattr(sys, "argv", ["evaluate", str(run.path), *command[1:], "--dt-ms", "2"])
     with pytest.raises(ConfigError, match="belong to one run, but 2 are given"):
         evaluate.main()
