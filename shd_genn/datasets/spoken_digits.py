@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from shd_genn.datasets import SPOKEN_DIGITS
 from shd_genn.datasets.espeak import Espeak
-from shd_genn.encode.cochlea import RATE, Cochlea, transform_length
+from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import encode_many
+from shd_genn.encode.transform import transform_length
 from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.spikes.events import Events
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes

@@ -9,8 +9,9 @@ import pytest
 import soundfile
 
 from shd_genn.encode.audio import read_audio
-from shd_genn.encode.cochlea import RATE, BushyCell, Cochlea, HairCell, transform_length
+from shd_genn.encode.cochlea import RATE, BushyCell, Cochlea, HairCell
 from shd_genn.encode.encoder import encode_many
+from shd_genn.encode.transform import transform_length
 from shd_genn.support.errors import ConfigError, DataError
 
 HEIDELBERG = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "heidelberg"

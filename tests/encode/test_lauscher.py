@@ -7,7 +7,8 @@ import pytest
 import scipy.fft
 
 from shd_genn.encode.basilar_membrane import BasilarMembrane
-from shd_genn.encode.cochlea import RATE, Cochlea, padded_spectrum, velocity
+from shd_genn.encode.cochlea import RATE, Cochlea
+from shd_genn.encode.transform import padded_spectrum, velocity
 
 PLACES = slice(None, None, 60)
 STEPS = slice(None, None, 7)

@@ -8,8 +8,9 @@ import scipy.fft
 
 from shd_genn.encode import blocks, cochlea
 from shd_genn.encode.basilar_membrane import BasilarMembrane
-from shd_genn.encode.cochlea import RATE, Cochlea, transform_length, velocity
+from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import encode_many
+from shd_genn.encode.transform import transform_length, velocity
 from shd_genn.support.files import cache_dir
 
 SECONDS = 4.7
