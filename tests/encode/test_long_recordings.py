@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from shd_genn.encode import blocks, cochlea
+from shd_genn.encode import blocks
 from shd_genn.encode.basilar_membrane import BasilarMembrane
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import encode_many
-from shd_genn.encode.transform import transform_length, velocity
+from shd_genn.encode.transform import LENGTHS, transform_length, velocity
 from shd_genn.support.files import cache_dir
 
 SECONDS = 4.7
@@ -110,7 +110,7 @@ def test_cells_go_on_where_they_were(few_places):
 
 def test_a_recording_of_2_s_keeps_its_spikes(few_places):
     """What fits a transform is transformed whole, as before; one sample more is not."""
-    assert transform_length(blocks.WHOLE) == blocks.N_STEPS == cochlea.LENGTHS[-1]
+    assert transform_length(blocks.WHOLE) == blocks.N_STEPS == LENGTHS[-1]
     assert few_places.prepare(blocks.WHOLE).shape == (24, 48_000)
     assert few_places.prepare(blocks.WHOLE + 1).shape == (24, 48_000)
     names = {path.name.split("-")[1] for path in cache_dir("cochlea").glob("transfer-4800*.npy")}
