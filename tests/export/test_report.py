@@ -170,6 +170,7 @@ def test_the_command_writes_files_and_a_report(run, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     names = {"network_8_bits.c", "weights.npz", "network.py", "network_torch.py", "report.md"}
+    names.add("bits.csv")
     assert {path.name for path in tmp_path.iterdir()} == names
     report = (tmp_path / "report.md").read_text()
     for part in ("synaptic operations", "| 8, fine-tuned |", "none: exact times", "Horowitz"):

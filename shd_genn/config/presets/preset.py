@@ -74,6 +74,7 @@ MODEL = ModelConfig(
     n_inputs=None,
     n_classes=None,
     neuron=Lif(reset="zero", tau_refrac_ms=0.0),
+    synapse="exponential",
     tau_mem_ms=20.0,
     tau_syn_ms=5.0,
     tau_mem_out_ms=20.0,

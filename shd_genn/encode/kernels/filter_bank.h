@@ -41,13 +41,15 @@ static inline int32_t filter_log2(int32_t value) {
     return whole * 65536 + (whole > 16 ? rest >> (whole - 16) : rest << (16 - whole));
 }
 
-static inline int32_t filter_resonate(const filter_band_t *band, int32_t difference, int32_t y1, int32_t y2) {
-    const int64_t sum = (int64_t)band->gain * difference + (int64_t)band->a1 * y1 + (int64_t)band->a2 * y2;
+static inline int32_t filter_resonate(const filter_band_t* band, int32_t difference, int32_t y1,
+                                      int32_t y2) {
+    const int64_t sum =
+        (int64_t)band->gain * difference + (int64_t)band->a1 * y1 + (int64_t)band->a2 * y2;
     return (int32_t)((sum + ((int32_t)1 << 28)) >> 29);
 }
 
-static inline void filter_begin(filter_common_t *common, filter_channel_t *channels, const filter_levels_t *levels,
-                                int n_channels) {
+static inline void filter_begin(filter_common_t* common, filter_channel_t* channels,
+                                const filter_levels_t* levels, int n_channels) {
     const filter_channel_t silent = {0, 0, 0, 0, 0, 0, 0};
     for (int c = 0; c < n_channels; c++) channels[c] = silent;
     common->x1 = common->x2 = common->samples = 0;
@@ -55,13 +57,14 @@ static inline void filter_begin(filter_common_t *common, filter_channel_t *chann
 }
 
 /* Take a sample. At the end of a tick: the number of channels that spike, which are in `fired`; else -1. */
-static inline int filter_sample(filter_common_t *common, filter_channel_t *channels, const filter_band_t *bands,
-                                const filter_levels_t *levels, int n_channels, int16_t sample, uint16_t *fired) {
+static inline int filter_sample(filter_common_t* common, filter_channel_t* channels,
+                                const filter_band_t* bands, const filter_levels_t* levels,
+                                int n_channels, int16_t sample, uint16_t* fired) {
     const int32_t x = (int32_t)sample * 1024, difference = x - common->x2;
     common->x2 = common->x1;
     common->x1 = x;
     for (int c = 0; c < n_channels; c++) {
-        filter_channel_t *s = channels + c;
+        filter_channel_t* s = channels + c;
         const int32_t y = filter_resonate(bands + c, difference, s->y1, s->y2);
         const int32_t z = filter_resonate(bands + c, y - s->y2, s->z1, s->z2);
         s->y2 = s->y1;
@@ -75,14 +78,14 @@ static inline int filter_sample(filter_common_t *common, filter_channel_t *chann
     common->peak -= levels->release;
     if (common->peak < levels->lowest_peak) common->peak = levels->lowest_peak;
     for (int c = 0; c < n_channels; c++) {
-        filter_channel_t *s = channels + c;
+        filter_channel_t* s = channels + c;
         s->envelope += (s->sum - s->envelope) / 4; /* falls with a time constant of 3.5 ms */
         s->sum = filter_log2(s->envelope > 0 ? s->envelope : 1);
         if (s->sum > common->peak) common->peak = s->sum;
     }
     int n_fired = 0;
     for (int c = 0; c < n_channels; c++) {
-        filter_channel_t *s = channels + c;
+        filter_channel_t* s = channels + c;
         const int32_t above = s->sum - (common->peak - levels->range);
         s->sum = 0;
         if (above > 0) s->charge += above;

@@ -24,7 +24,8 @@ struct LineBuffers {
 
 // coming[copy] += the weights of the first N copies of all spikes of a step.
 template <int N, int COPIES>
-inline void expect_copies(const Tape& tape, int step, const float* weights, Vector (&coming)[COPIES]) {
+inline void expect_copies(const Tape& tape, int step, const float* weights,
+                          Vector (&coming)[COPIES]) {
     const Neuron* const end = tape.neuron.data() + tape.begin[step + 1];
     for (const Neuron* spike = tape.neuron.data() + tape.begin[step]; spike < end; spike++) {
         const float* const of_channel = weights + int64_t(*spike) * COPIES * LANES;

@@ -231,7 +231,7 @@ inline void adjoint_substeps(const K& k, State& state, const Tape& tape, int ste
             for (int spike = spikes.spike; spiking[sub] && spike < last_spike; spike++) {
                 if (tape.substep[spike] != sub) continue;
                 const int j = tape.neuron[spike];
-                float of_neuron[E::STATES], learned[at_least_one(E::LEARNED)] = {};
+                float of_neuron[E::STATES] = {}, learned[at_least_one(E::LEARNED)] = {};
                 read_neuron(m, j - first, of_neuron);
                 jump_back<E>(k.of(j), tape.at_spike.data() + spike * AT_SPIKE<E>,
                              with_release<E>(state, j, feedback[spike - spikes.first]),

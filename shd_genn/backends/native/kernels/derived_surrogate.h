@@ -50,8 +50,8 @@ inline void back_through_spike(const K& c, const Psi& psi, const Vector (&s)[E::
 // NumPy twin: backends/reference/derived_steps.py:StepAdjoint.back
 template <bool DETACHED, class E, class K, class Psi>
 inline void derived_surrogate_step(const K& k, const Psi& psi, float* kept, Errors& e,
-                                   DerivedErrors& d, const Array& stays, const Tape& tape, int step, int n_steps,
-                                   float* history, float* const* gradient) {
+                                   DerivedErrors& d, const Array& stays, const Tape& tape, int step,
+                                   int n_steps, float* history, float* const* gradient) {
     static_assert(E::SUBSTEPS == 1, "steps that are divided are the reference's");
     d.mark(tape, step, 1.0f);
     for (int offset = 0; offset < k.p.padded; offset += STRIP) {
@@ -79,8 +79,8 @@ inline void derived_surrogate_step(const K& k, const Psi& psi, float* kept, Erro
                 may_spike = choose(is_less(held_for, 0.5f), may_spike, 0.0f);
             }
             back_through_spike<DETACHED, E>(c, psi, s, may_spike, at(d.fired.get() + j, 0),
-                                            at(e.s.get() + j, 0), at(e.regulariser.get() + j, 0),
-                                            m, by_parameter);
+                                            at(e.s.get() + j, 0), at(e.regulariser.get() + j, 0), m,
+                                            by_parameter);
             [[maybe_unused]] Vector later[E::STATES];
             if constexpr (E::REFRACTORY) {
                 std::copy_n(m, E::STATES, later);

@@ -72,8 +72,8 @@ inline void differentiate(const Population& p, const std::vector<float>& drive_w
 template <bool REGULARISED>
 inline void start_errors(const Population& p, Errors& e, float of_drive) {
     for (int j = 0; j < p.padded; j += LANES)
-        at(e.s.get() + j, 0) =
-            (REGULARISED ? at(e.regulariser.get() + j, 0) : Vector{}) + of_drive * at(e.weighed_drive.get() + j, 0);
+        at(e.s.get() + j, 0) = (REGULARISED ? at(e.regulariser.get() + j, 0) : Vector{}) +
+                               of_drive * at(e.weighed_drive.get() + j, 0);
 }
 
 // The weights of a connection as errors come back through them: [strip of sources][target][source].

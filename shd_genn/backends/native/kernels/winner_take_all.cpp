@@ -30,8 +30,17 @@ inline double normal(uint64_t bits) {
 class Layer {
   public:
     explicit Layer(const LayerArguments& arguments)
-        : a(arguments), n(a.n_neurons), v(n), x(n), arriving(n), gain(n), free_from(n), spiked(n),
-          arrived(a.n_inputs), begin(a.n_steps + 1), pending(a.rewards ? size_t(a.n_inputs) * n : 0) {
+        : a(arguments),
+          n(a.n_neurons),
+          v(n),
+          x(n),
+          arriving(n),
+          gain(n),
+          free_from(n),
+          spiked(n),
+          arrived(a.n_inputs),
+          begin(a.n_steps + 1),
+          pending(a.rewards ? size_t(a.n_inputs) * n : 0) {
         grid.reserve(a.n_steps);
         for (int step = 0; step < a.n_steps; ++step) grid.push_back(float(step) * a.dt_ms);
     }
@@ -63,8 +72,8 @@ class Layer {
     std::vector<double> pending;       // changes that wait for the reward
     std::vector<float> grid;
     std::vector<std::vector<int>> emitted;
-    std::vector<int> recent;           // neurons that spiked in this trial, in their order
-    uint64_t number = 0;               // of this trial's random changes
+    std::vector<int> recent;  // neurons that spiked in this trial, in their order
+    uint64_t number = 0;      // of this trial's random changes
 
     // Which channels spike in which step; see reference/trial.py, steps_of_input.
     void take_input(int trial) {
@@ -154,8 +163,8 @@ class Layer {
         for (int i = 0; i < a.n_inputs; ++i) {
             const int64_t synapse = int64_t(i) * n + j;
             const double w = a.w[synapse], rise = arrived[i] >= 0 ? a.rise[step - arrived[i]] : 0.0;
-            const double by = a.trace ? (rise - a.trace_target) * std::pow(1 - w, a.trace_exponent)
-                                      : rise * w;
+            const double by =
+                a.trace ? (rise - a.trace_target) * std::pow(1 - w, a.trace_exponent) : rise * w;
             change(step, synapse, a.rate * by, 0);
         }
     }
