@@ -7,8 +7,6 @@ import pytest
 from helpers import precompiled, tiny
 from hypothesis import settings
 
-from shd_genn.support.machine import available_cores
-
 # a shell that starts the tests in its background lets them ignore Ctrl-C, and their children, too
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -19,11 +17,6 @@ os.environ["SHD_GENN_FSYNC"] = "off"
 # how long an example takes depends on what else the machine is doing
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores, since many tests wait for processes that they start."""
-    return available_cores() + 1
 
 
 def pytest_configure():
