@@ -3,14 +3,14 @@
 #
 #     sh sweeps/neurons.sh data/words runs/neurons SPEAKER
 #
-# The training speaker SPEAKER is left out of the studies' training and judges them; the long runs
+# The training speaker SPEAKER is left out of the studies' training and validates them; the long runs
 # test once. Two layers of 128 neurons have the settings that one layer of 256 was given. The same
 # command goes on with what was stopped. SIZES, NEURONS, SEEDS, EPOCHS, TRIALS, TRIAL_EPOCHS and
 # PRESET change what is run; PYTHON is the interpreter.
 set -eu
 DATA=${1:?give the folder of a dataset}
 RUNS=${2:?give a folder for the runs}
-SPEAKER=${3:?give the training speaker who judges the studies}
+SPEAKER=${3:?give the training speaker for validation of the studies}
 PYTHON=${PYTHON:-python}
 
 train() {

@@ -4,14 +4,14 @@
 #     sh sweeps/when_to_listen.sh data/words runs/listen SPEAKER
 #
 # A study of 40 short trials finds the numbers of the Gaussian, the learning rate and the
-# regularisation; the training speaker SPEAKER is left out of its training and judges it. The test
+# regularisation; the training speaker SPEAKER is left out of its training and validates it. The test
 # set is read once by each of the long runs. They need an idle machine. The same command goes on
 # with what was stopped: complete runs are left alone. SEEDS, EPOCHS, TRIALS, TRIAL_EPOCHS and
 # PRESET change what is run; PYTHON is the interpreter.
 set -eu
 DATA=${1:?give the folder of a dataset}
 RUNS=${2:?give a folder for the runs}
-SPEAKER=${3:?give the training speaker who judges the study}
+SPEAKER=${3:?give the training speaker for validation of the study}
 PYTHON=${PYTHON:-python}
 SEEDS=${SEEDS:-0 1 2 3 4}
 COMMON="--preset ${PRESET:-shd-genn-80} --dataset $DATA --runs $RUNS"

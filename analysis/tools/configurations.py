@@ -109,7 +109,7 @@ def best(results: Results, dataset: str) -> pd.DataFrame:
     """The tested runs of a dataset's best configuration: by validation, never by the test set.
 
     Raises:
-        DataError: if no run of the dataset was judged.
+        DataError: if no run of the dataset was evaluated.
     """
     runs = with_names(results, results.tested())
     runs = runs[runs["dataset"] == dataset]

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.support.errors import DataError, refuse_unless
 from shd_genn.support.interruption import stopped_by
 from shd_genn.support.machine import available_cores
 
@@ -92,3 +93,19 @@ def encode_many(
     finally:
         stopped.set()
         pool.shutdown(cancel_futures=True)
+
+
+def finite(audio: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A recording in float64, unchanged.
+
+    Raises:
+        DataError: if it is empty, or a sample is not finite.
+    """
+    refuse_unless(
+        len(audio) > 0 and bool(np.isfinite(audio).all()),
+        f"a recording must be finite and not empty, but has {len(audio)} samples of which "
+        f"{np.sum(~np.isfinite(audio))} are not finite",
+        "record it again",
+        DataError,
+    )
+    return np.asarray(audio, np.float64)

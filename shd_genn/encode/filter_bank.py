@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.encode.cochlea import RATE
-from shd_genn.encode.encoder import Spikes
+from shd_genn.encode.encoder import Spikes, finite
 from shd_genn.support.builder import assemble, load_library
-from shd_genn.support.errors import DataError, refuse_unless, require
+from shd_genn.support.errors import require
 from shd_genn.support.interface import EntryPoint, Field, Interface, Structure
 
 KERNELS = Path(__file__).parent / "kernels"
@@ -136,14 +136,7 @@ class FilterBank:
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
         """Check a recording and return it unchanged; see `Encoder`."""
-        refuse_unless(
-            len(audio) > 0 and bool(np.isfinite(audio).all()),
-            f"a recording must be finite and not empty, but has {len(audio)} samples of which "
-            f"{np.sum(~np.isfinite(audio))} are not finite",
-            "record it again",
-            DataError,
-        )
-        return np.asarray(audio, np.float64)
+        return finite(audio)
 
     def pcm(self, audio: NDArray[np.floating]) -> NDArray[np.int16]:
         """A recording at 48 kHz as the stream's whole numbers at 16 kHz."""

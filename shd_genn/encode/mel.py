@@ -17,7 +17,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from shd_genn.encode.cochlea import RATE
-from shd_genn.encode.encoder import Spikes
+from shd_genn.encode.encoder import Spikes, finite
 from shd_genn.support.errors import DataError, refuse_unless, require
 
 
@@ -131,20 +131,14 @@ class _SpectrogramCode:
 
     def condition(self, audio: NDArray[np.floating]) -> NDArray[np.float64]:
         """Check a recording and return it unchanged; see `Encoder`."""
-        refuse_unless(
-            len(audio) > 0 and bool(np.isfinite(audio).all()),
-            f"a recording must be finite and not empty, but has {len(audio)} samples of which "
-            f"{np.sum(~np.isfinite(audio))} are not finite",
-            "record it again",
-            DataError,
-        )
+        sound = finite(audio)
         refuse_unless(
             bool(np.any(audio)),
             "a recording must not be silent, but all its samples are 0",
             "leave it out",
             DataError,
         )
-        return np.asarray(audio, np.float64)
+        return sound
 
 
 @dataclass(frozen=True)

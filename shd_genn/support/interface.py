@@ -102,7 +102,7 @@ class Structure:
 
 @functools.cache  # an environment keeps its templates, which take longer to read than to fill in
 def templates(folder: Path) -> jinja2.Environment:
-    """The C++ templates (Jinja2) of a folder; a name that is not defined in one is an error."""
+    """The templates (Jinja2) of a folder; a name that is not defined in one is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,

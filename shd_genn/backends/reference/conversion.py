@@ -1,4 +1,4 @@
-"""A network of rates that is trained, and judged as the spiking network that it is converted to."""
+"""A network of rates that is trained, then evaluated as the spiking network it becomes."""
 
 from __future__ import annotations
 

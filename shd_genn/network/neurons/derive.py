@@ -16,8 +16,8 @@ from shd_genn.network.neurons.equations import CURRENT, Equations
 from shd_genn.network.neurons.expressions import tree_of
 from shd_genn.network.neurons.symbolic import (
     EMPTY,
-    FUNCTIONS,
     Expr,
+    check_names,
     exprel,
     expression_of,
     program_of,
@@ -37,7 +37,7 @@ class _Derivation:
 
     def __post_init__(self) -> None:
         states = self.equations.states
-        _check_names(self.equations, self.parameters)
+        check_names(self.equations, self.parameters)
         self.x = {name: symbol(name) for name in states}
         self.p = {name: symbol(name) for name in self.parameters}
         self.current, self.dt = symbol(CURRENT), symbol("dt")
@@ -282,35 +282,6 @@ class _Derivation:
         found = {f"g_{q}": sympy.diff(self.g, x) for q, x in self.x.items()}
         found |= {f"g__{p}": sympy.diff(self.g, self.p[p]) for p in self.learnable}
         return {name: e for name, e in found.items() if e != 0}
-
-
-def _check_names(equations: Equations, parameters: tuple[str, ...]) -> None:
-    used, given = equations.names(), set(parameters)
-    unknown, idle = sorted(used - given), sorted(given - used)
-    known = ", ".join((*equations.states, *equations.definitions, *parameters, CURRENT))
-    refuse_unless(
-        not unknown,
-        f"the equations use {', '.join(unknown)}, which is neither a state variable nor a "
-        f"parameter nor defined (known: {known})",
-        "give it as a parameter, or correct its name",
-    )
-    refuse_unless(
-        not idle,
-        f"no equation uses the parameter {', '.join(idle)}",
-        "leave it out, or use it",
-    )
-    for name in (*equations.states, *equations.definitions, *parameters):
-        refuse_unless(
-            name not in (CURRENT, "dt", "tau_syn", *FUNCTIONS),
-            f"{name} has a meaning of its own in equations",
-            "choose another name",
-        )
-    twice = set(parameters) & {*equations.states, *equations.definitions}
-    refuse_unless(
-        not twice,
-        f"{', '.join(sorted(twice))} is a parameter and has an equation, too",
-        "choose another name for one of them",
-    )
 
 
 def derive(

@@ -14,7 +14,9 @@ from typing import Any
 import sympy
 from sympy.printing.str import StrPrinter
 
+from shd_genn.network.neurons.equations import CURRENT, Equations
 from shd_genn.network.neurons.expressions import Program
+from shd_genn.support.errors import refuse_unless
 
 Expr = Any
 """A SymPy expression; SymPy's own types say too little to check more."""
@@ -101,4 +103,38 @@ def program_of(outputs: Mapping[str, Expr], order: Iterable[str]) -> Program:
         tuple(name for name in order if name in found),
         tuple((name.name, text(expr)) for name, expr in temporaries),
         tuple((name, text(expr)) for name, expr in zip(outputs, reduced, strict=True)),
+    )
+
+
+def check_names(equations: Equations, parameters: tuple[str, ...]) -> None:
+    """Refuse names in equations that nobody defines, that nobody uses, or that mean two things.
+
+    Raises:
+        ConfigError: if there are any.
+    """
+    used, given = equations.names(), set(parameters)
+    unknown, idle = sorted(used - given), sorted(given - used)
+    known = ", ".join((*equations.states, *equations.definitions, *parameters, CURRENT))
+    refuse_unless(
+        not unknown,
+        f"the equations use {', '.join(unknown)}, which is neither a state variable nor a "
+        f"parameter nor defined (known: {known})",
+        "give it as a parameter, or correct its name",
+    )
+    refuse_unless(
+        not idle,
+        f"no equation uses the parameter {', '.join(idle)}",
+        "leave it out, or use it",
+    )
+    for name in (*equations.states, *equations.definitions, *parameters):
+        refuse_unless(
+            name not in (CURRENT, "dt", "tau_syn", *FUNCTIONS),
+            f"{name} has a meaning of its own in equations",
+            "choose another name",
+        )
+    twice = set(parameters) & {*equations.states, *equations.definitions}
+    refuse_unless(
+        not twice,
+        f"{', '.join(sorted(twice))} is a parameter and has an equation, too",
+        "choose another name for one of them",
     )
