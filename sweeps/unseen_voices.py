@@ -1,7 +1,8 @@
 """Unseen voices: what works against learning the training speakers by heart.
 
 Use it with --folds, so that left-out training speakers are the validation set, and with --no-test
-(the default of sweeps), for example: python -m shd_genn.sweep unseen_voices --folds 6 --trials 60 --epochs 60
+(the default of sweeps), for example:
+python -m shd_genn.sweep unseen_voices --folds 6 --trials 60 --epochs 60
 """
 
 from collections.abc import Mapping
