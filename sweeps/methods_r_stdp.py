@@ -1,4 +1,7 @@
-"""Learning rate and punishment of R-STDP: take as many trials as with sweeps/methods.py."""
+"""Learning rate and punishment of R-STDP: take as many trials as with sweeps/methods.py.
+
+Give the method on the command line: --method r-stdp --model feedforward.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +12,6 @@ from optuna.trial import BaseTrial
 def space(trial: BaseTrial) -> Mapping[str, Any]:
     """Settings of a trial; names are those of the options of python -m shd_genn.run."""
     return {
-        "method": "r-stdp",
-        "model": "feedforward",
         "learning_rate": trial.suggest_float("learning_rate", 1e-4, 3e-2, log=True),
         "punishment": trial.suggest_float("punishment", 0.0, 1.0),
     }

@@ -14,7 +14,7 @@ from optuna.trial import BaseTrial
 
 from shd_genn.config import Config
 from shd_genn.config.compare import difference
-from shd_genn.config.flat import flat, update
+from shd_genn.config.flat import all_settings, flat, update
 from shd_genn.config.toml import from_toml, to_toml
 from shd_genn.support import user_files
 from shd_genn.support.errors import ConfigError, refuse_unless
@@ -183,7 +183,14 @@ def _brief(distribution: str) -> str:
 
 
 def given_twice(before: Config, after: Config, names: frozenset[str]) -> list[str]:
-    """Settings that the command line changes although a space sets them."""
+    """Settings that the command line changes although a space sets them.
+
+    Options of a choice that the command line makes count only if they are given, too.
+    """
     old, new = flat(before), flat(after)
+    known = all_settings(Config)
+    choices = {name: new[name] for name in new if known[name].choices and old.get(name) != new[name]}
+    old = flat(update(before, choices))
+    old |= {name: flat(before).get(name) for name in choices}
     flat_names = {name.rpartition(".")[2] for name in names}
     return sorted(name for name in flat_names if old.get(name) != new.get(name))

@@ -9,6 +9,7 @@ import pytest
 from helpers import sweeping
 
 from shd_genn.config import Config
+from shd_genn.config.flat import update
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.settings import Step, TrainConfig
 from shd_genn.network.settings import FirstSpikeTime
@@ -132,6 +133,14 @@ def test_a_setting_of_both_space_and_command_line_is_noticed():
     after = replace(before, train=TrainConfig(learning_rate=0.1, epochs=3))
     for name in ("learning_rate", "train.learning_rate"):
         assert given_twice(before, after, frozenset({name})) == ["learning_rate"]
+
+
+def test_options_of_a_choice_made_on_the_command_line_are_not_given_by_it():
+    names = frozenset({"ridge", "learning_rate"})
+    after = update(Config(), {"method": "stdp", "model": "feedforward"})
+    assert given_twice(Config(), after, names) == []
+    assert given_twice(Config(), update(after, {"ridge": 0.5}), names) == ["ridge"]
+    assert given_twice(Config(), after, frozenset({"method"})) == ["method"]
 
 
 def test_probing_leaves_optuna_as_it_was(tmp_path):
