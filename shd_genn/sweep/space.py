@@ -189,8 +189,9 @@ def given_twice(before: Config, after: Config, names: frozenset[str]) -> list[st
     """
     old, new = flat(before), flat(after)
     known = all_settings(Config)
-    choices = {name: new[name] for name in new if known[name].choices and old.get(name) != new[name]}
-    old = flat(update(before, choices))
-    old |= {name: flat(before).get(name) for name in choices}
+    choices = {
+        name: value for name, value in new.items() if known[name].choices and old.get(name) != value
+    }
+    old = flat(update(before, choices)) | {name: old.get(name) for name in choices}
     flat_names = {name.rpartition(".")[2] for name in names}
     return sorted(name for name in flat_names if old.get(name) != new.get(name))

@@ -32,7 +32,15 @@ def known(tmp_path, text, name="a", base=None, seeds=1, folds=()):
 
 @pytest.mark.parametrize("path", sorted(spaces_dir().rglob("*.py")), ids=lambda path: path.stem)
 def test_every_space_of_the_project_can_be_sampled(path):
-    found = probe(load_space(str(path)), Config())
+    method = {
+        "methods_stdp": "stdp",
+        "methods_r_stdp": "r-stdp",
+        "methods_conversion": "conversion",
+    }
+    base = {"model": "feedforward", "method": method[path.stem]} if path.stem in method else {}
+    if path.stem == "methods_conversion":
+        base["backend"] = "reference"
+    found = probe(load_space(str(path)), update(Config(), base))
     assert len(found.distributions) >= 2
     assert found.configs[0] != found.configs[1]
 
