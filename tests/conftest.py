@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import collections
 import os
 import signal
 
@@ -22,6 +23,16 @@ settings.load_profile("any machine")
 def pytest_configure():
     """Before the workers start, which then find it in their environment."""
     precompiled.use_for_engines()
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, then those with many tests.
+
+    A worker takes whole files; if a long file came last, the other workers would wait for it.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    number = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in slow, -number[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -226,6 +226,7 @@ def test_hidden_neurons_are_those_of_the_network(data, own_model, tmp_path):
     assert outcome(folder)["test_hidden_spikes"] == pytest.approx(test.hidden_spikes_mean * 12)
 
 
+@pytest.mark.slow
 def test_a_strangers_model_is_executed_only_with_consent(data, own_model, tmp_path, monkeypatch):
     folder = loop.start(own(data, own_model, epochs=1), tmp_path / "runs")
     ours = loop.start(settings(data, epochs=1), tmp_path / "runs")

@@ -123,6 +123,7 @@ def test_a_peer_that_dies_between_its_turns_is_a_result(fake):
     assert jax.result == "measured" and len(jax.turns) == 3
 
 
+@pytest.mark.slow
 def test_time_that_runs_out_keeps_the_batches_that_are_done(fake):
     fake("spyx", "time.sleep(1)")
     begin = time.perf_counter()

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CAMPAIGN = Path(__file__).parent / "campaign.py"
 
 
+@pytest.mark.slow
 def test_kills_of_other_methods_lose_nothing():
     """Surrogate gradients with adaptive neurons, e-prop with learned feedback, online e-prop."""
     methods = ["surrogate", "eprop", "eprop-online"]
@@ -18,6 +21,7 @@ def test_kills_of_other_methods_lose_nothing():
     assert report["kills"] >= 3 and report["problems"] == [], result.stdout
 
 
+@pytest.mark.slow
 def test_twelve_kills_lose_nothing():
     commands = ["train", "encode", "evaluate", "compile", "noise"]
     words = [sys.executable, CAMPAIGN, "--kills", "12", "--seed", "3", "--cases", *commands]

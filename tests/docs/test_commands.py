@@ -194,6 +194,7 @@ def run_block(code, folder):
     return done.stdout + done.stderr, done.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)])
 def test_commands_of(page, reader, tmp_path, monkeypatch):
     folder = tmp_path / "reader"

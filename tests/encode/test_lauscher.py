@@ -55,6 +55,7 @@ def test_hair_cell(recorded, ours):
     assert deviation(got[:, STEPS], recorded["probability"]) < HAIR_CELL_TOLERANCE
 
 
+@pytest.mark.slow
 def test_nerve_and_bushy_cells(recorded, ours):
     """Spikes of each place: mean and variance over 200 runs of lauscher, 2000 of ours."""
     theirs = recorded["spikes"].astype(float)

@@ -247,6 +247,7 @@ def page(everything, tmp_path_factory):
     return place / "report"
 
 
+@pytest.mark.slow
 def test_the_report_holds_every_figure(page):
     html = (page / "index.html").read_text()
     for name in report.FIGURES:

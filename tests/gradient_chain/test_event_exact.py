@@ -212,6 +212,7 @@ def test_stepped_reference_converges_at_first_order(readout, tau_out):
     assert error < 0.03
 
 
+@pytest.mark.slow
 def test_stepped_reference_converges_at_first_order_of_the_max_readout():
     networks = itertools.islice(smoothly_peaking(), 32)
     slope, error = convergence(networks, [0.1, 0.05, 0.025, 0.0125])

@@ -168,6 +168,7 @@ def relative_error(got, expected, kind):
     return np.sqrt(square / sum(np.sum(expected[key] ** 2) for key in keys))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["recurrent", "layers"])
 def test_stepped_reference_converges_at_first_order(architecture):
     """For each kind of parameter by itself; the median over networks, as in test_event_exact."""

@@ -187,6 +187,7 @@ def test_poor_trials_are_pruned(tmp_path, data):
         assert len(trial.intermediate_values) < 10
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_study_that_goes_on(space, data):
     options = ["--epochs", 100, "--workers", 2, "--trials", 2, "--pruner", "none"]
     process = sweeping.start(space, data, *options)
