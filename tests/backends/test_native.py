@@ -19,6 +19,7 @@ from shd_genn.backends.native import render as render_module
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.native.names import KERNELS
 from shd_genn.backends.native.render import render
+from shd_genn.backends.native.store import aligned_zeros
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.learning.methods import EventProp
@@ -286,3 +287,11 @@ def test_kernels_are_formatted():
     command = ["clang-format", "--dry-run", "-Werror", *map(str, files)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(("width", "alignment"), [(16, 64), (512, 2 * 2**20)])
+def test_large_arrays_begin_on_huge_pages(width, alignment):
+    zeros = aligned_zeros((1024, width))
+    assert zeros.ctypes.data % alignment == 0 and not zeros.any()
+    zeros += 1
+    assert zeros.sum() == 1024 * width

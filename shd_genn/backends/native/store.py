@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from shd_genn.network import Connection, Network, Population
 from shd_genn.network.initialisers import Parameter
 
 FloatArray = NDArray[np.float32]
+
+HUGE_PAGE = 2 * 2**20
+"""Bytes of a huge page, which memory.h takes, too."""
 
 
 class ParameterStore:
@@ -178,8 +182,24 @@ def _zeros_for(parameter: Parameter) -> FloatArray:
 
 
 def aligned_zeros(shape: tuple[int, ...]) -> FloatArray:
-    """Zeros that start on a cache line."""
+    """Zeros that start on a cache line; from 2 MB on, on a huge page, where the system has them.
+
+    Otherwise chance decides how much of an array has huge pages. A network of 1024 neurons took 2
+    to 4 % more processor time then.
+    """
     size = int(np.prod(shape))
-    raw = np.zeros(size + 16, np.float32)
-    start = -raw.ctypes.data % 64 // 4
+    alignment = HUGE_PAGE if 4 * size >= HUGE_PAGE else 64
+    raw = _huge_zeros(size) if alignment == HUGE_PAGE else np.zeros(size + 16, np.float32)
+    start = -raw.ctypes.data % alignment // 4
     return raw[start : start + size].reshape(shape)
+
+
+def _huge_zeros(size: int) -> FloatArray:
+    """Zeros and room to begin on a huge page; a hint to the system, which it may ignore."""
+    n_bytes = 4 * size + HUGE_PAGE
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.zeros(n_bytes // 4, np.float32)
+    memory = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.float32)

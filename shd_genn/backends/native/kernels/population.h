@@ -110,5 +110,5 @@ inline Float* history_at(Float* history, int offset, int step, int n_steps) {
 }
 
 inline void make_history(Array& history, const Population& p, int n_steps) {
-    if (!history) history = make_array(int64_t(p.padded) * (n_steps + 1));
+    if (!history) history = make_long_array(int64_t(p.padded) * (n_steps + 1));
 }
