@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from shd_genn.backends.choice import BackendOption
 from shd_genn.export.off_grid import off_grid
 from shd_genn.export.trained import of_run
 from shd_genn.record.rows import PredictionRow, write_rows
-from shd_genn.record.run_folder import RunFolder
-from shd_genn.support.cli import command, parse, print_table
+from shd_genn.record.run_folder import RunFolder, runs_with_networks
+from shd_genn.support.cli import Printer, command, parse, print_table
 from shd_genn.support.errors import refuse_unless
 from shd_genn.support.files import require_file
 from shd_genn.train import notes
@@ -35,7 +34,8 @@ class Options:
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN …]")]
-    """The folder of a run, or the folders of several."""
+    """The folder of a run, or the folders of several. Of several, those without a trained network
+    are left out, so that runs/* may hold studies and other folders."""
     dataset: str | None = None
     """spoken-digits, shd, ssc, or a folder that holds test.h5 in SHD's layout; by default the
     dataset that the run was trained on."""
@@ -66,7 +66,11 @@ def main() -> None:
     refuse_unless(
         len(options.runs) > 0, "evaluate needs a run, but got none", "give the folder of a run"
     )
-    folders = [RunFolder.open(path) for path in options.runs]
+    if len(options.runs) == 1:
+        folders = [RunFolder.open(options.runs[0])]
+    else:  # e.g. runs/*
+        folders, left_out = runs_with_networks(options.runs)
+        notes.show(left_out)
     options = _with_dataset(options, folders)
     given: dict[str, Any] = {
         name: getattr(options, name)
@@ -86,7 +90,7 @@ def main() -> None:
     if options.output is not None:  # before anything is printed, which may fail in a pipe
         write_rows(options.output, evaluation.predictions)
     notes.show(evaluation.notes)
-    title = f"{options.runs[0].name}, epoch {evaluation.metrics.epoch}, {on}"
+    title = f"{folders[0].path.name}, epoch {evaluation.metrics.epoch}, {on}"
     _print(evaluation.predictions, title)
     if elsewhere:
         _off_grid(folders[0], options)
@@ -162,7 +166,7 @@ def _several(
 
 
 def _print(rows: Sequence[PredictionRow], title: str) -> None:
-    console = Console()
+    console = Printer()
     console.print(f"{title}: accuracy {accuracy(rows):.2%} of {len(rows)} samples")
     console.print(_by(rows, "word"))
     if any(row.speaker for row in rows):

@@ -13,6 +13,7 @@ import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.support.builder import load_from_memory
 from shd_genn.support.errors import BuildError, refuse_unless
 from shd_genn.support.files import cache_dir
 
@@ -66,7 +67,7 @@ class Espeak:
         """The folder that contains the voices, by a path that is short enough for the library."""
         if len(os.fsencode(data)) <= LONGEST_PATH:
             return data.parent
-        folder = tempfile.mkdtemp()
+        folder = _temporary_folder()
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         link = Path(folder) / data.name
         try:
@@ -133,14 +134,23 @@ def _private_copy(path: Path) -> ctypes.CDLL:
     The system's loader would return the same library for the same file.
 
     Raises:
-        OSError: if the copy cannot be loaded; some file systems forbid it (noexec).
+        OSError: if no copy can be made or loaded.
     """
     problem = OSError(f"{path} cannot be copied")
     for parent in (cache_dir(), None):  # None: the system's folder of temporary files
-        # errors are ignored: NFS and Windows keep a file that is in use
-        with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
-            try:
+        try:
+            # errors are ignored: NFS and Windows keep a file that is in use
+            with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
                 return ctypes.CDLL(shutil.copy(path, folder))
-            except OSError as error:
-                problem = error
-    raise problem
+        except OSError as error:
+            problem = error
+    try:
+        return load_from_memory(path)
+    except (AttributeError, OSError):
+        raise problem from None
+
+
+def _temporary_folder() -> str:
+    """A new folder whose path is short, even if that of the system's temporary files is long."""
+    places = [place for place in (tempfile.gettempdir(), "/tmp") if Path(place).is_dir()]
+    return tempfile.mkdtemp(dir=min(places, key=lambda place: len(place) > LONGEST_PATH // 2))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from shd_genn.datasets import SPOKEN_DIGITS, official
 from shd_genn.datasets.kept_files import Read
@@ -38,11 +35,6 @@ def load_dataset(config: DataConfig, seed: int, read: Read = read_spikes) -> Spl
         ConfigError: if validation samples cannot be taken in this way.
     """
     name, files = find_files(config.dataset, config.data_dir)
-    if config.test and "test" not in files:
-        print(
-            f"note: {config.dataset} has no test.h5, so nothing is tested at the end",
-            file=sys.stderr,
-        )
     if "train" not in files:
         raise DataError(
             f"dataset {config.dataset} must hold train.h5 to train on, but has only "
@@ -61,7 +53,6 @@ def load_dataset(config: DataConfig, seed: int, read: Read = read_spikes) -> Spl
         parts |= {
             split: balanced(parts[split], seed) for split in ("train", "valid") if split in parts
         }
-    note_times(parts["train"], config.trial_ms)
     return Splits(parts["train"], parts.get("valid"), parts.get("test"))
 
 
@@ -85,28 +76,6 @@ def _divide(
     else:
         left, valid = split_random(train, validation.validation_fraction, seed)
     return {"train": left, "valid": valid}
-
-
-def note_times(dataset: SpikeDataset, trial_ms: float) -> None:
-    """Print a note if most spikes come after the trial, as times in ms instead of s do.
-
-    Args:
-        dataset: The samples.
-        trial_ms: Length of a trial in ms.
-    """
-    n_late, n_spikes, last_ms = 0, 0, 0.0
-    for block in dataset.events.blocks():
-        n_late += int(np.count_nonzero(block.times_ms >= trial_ms))
-        n_spikes += len(block.times_ms)
-        last_ms = max(last_ms, float(block.times_ms.max(initial=0)))
-    late = n_late / n_spikes if n_spikes else 0.0
-    if late > 0.5:
-        print(
-            f"note: {late:.0%} of the spikes come after the trial of {trial_ms:g} ms (the last one "
-            f"at {last_ms:g} ms) and are not used; times in the file must be in seconds, "
-            "or give a longer --trial-ms",
-            file=sys.stderr,
-        )
 
 
 def load_split(dataset: str, split: str, data_dir: str | None = None) -> SpikeDataset:

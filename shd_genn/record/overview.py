@@ -81,7 +81,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """The run folders under some paths, without the inner ones of cross-validations.
 
     Args:
-        paths: Run folders, and folders of run folders.
+        paths: Run folders, and folders of run folders; files beside them are passed over.
 
     Raises:
         DataError: if a path does not exist, or there is no run under any of them.
@@ -89,8 +89,9 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     given = list(paths)
     for path in given:
-        refuse_unless(path.is_dir(), f"there is no folder {path}", "correct the path", DataError)
-        found |= dict.fromkeys(_search(path))
+        refuse_unless(path.exists(), f"there is no folder {path}", "correct the path", DataError)
+        if path.is_dir():
+            found |= dict.fromkeys(_search(path))
     refuse_unless(
         bool(found),
         f"there is no run in {', '.join(map(str, given))}",

@@ -19,7 +19,7 @@ from shd_genn.record.environment import FORMAT, Environment
 from shd_genn.record.rows import EpochRow, FoldRow, PredictionRow, read_rows, write_rows
 from shd_genn.record.summary import RunResult, Summary, read_summary, write_summary
 from shd_genn.record.typed_json import convert, plain, read_json, write_json
-from shd_genn.support.errors import ConfigError
+from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.support.files import write_text
 
 README = """\
@@ -228,6 +228,44 @@ class RunFolder:
             ConfigError: if there is no such checkpoint, or it is of another network.
         """
         return checkpoints.load(self.checkpoint(name), simulator).epoch
+
+
+def runs_with_networks(paths: Sequence[Path]) -> tuple[list[RunFolder], list[str]]:
+    """The runs among the entries of a folder that have a network to evaluate.
+
+    Args:
+        paths: Run folders, and whatever lies beside them: studies, other folders, files.
+
+    Returns:
+        The runs, and a line for each path that is left out.
+
+    Raises:
+        ConfigError: if a path does not exist, or no run is left.
+    """
+    found, left_out = [], []
+    for path in paths:
+        refuse_unless(path.exists(), f"there is no folder {path}", "correct the path")
+        if why := _without_network(path):
+            left_out.append(f"{path} is left out, because {why}")
+        else:
+            found.append(RunFolder.open(path))
+    if not found:
+        raise ConfigError(
+            f"none of {len(paths)} paths is a run with a network: {left_out[0]}; "
+            "give the folder that python -m shd_genn.run printed"
+        )
+    return found, left_out
+
+
+def _without_network(path: Path) -> str:
+    """Why a path is no run that can be evaluated; "" if it is one."""
+    if not (path / "config.toml").is_file():
+        return "it is not the folder of a run"
+    if any(path.glob("*/config.toml")):
+        return "it is a cross-validation, which has a network for each of its runs"
+    if not (path / "best.npz").is_file():
+        return "no epoch of it is complete"
+    return ""
 
 
 def check_name(runs: Path, name: str) -> None:

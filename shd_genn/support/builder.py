@@ -20,7 +20,13 @@ import tempfile
 from pathlib import Path
 
 from shd_genn.support.errors import BuildError
-from shd_genn.support.files import cache_dir, write_text, written_aside
+from shd_genn.support.files import (
+    DISK_ERRORS,
+    cache_dir,
+    temporary_folder,
+    write_text,
+    written_aside,
+)
 from shd_genn.support.interface import INCLUDE, Interface
 from shd_genn.support.version import __version__
 
@@ -167,7 +173,7 @@ def _load(path: Path) -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
     except OSError as error:
         try:
-            return _load_from_memory(path)
+            return load_from_memory(path)
         except (AttributeError, OSError):
             raise BuildError(
                 f"the system does not load {path} ({error}); set SHD_GENN_CACHE to a folder of "
@@ -175,8 +181,13 @@ def _load(path: Path) -> ctypes.CDLL:
             ) from error
 
 
-def _load_from_memory(path: Path) -> ctypes.CDLL:
-    """Load a library from a folder that programs may not be run from (``noexec``), on Linux."""
+def load_from_memory(path: Path) -> ctypes.CDLL:
+    """Load a library from a folder that programs may not be run from (``noexec``), on Linux.
+
+    Raises:
+        AttributeError: on another system.
+        OSError: if the system does not load it.
+    """
     handle = os.memfd_create(path.name)
     try:
         with os.fdopen(os.dup(handle), "wb") as memory:
@@ -209,8 +220,8 @@ def build_library(source: str, name: str) -> Path:
 def _build(compiler: tuple[str, ...], source: str, folder: Path, stem: str) -> Path:
     text = folder / f"{stem}.cpp"
     write_text(text, source)
-    with tempfile.TemporaryDirectory(prefix="shd_genn-") as aside:
-        compiled = Path(aside) / "library.so"
+    with temporary_folder() as aside:
+        compiled = aside / "library.so"
         _compile(compiler, text, compiled)
         library = folder / f"{stem}-{_checksum(stem, compiled)}.so"
         with written_aside(library) as copy:
@@ -302,9 +313,20 @@ def _compile(compiler: tuple[str, ...], source: Path, library: Path) -> None:
         command = " ".join((*compiler, *options, str(source)))
         raise BuildError(
             f"the C++ compiler failed on {source}:\n{command}\n{result.stderr.strip()}\n"
-            f"(compiler: {compiler_version(compiler)}); if it is an old one, set the environment "
-            "variable CXX to the command of a newer one"
+            f"(compiler: {compiler_version(compiler)}); {_cure(result.stderr)}"
         )
+
+
+def _cure(said: str) -> str:
+    """What to do about a compiler that failed, from what it said."""
+    if any(os.strerror(number) in said for number in DISK_ERRORS):
+        return (
+            f"free space in {tempfile.gettempdir()}, where it writes, or set the environment "
+            "variable TMPDIR to another folder"
+        )
+    if re.search(r"Killed|out of memory|virtual memory exhausted|Cannot allocate memory", said):
+        return "end other programs, or give this one more memory"
+    return "if it is an old one, set the environment variable CXX to the command of a newer one"
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -32,7 +32,8 @@ def command(main: Callable[[], None]) -> None:
 
     0: done; 2: wrong input or settings, with one message; 130: interrupted by Ctrl-C; 141: the
     program that read the output has ended (as in ``… --list-presets | head -1``), no message;
-    143: ended by SIGTERM. What it prints cannot be written, e.g. because a disk is full: 2.
+    143: ended by SIGTERM, or by SIGHUP as its terminal was closed. What it prints cannot be
+    written, e.g. because a disk is full: 2.
     """
     try:
         with interruptible():
@@ -43,7 +44,8 @@ def command(main: Callable[[], None]) -> None:
         sys.exit(WRONG_INPUT)
     except KeyboardInterrupt as interruption:
         end_at_once_by_signals()
-        print("interrupted", file=sys.stderr)
+        with suppress(OSError):  # the terminal may be gone
+            print("interrupted", file=sys.stderr)
         sys.exit(TERMINATED if isinstance(interruption, TerminatedError) else INTERRUPTED)
     except BrokenPipeError:
         # Python would write what is left once more at its end, and fail with a message
@@ -118,9 +120,17 @@ def _registry() -> ConstructorRegistry:
     return registry
 
 
+class Printer(Console):
+    """Prints tables; a closed pipe is left to `command`, where rich would end with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error that is being handled."""
+        raise
+
+
 def print_table(table: Table) -> None:
     """Print a table as wide as its content, even if the terminal is narrower."""
-    console = Console()
+    console = Printer()
     needed = rich.measure.Measurement.get(console, console.options.update(width=500), table)
     console.width = max(console.width, needed.maximum)
     console.print(table)

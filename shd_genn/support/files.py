@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -209,6 +210,24 @@ def write_error(path: Path, error: OSError) -> ConfigError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     cure = CURES.get(name, "choose another folder, or ask who looks after that disk")
     return ConfigError(f"{path} cannot be written ({reason}); {cure}")
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for temporary files, which is deleted at the end.
+
+    Raises:
+        ConfigError: if the system refuses to make one.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="shd_genn-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise ConfigError(
+            f"no folder for temporary files can be made ({error.strerror}); free space in /tmp, or "
+            "set the environment variable TMPDIR to a folder that you may write to"
+        ) from error
+    with folder as path:
+        yield Path(path)
 
 
 def _disk_error(error: BaseException | None) -> OSError | None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command or a training in order, and are never lost.
+"""Ctrl-C, SIGTERM and SIGHUP end a command or a training in order, and are never lost.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be, but it may not arrive:
 
@@ -22,8 +22,11 @@ from contextvars import ContextVar
 from itertools import pairwise
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Signals that end a program: Ctrl-C, a scheduler's, and that of a terminal that was closed, for
+example because its ssh connection was lost. Windows has no SIGHUP; nohup turns it off."""
 
 _check: ContextVar[Callable[[], None]] = ContextVar("_check", default=lambda: None)
 """What `check_interrupted` calls."""
@@ -34,12 +37,12 @@ _stopped: ContextVar[threading.Event | None] = ContextVar("_stopped", default=No
 
 
 class TerminatedError(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM, e.g. by a cluster's scheduler."""
+    """The process was asked to end by SIGTERM, as by a cluster's scheduler, or by SIGHUP."""
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Turn Ctrl-C and SIGTERM into KeyboardInterrupt; may be nested.
+    """Turn the signals that end a program into KeyboardInterrupt; may be nested.
 
     Outside the main thread, where Python handles no signals, nothing is changed.
 
@@ -58,7 +61,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
     def raise_again() -> None:
         if received:
-            raise TerminatedError if received[-1] == signal.SIGTERM else KeyboardInterrupt
+            raise KeyboardInterrupt if received[-1] == signal.SIGINT else TerminatedError
         outside()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -112,7 +115,7 @@ def stopped_by(stopped: threading.Event) -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until the body is done, e.g. while it starts a process.
+    """Hold `SIGNALS` back until the body is done, e.g. while it starts a process.
 
     A process that is started meanwhile inherits that SIGINT is blocked.
     """
@@ -140,7 +143,7 @@ def held_back() -> Iterator[None]:
 
 
 def end_at_once_by_signals() -> None:
-    """Let Ctrl-C and SIGTERM end the process at once, without a word.
+    """Let `SIGNALS` end the process at once, without a word.
 
     So it should be while a command imports its modules, and once it is about to end anyway.
     """

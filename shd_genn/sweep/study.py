@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import statistics
 import time
@@ -302,7 +303,8 @@ class StudyLoop:
         """Note a trial's failure, and end the study if no trial can succeed."""
         self._attributes(trial, {"failure": reason})
         self._tell(trial, state=TrialState.FAIL)
-        self._failures += [reason] if counts else []
+        # each worker names its own log
+        self._failures += [re.sub(r"worker_\d+", "worker", reason)] if counts else []
         refuse_unless(
             self._succeeded or len(self._failures) < SAME_FAILURES or len(set(self._failures)) > 1,
             f"the study stops, because all {len(self._failures)} trials failed with: {reason}",

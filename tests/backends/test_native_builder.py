@@ -1,6 +1,7 @@
 """Compiled libraries: made once, checked before they are loaded, made again when damaged."""
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ from shd_genn.backends.reference.engine import Reference
 from shd_genn.learning.methods import EventProp
 from shd_genn.network.readouts import READOUTS, Form
 from shd_genn.support import builder
-from shd_genn.support.errors import BuildError
+from shd_genn.support.errors import BuildError, ConfigError
 
 ANSWER = 'extern "C" int answer() { return 42; }'
 OTHER = 'extern "C" int answer() { return 43; }'
@@ -78,6 +79,30 @@ def test_compiler_failure_shows_its_words(cache):
     with pytest.raises(BuildError, match=r"(?s)compiler failed on .*\.cpp.*nonsense"):
         builder.build_library("nonsense;", "test")
     assert not list(cache.rglob("*.so"))
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("cc1plus: fatal error: error writing to /tmp/x.s: No space left on device", "TMPDIR"),
+        ("c++: fatal error: Killed signal terminated program cc1plus", "give this one more memory"),
+        ("error: unknown option -std=c++17", "CXX to the command of a newer one"),
+    ],
+)
+def test_the_cure_is_that_of_what_the_compiler_said(monkeypatch, tmp_path, said, cure):
+    script = f"#!/bin/sh\necho '{said}' >&2\nexit 1\n"
+    monkeypatch.setenv("CXX", str(program(tmp_path / "failing", script)))
+    with pytest.raises(BuildError, match=rf"(?s){re.escape(said)}.*; .*{cure}"):
+        builder.build_library(ANSWER, "test")
+
+
+def test_no_space_for_temporary_files(monkeypatch, tmp_path):
+    def fail(*_args, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(builder.tempfile, "TemporaryDirectory", fail)
+    with pytest.raises(ConfigError, match=r"No space left on device\); free space in /tmp, or set"):
+        builder.build_library(ANSWER, "test")
 
 
 def test_an_old_compiler_that_does_not_know_native(monkeypatch, tmp_path):

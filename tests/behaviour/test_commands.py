@@ -82,6 +82,29 @@ def test_several_runs_are_listed_beside_their_ensemble(trained, data, tmp_path):
     assert f"(test): accuracy {right:.2%}" in printed
 
 
+def test_what_is_no_trained_run_is_left_out_of_several(trained, data, tmp_path):
+    """A folder of runs holds studies, runs without a whole epoch, and files, too."""
+    run_copy = tmp_path / "a_run"
+    shutil.copytree(trained.path, run_copy)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.db").touch()
+    (tmp_path / "table.csv").touch()
+    RunFolder(tmp_path / "killed").begin(trained.config)
+    result = run("evaluate", *sorted(tmp_path.iterdir()), "--dataset", data)
+    assert result.returncode == 0, result.stderr
+    assert f"accuracy {trained.result.test.accuracy:.2%} of 12" in " ".join(result.stdout.split())
+    for name, why in (
+        ("study", "it is not the folder of a run"),
+        ("table.csv", "it is not the folder of a run"),
+        ("killed", "no epoch of it is complete"),
+    ):
+        assert f"note: {tmp_path / name} is left out, because {why}\n" in result.stderr
+    result = run("evaluate", tmp_path / "study", tmp_path / "killed")
+    assert result.returncode == 2 and "none of 2 paths is a run with a network: " in result.stderr
+    result = run("evaluate", trained.path, tmp_path / "missing")
+    assert result.returncode == 2 and f"there is no folder {tmp_path / 'missing'}" in result.stderr
+
+
 def test_runs_of_other_words_make_no_ensemble(trained, tmp_path):
     dataset = tiny.dataset(32, 0)
     other = replace(dataset, class_names=("yes", "no", "still"))

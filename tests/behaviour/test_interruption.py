@@ -40,7 +40,11 @@ def test_sigterm_leaves_an_interrupted_run(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError)],
+    [
+        (signal.SIGINT, KeyboardInterrupt),
+        (signal.SIGTERM, TerminatedError),
+        (signal.SIGHUP, TerminatedError),  # its terminal was closed
+    ],
 )
 def test_a_signal_whose_exception_is_swallowed_is_raised_again(number, expected):
     before = signal.getsignal(number)
@@ -183,7 +187,9 @@ def test_a_closed_pipe_does_not_lose_the_table(data, tmp_path):
     folder = loop.start(settings(data, epochs=1), tmp_path / "runs")
     table = tmp_path / "answers.csv"
     words = f"{sys.executable} -m shd_genn.evaluate {folder.path} --dataset {data} -o {table}"
-    subprocess.run(["bash", "-c", f"{words} | true"], capture_output=True, check=False)
+    quietly = ["bash", "-c", f"set -o pipefail; {words} | true"]
+    result = subprocess.run(quietly, capture_output=True, text=True, check=False)
+    assert result.returncode == 141 and "Traceback" not in result.stderr
     assert table.read_text() == (folder.path / "predictions.csv").read_text()
 
 

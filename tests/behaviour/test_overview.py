@@ -45,6 +45,8 @@ def command(monkeypatch, module, *arguments):
 def test_runs_are_found_wherever_they_lie(runs):
     names = [path.name for path in find_runs([runs, runs / "first"])]
     assert names == ["damaged", "first", "failed", "killed", "second"]
+    (runs / "notes.txt").touch()  # beside them, as in runs/*
+    assert [p.name for p in find_runs(sorted(runs.iterdir()))] == names
     with pytest.raises(DataError, match="there is no folder"):
         find_runs([runs / "nowhere"])
     with pytest.raises(DataError, match=r"there is no run in .*; train one with"):

@@ -46,7 +46,7 @@ def space(trial):
 NUMBERS = ("best_epoch", "epochs", "seconds_per_epoch", "peak_memory_mb", "loss", "hidden_spikes")
 
 
-def trivial(job, ask, n_threads):
+def trivial(job, ask, n_threads, read):
     """In the place of `shd_genn.sweep.worker.work`: what it reports, without a network."""
     rate = job.configs[0].train.learning_rate
     ask("begin", 0, None)

@@ -124,7 +124,7 @@ def test_the_test_set_never_changes_training(tmp_path, train, capsys):
     assert "no sample of their words: aber, doch" in note
     (tmp_path / "test.h5").unlink()
     without = load(tmp_path, seed=1)
-    assert "has no test.h5, so nothing is tested" in capsys.readouterr().err
+    assert capsys.readouterr().err == ""  # training notes that there is no test set, once
     for split in ("train", "valid"):
         one, two = getattr(with_test, split), getattr(without, split)
         assert one.class_names == two.class_names == ("ja", "nein")

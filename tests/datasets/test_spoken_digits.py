@@ -1,6 +1,7 @@
 """The embedded dataset; encoded by a cochlea of few places, which is made in no time."""
 
 import ctypes
+import errno
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import espeakng_loader
 import numpy as np
 import pytest
 
-from shd_genn.datasets import spoken_digits
+from shd_genn.datasets import espeak, spoken_digits
 from shd_genn.datasets.espeak import Espeak
 from shd_genn.datasets.load import load_split
 from shd_genn.datasets.spoken_digits import Recipe, Voice, prepare, speak, takes
@@ -205,6 +206,22 @@ def test_a_library_that_is_not_there(monkeypatch):
     monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: "nowhere.so")
     with pytest.raises(BuildError, match=r"cannot be loaded .*nowhere.so.*--force-reinstall"):
         Espeak()
+
+
+def test_speech_where_no_copy_of_the_library_can_be_made(monkeypatch, tmp_path):
+    """A full disk, noexec for all folders, and a long path of temporary files and of voices."""
+    sound = Espeak().say("one", "en", 50, 50, 200)
+
+    def fail(*_paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(espeak.shutil, "copy", fail)
+    voices = tmp_path / ("x" * 100) / ("y" * 100) / "espeak-ng-data"
+    voices.parent.mkdir(parents=True)
+    voices.symlink_to(espeakng_loader.get_data_path())
+    monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(voices))
+    monkeypatch.setattr(espeak.tempfile, "tempdir", str(voices.parent))
+    assert Espeak().say("one", "en", 50, 50, 200).tobytes() == sound.tobytes()
 
 
 def test_voices_that_are_not_there(monkeypatch, tmp_path):

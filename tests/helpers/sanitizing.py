@@ -19,6 +19,11 @@ RUNTIMES = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libt
 SUITES = (
     "backends/test_conformance.py",
     "backends/test_native.py",
+    "backends/test_native_derived.py",
+    "backends/test_native_methods.py",
+    "backends/test_native_faults.py",
+    "backends/test_input_stage.py",
+    "backends/test_delay_line.py",
     "gradient_chain",
     "encode/test_cochlea.py",
 )

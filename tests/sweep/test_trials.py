@@ -4,10 +4,17 @@ import warnings
 from datetime import datetime
 
 import optuna
+import pytest
+from helpers import sweeping
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState, create_trial
 
+from shd_genn.config import Config
+from shd_genn.support.errors import ConfigError
 from shd_genn.sweep import trials
+from shd_genn.sweep.space import load_space
+from shd_genn.sweep.storage import opened
+from shd_genn.sweep.study import Plan, StudyLoop
 
 
 def trial(state, history=(), **attributes):
@@ -52,3 +59,36 @@ def test_what_was_interrupted_is_queued_once():
             trials.queue_again(study, study.get_trials(deepcopy=False), older_than=0.0)
     waiting = [each for each in study.trials if each.state == TrialState.WAITING]
     assert [trials._tried_before(each) for each in waiting] == [[1]]
+
+
+class Dying:
+    """Two workers that die at once, as with a library that ends the process."""
+
+    def __init__(self):
+        self.messages = []
+
+    def __len__(self):
+        return 2
+
+    def submit(self, i, job):
+        reason = f"its worker ended by signal 11 (SIGSEGV); see worker_{i}.log"
+        self.messages.append((i, "died", 0, reason))
+
+    def events(self, timeout):
+        messages, self.messages = self.messages, []
+        return iter(messages)
+
+    def interrupt(self):
+        """Nothing is being worked on."""
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_study_stops_when_its_workers_only_die(tmp_path):
+    """Each reason names another worker's log; the error is the same."""
+    space = load_space(str(sweeping.write_space(tmp_path)))
+    plan = Plan(space, Config(), 1, (), "none", 40, tmp_path)
+    with opened(tmp_path / "study.db", 20) as storage:
+        study = optuna.create_study(study_name="one", storage=storage)
+        loop = StudyLoop(study, storage, plan, Dying(), lambda counts, running: None)
+        with pytest.raises(ConfigError, match=r"all 5 trials failed with: 3 times in a row its"):
+            loop.run()
