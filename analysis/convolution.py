@@ -66,8 +66,8 @@ class Options:
     """Seed of weights, batches and augmentation."""
     n_threads: Annotated[int, Gt(0)] = 1
     """Threads of torch."""
-    average: bool = True
-    """Test the average of the weights over the last tenth of the batches or more (decay 0.998)."""
+    average_decay: Annotated[float, Ge(0), Lt(1)] = 0.998
+    """The tested weights are their exponential moving average over batches, with this decay."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A .npz file for the probabilities of all tested samples."""
 
@@ -93,25 +93,19 @@ def binned(events: Events, n_channels: int, options: Options) -> torch.Tensor:
     return torch.from_numpy(np.log1p(counts).astype(np.float32).reshape(shape))
 
 
-class Network(nn.Module):
-    """Convolutions that halve channels and time, means and maxima over time, a classifier."""
+def convolutional(options: Options, n_channels: int, n_classes: int) -> nn.Module:
+    """Convolutions that halve channels and time, the mean over time, and a classifier.
 
-    def __init__(self, widths: tuple[int, ...], dropout: float, n_bands: int, n_classes: int):
-        """Random weights of torch's defaults."""
-        super().__init__()
-        layers: list[nn.Module] = [nn.BatchNorm2d(1)]
-        for before, after in zip((1, *widths), widths, strict=False):
-            layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after)]
-            layers += [nn.ReLU()]
-            n_bands = (n_bands + 1) // 2
-        self.features = nn.Sequential(*layers)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(2 * widths[-1] * n_bands, n_classes)
-
-    def forward(self, counts: torch.Tensor) -> torch.Tensor:
-        """Logarithms of probabilities but for a constant, (samples, words)."""
-        features = self.features(counts).flatten(1, 2)
-        return self.classifier(self.dropout(torch.cat([features.mean(2), features.amax(2)], 1)))
+    It turns counts, (samples, 1, channels, times), into one number for each word, (samples, words).
+    """
+    n_bands = -(-n_channels // options.bin_channels)
+    layers: list[nn.Module] = [nn.BatchNorm2d(1)]
+    for before, after in zip((1, *options.widths), options.widths, strict=False):
+        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(after), nn.ReLU()]
+        n_bands = (n_bands + 1) // 2
+    layers += [nn.AdaptiveAvgPool2d((n_bands, 1)), nn.Flatten(), nn.Dropout(options.dropout)]
+    return nn.Sequential(*layers, nn.Linear(options.widths[-1] * n_bands, n_classes))
 
 
 def augmented_batches(
@@ -152,10 +146,11 @@ def probabilities(
 def learn(train: SpikeDataset, tested: SpikeDataset, options: Options) -> NDArray[np.float32]:
     """Train a network, and return what it answers to the tested samples after the last epoch."""
     torch.manual_seed(options.seed)
-    n_bands = -(-train.n_channels // options.bin_channels)
-    network = Network(options.widths, options.dropout, n_bands, train.n_classes)
+    network = convolutional(options, train.n_channels, train.n_classes)
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average_decay),
+        use_buffers=True,
     )
     optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=0.05)
     n_batches = -(-len(train) // options.batch_size)
@@ -175,10 +170,10 @@ def learn(train: SpikeDataset, tested: SpikeDataset, options: Options) -> NDArra
             right += int((logits.argmax(1) == labels).sum())
         line = f"epoch {epoch}: training {right / len(train):.1%}"
         if options.validation_speaker and epoch % 5 == 0:  # the test set is seen once, at the end
-            answers = probabilities(average if options.average else network, tested, options)
+            answers = probabilities(average, tested, options)
             line += f", left-out speakers {np.mean(answers.argmax(1) == tested.labels):.1%}"
         print(line, flush=True)
-    return probabilities(average if options.average else network, tested, options)
+    return probabilities(average, tested, options)
 
 
 def main() -> None:
