@@ -53,7 +53,8 @@ class SpeakerValidation(Choice, kind="speaker"):
     """
 
     validation_speaker: str | None = None
-    """Leave out this speaker only: a name or an index of the dataset. By default each in turn."""
+    """Leave out this speaker only: a name or an index of the dataset. Several, separated by commas,
+    are left out together. By default each in turn."""
     best_by: ChosenBy = "validation"
     """Accuracy that chooses the epoch whose weights are kept as the best, and tested."""
 

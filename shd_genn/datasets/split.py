@@ -67,29 +67,31 @@ def training_speakers(train: SpikeDataset) -> list[str]:
 
 
 def split_speaker(train: SpikeDataset, speaker: str) -> tuple[SpikeDataset, SpikeDataset]:
-    """Take all samples of one speaker.
+    """Take all samples of one speaker, or of several.
 
     Args:
         train: The training set.
-        speaker: Name or index.
+        speaker: Name or index; several are separated by commas.
 
     Returns:
         The samples that remain for training, and the validation samples.
 
     Raises:
-        ConfigError: if speakers are not known, or this one is not among them.
+        ConfigError: if speakers are not known, or one of these is not among them.
     """
     training_speakers(train)  # refuses where there are none
     present = np.unique(train.speakers[train.speakers >= 0])
     names = {speaker_name(train, int(i)): int(i) for i in present}
     names |= {str(i): i for i in names.values() if str(i) not in names}
-    index = names.get(speaker)
-    if index is None:
+    given = [speaker] if speaker in names else [name.strip() for name in speaker.split(",")]
+    unknown = [name for name in given if name not in names]
+    if unknown:
         raise ConfigError(
-            f"validation_speaker must be a training speaker, but got {speaker!r}; "
+            f"validation_speaker must be a training speaker, but got {unknown[0]!r}; "
             f"choose one of {', '.join(names)}"
         )
-    return _divide(train, train.speakers == index, f"validation_speaker {speaker}")
+    chosen = np.isin(train.speakers, [names[name] for name in given])
+    return _divide(train, chosen, f"validation_speaker {speaker}")
 
 
 def speaker_name(dataset: SpikeDataset, index: int) -> str:

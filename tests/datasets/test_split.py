@@ -82,6 +82,15 @@ def test_one_speaker_of_those_without_names():
     assert valid.events.counts.tolist() == [2]
 
 
+def test_several_speakers_are_left_out_together():
+    train, valid = split_speaker(numbered([0, 1] * 3, **SPEAKERS), "Ada, Cy")
+    assert set(train.speakers) == {1} and set(valid.speakers) == {0, 2}
+    comma = numbered([0, 1] * 2, speakers=[0, 0, 1, 1], speaker_names=("Lee, Ada", "Cy"))
+    assert set(split_speaker(comma, "Lee, Ada")[1].speakers) == {0}
+    with pytest.raises(ConfigError, match="must be a training speaker, but got 'Bo'"):
+        split_speaker(numbered([0, 1] * 3, **SPEAKERS), "Ada,Bo")
+
+
 def test_a_speaker_who_is_not_in_the_training_set():
     message = "must be a training speaker, but got 'not here'; choose one of Ada, 7, Cy"
     with pytest.raises(ConfigError, match=message):
