@@ -16,7 +16,8 @@ from shd_genn.export.c_front_end import front_end_of
 from shd_genn.export.c_source import write_c
 from shd_genn.export.costs import Costs, measure
 from shd_genn.export.fine_tune import FineTuning, fine_tune
-from shd_genn.export.nir_graph import Form, write_nir
+from shd_genn.export.nir_forms import Form
+from shd_genn.export.nir_graph import write_nir
 from shd_genn.export.numpy_network import write_numpy
 from shd_genn.export.off_grid import Accuracy, off_grid
 from shd_genn.export.quantise import Bits
@@ -58,8 +59,8 @@ class Options:
     """Lengths of a step in ms, one of which is drawn for each batch of fine-tuning, so that the
     network does not adapt to one; by default the run's step."""
     nir_form: Form = "steps"
-    """steps: for Norse, snnTorch and others that integrate in steps; continuous: the equations of
-    the NIR paper."""
+    """torch: for snnTorch, Norse and SpikingJelly; steps: for other programs that integrate in
+    steps of dt; continuous: the equations of the NIR paper."""
     report: bool = False
     """Count operations and test the network on the test set; writes report.md and bits.csv."""
     dt_ms: tuple[float | Literal["exact"], ...] = ()

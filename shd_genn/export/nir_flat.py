@@ -33,7 +33,8 @@ class Path:
 def flattened(graph: Any, nir: Any, prefix: str = "") -> tuple[dict[str, Any], Edges]:
     """All nodes and edges of a graph and of the graphs inside it.
 
-    The inputs and outputs of inner graphs are left out: what comes in goes on.
+    The inputs and outputs of inner graphs are left out, and so is a ``Flatten`` of numbers that lie
+    in one dimension already: what comes in goes on.
 
     Args:
         graph: A ``nir.NIRGraph``.
@@ -47,6 +48,9 @@ def flattened(graph: Any, nir: Any, prefix: str = "") -> tuple[dict[str, Any], E
     edges: Edges = [(f"{prefix}{a}", f"{prefix}{b}") for a, b in graph.edges]
     for key, node in graph.nodes.items():
         name = f"{prefix}{key}"
+        if isinstance(node, nir.Flatten) and _is_flat(node):
+            edges = _without(name, edges)
+            continue
         if not isinstance(node, nir.NIRGraph):
             nodes[name] = node
             continue
@@ -65,6 +69,10 @@ def flattened(graph: Any, nir: Any, prefix: str = "") -> tuple[dict[str, Any], E
             edges = _without(passed, edges)
             del nodes[passed]
     return nodes, list(dict.fromkeys(edges))
+
+
+def _is_flat(node: Any) -> bool:
+    return node.input_type["input"] is not None and len(node.input_type["input"]) == 1
 
 
 def _without(node: str, edges: Edges) -> Edges:

@@ -2,13 +2,7 @@
 
 A population of `LeakyIntegrateFire` becomes a ``CubaLIF``, one of `LeakyIntegrate` a ``CubaLI``, a
 connection a ``Linear``, and delays a ``Delay`` in front of it. Times are in seconds, as all
-exporters write them. NIR's equations are τ_syn I' = -I + w_in S and τ_mem v' = (v_leak - v) + R I,
-and there are two ways to read them, of which `Form` names the one that a file is written for:
-
-* ``continuous``: a spike S has area 1, so that it lets I jump by w_in/τ_syn. Ours lets I jump by
-  the weight, so w_in = τ_syn, R = 1, and the time constants are those of the network.
-* ``steps``: Norse, snnTorch and others integrate by Euler's rule in steps of dt, in which S is 1 or
-  0. With τ' = dt/(1 - exp(-dt/τ)) instead of τ, and w_in = τ_syn/dt, their steps are ours.
+exporters write them. `shd_genn.export.nir_forms` says how programs read the numbers.
 
 What belongs to our steps is in the graph's metadata, which no reader needs: ``form``, ``dt`` and
 ``trial`` in seconds, ``spike_delay_steps`` (every spike takes one step to arrive), ``reset`` and
@@ -18,7 +12,7 @@ What belongs to our steps is in the graph's metadata, which no reader needs: ``f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +20,7 @@ from numpy.typing import NDArray
 from shd_genn.backends.reference.neurons import constants_of
 from shd_genn.export.described import as_text, from_text
 from shd_genn.export.nir_flat import edges_between, flattened
+from shd_genn.export.nir_forms import Form, constants_from, field_names, fields_of, weights_for
 from shd_genn.export.trained import TrainedNetwork, check_neurons, require_words
 from shd_genn.network import (
     Connection,
@@ -45,8 +40,6 @@ from shd_genn.support.errors import ConfigError, DataError, refuse_unless, requi
 from shd_genn.support.files import written_aside
 
 Array = NDArray[np.float64]
-Form = Literal["steps", "continuous"]
-"""How the numbers of a file are to be read; see the module."""
 NOT_DRAWN = Dense(Normal(0.0, 0.0))
 """Connectivity of imported networks: their weights are given, so that none need be drawn."""
 
@@ -77,7 +70,8 @@ def to_nir(trained: TrainedNetwork, form: Form = "steps") -> Any:
         A ``nir.NIRGraph``. Nodes have the names of populations and connections.
 
     Raises:
-        ConfigError: if NIR has no node for a neuron, a synapse or a delay of it.
+        ConfigError: if NIR has no node for a neuron, a synapse or a delay of it, or the programs
+            that a form is for know none.
     """
     nir, network = nir_module(), trained.network
     check_neurons(network, "NIR")
@@ -87,12 +81,23 @@ def to_nir(trained: TrainedNetwork, form: Form = "steps") -> Any:
     for population in trained.populations:
         nodes[population.name] = _node_of(trained, population, form)
     for c in network.connections:
-        nodes[c.name] = nir.Linear(weight=trained.parameters[c.name].T.copy())
-        begin = c.source.name
+        nodes[c.name] = nir.Linear(weight=_weights(trained, c, form).T.copy())
+        begin, end = c.source.name, c.name
         if (delays := trained.source_delays(c, "NIR")).any():
+            refuse_unless(
+                form != "torch",
+                f"connection {c.name} has delays, but snnTorch, Norse and SpikingJelly read none",
+                "take another form, such as --nir-form steps",
+            )
             nodes[f"{c.name}_delay"] = nir.Delay(delay=delays * trained.dt_ms / 1000)
             edges.append((begin, begin := f"{c.name}_delay"))
-        edges += [(begin, c.name), (c.name, c.target.name)]
+        edges.append((begin, end))
+        if form == "torch" and c.source == c.target:
+            # snnTorch 1.0 misreads a cycle of neurons and weights only; Flatten does nothing
+            size = np.array([c.target.size])
+            nodes[f"{c.name}_flat"] = nir.Flatten({"input": size}, start_dim=-1, end_dim=-1)
+            edges.append((end, end := f"{c.name}_flat"))
+        edges.append((end, c.target.name))
     nodes["readout"] = nir.Output(output_type={"output": np.array([output.size])})
     edges.append((output.name, "readout"))
     metadata = {
@@ -247,40 +252,18 @@ WHY = {
 
 
 def _node_of(trained: TrainedNetwork, population: Population, form: Form) -> Any:
-    """The node of a population; everything float64, so that it comes back to the bit."""
-    nir, k = nir_module(), trained.constants(population)
-    shape, dt = (population.size,), trained.dt_ms / 1000
-    tau_syn, tau_mem = k.tau_syn / 1000, k.tau_mem / 1000
-    w_in = tau_syn
-    if form == "steps":
-        w_in = tau_syn / dt
-        tau_syn, tau_mem = _of_steps(tau_syn, dt), _of_steps(tau_mem, dt)
-    common = {
-        "tau_syn": tau_syn,
-        "tau_mem": tau_mem,
-        "r": np.ones(shape),
-        "v_leak": np.zeros(shape),
-        "w_in": w_in,
-    }
-    if population.neuron.description.spikes:
-        return nir.CubaLIF(**common, v_threshold=k.v_thresh.copy(), v_reset=np.zeros(shape))
-    return nir.CubaLI(**common)
+    """The node of a population."""
+    nir, spikes = nir_module(), population.neuron.description.spikes
+    k, dt = trained.constants(population), trained.dt_ms / 1000
+    fields = fields_of(k, dt, form, spikes=spikes)
+    return (nir.CubaLIF if "v_threshold" in fields else nir.CubaLI)(**fields)
 
 
-def _of_steps(tau: Array, dt: float) -> Array:
-    """The time constant with which a step of Euler's rule decays as exp(-dt/tau)."""
-    return -dt / np.expm1(-dt / tau)
-
-
-def _from_steps(key: str, tau: Array, dt: float) -> Array:
-    """The time constant that decays as a step of Euler's rule does."""
-    require(
-        bool((tau > dt).all()),
-        f"dt < time constants of node {key}",
-        f"dt {dt} s, {tau.min()} s",
-        "give a shorter dt_ms, or read it as continuous",
-    )
-    return -dt / np.log1p(-dt / tau)
+def _weights(trained: TrainedNetwork, c: Connection, form: Form) -> NDArray[np.float32]:
+    """The weights of a connection as the file has them, (sources, targets)."""
+    k, spikes = trained.constants(c.target), c.target.neuron.description.spikes
+    weights = trained.parameters[c.name]
+    return weights_for(weights, k, trained.dt_ms / 1000, form, spikes=spikes)
 
 
 def _population(
@@ -288,8 +271,9 @@ def _population(
 ) -> tuple[Population, Exponential, dict[str, NDArray[np.float32]], Array]:
     """A population, its synapses, arrays of its constants, and what weights are multiplied by."""
     name, size = _identifier(key), int(np.prod(node.tau_mem.shape))
-    flat = {f: np.asarray(getattr(node, f), np.float64).reshape(-1) for f in _fields(node)}
-    spikes = "v_threshold" in flat
+    flat = {f: np.asarray(getattr(node, f), np.float64).reshape(-1) for f in field_names(node)}
+    values, scale = constants_from(key, flat, dt, form)
+    spikes = "v_thresh" in values
     refuse_unless(
         not spikes or np.allclose(flat["v_reset"], flat["v_leak"]),
         f"node {key} resets to {flat.get('v_reset')}, but must reset to v_leak, as our neurons do",
@@ -302,15 +286,6 @@ def _population(
         "connect it to the output, or leave it out",
         DataError,
     )
-    # what a spike lets I jump by, as a part of the weight
-    scale = flat["w_in"] * flat["r"] / flat["tau_syn"]
-    tau_mem, tau_syn = flat["tau_mem"], flat["tau_syn"]
-    if form == "steps":
-        tau_mem, tau_syn = (_from_steps(key, tau, dt) for tau in (tau_mem, tau_syn))
-        scale = flat["w_in"] * flat["r"] * dt / tau_syn
-    values = {"tau_mem": tau_mem * 1000, "tau_syn": tau_syn * 1000}
-    if spikes:
-        values["v_thresh"] = flat["v_threshold"] - flat["v_leak"]
     arrays = {f"{name}.{kind}": value.astype(np.float32) for kind, value in values.items()}
     drawn = {kind: _value(value) for kind, value in values.items()}
     neuron: LeakyIntegrate | LeakyIntegrateFire
@@ -321,11 +296,6 @@ def _population(
         spiking = readout if readout and READOUTS[readout].spiking else None
         neuron = LeakyIntegrateFire(drawn["tau_mem"], drawn["v_thresh"], spiking)
     return Population(name, neuron, size), Exponential(drawn["tau_syn"]), arrays, scale
-
-
-def _fields(node: Any) -> list[str]:
-    names = ["tau_mem", "tau_syn", "r", "v_leak", "w_in"]
-    return names + (["v_threshold", "v_reset"] if hasattr(node, "v_threshold") else [])
 
 
 def _value(values: Array) -> Value:

@@ -1,11 +1,11 @@
 """NIR files: what independent simulators make of them, the way back, and what is refused."""
 
+import json
 import re
-import warnings
 
 import numpy as np
 import pytest
-from helpers import networks
+from helpers import nir_readers
 from helpers.exporting import dense_input, trained_network
 from helpers.nir_integrator import euler, exact, simulate
 
@@ -26,12 +26,13 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize(("form", "step"), [("steps", 1e-3), ("torch", 1e-4)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_independent_simulator_of_steps_gives_our_voltages(kind):
+def test_an_independent_simulator_of_steps_gives_our_voltages(kind, form, step):
     trained, events, reference = trained_network(**KINDS[kind])
     inputs, ours = dense_input(reference, events), reference.record(events).voltages
     for spikes, voltages in zip(inputs, ours, strict=True):
-        theirs = simulate(to_nir(trained), spikes, trained.dt_ms / 1000, euler)
+        theirs = simulate(to_nir(trained, form), spikes, step, euler)
         # float64 rounding, and that of our float32 voltages
         np.testing.assert_allclose(theirs, voltages, atol=1e-5)
 
@@ -50,8 +51,11 @@ def test_delays_of_whole_neurons_become_delay_nodes():
     assert np.array_equal(back.parameters[key], np.floor(trained.parameters[key] + 0.5))
 
 
-@pytest.mark.parametrize(("form", "rule"), [("steps", euler), ("continuous", exact)])
-def test_predictions_of_a_trained_run_survive(run, test_set, form, rule):
+@pytest.mark.parametrize(
+    ("form", "step", "rule"),
+    [("steps", 1e-3, euler), ("torch", 1e-4, euler), ("continuous", 1e-3, exact)],
+)
+def test_predictions_of_a_trained_run_survive(run, test_set, form, step, rule):
     trained = of_run(run.folder)
     samples = samples_for(run.folder, test_set, "test").dataset
     with opened(run.folder) as (simulator, _):
@@ -60,7 +64,7 @@ def test_predictions_of_a_trained_run_survive(run, test_set, form, rule):
     assert np.mean(ours == samples.labels) > 0.9
     graph = to_nir(trained, form)
     weights = read_weights(trained.network.readout, trained.n_steps)
-    theirs = [(weights @ simulate(graph, spikes, 0.001, rule)).argmax() for spikes in inputs]
+    theirs = [(weights @ simulate(graph, spikes, step, rule)).argmax() for spikes in inputs]
     assert np.mean(theirs == ours) >= 0.99
 
 
@@ -86,6 +90,22 @@ def test_the_way_back_is_identical(kind, form, tmp_path):
     assert np.array_equal(again.evaluate(events).readout, reference.evaluate(events).readout)
     write_nir(back, tmp_path / "again.nir", form)
     assert read_nir(tmp_path / "again.nir").parameters.keys() == trained.parameters.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_way_back_of_scaled_weights_is_the_same_network(kind, tmp_path):
+    """To rounding; thresholds that differ become weights to one threshold."""
+    trained, events, reference = trained_network(**KINDS[kind])
+    write_nir(trained, tmp_path / "network.nir", "torch")
+    back = read_nir(tmp_path / "network.nir")
+    if kind != "thresholds":
+        assert back.network == trained.network
+        for key, array in trained.parameters.items():
+            np.testing.assert_allclose(back.parameters[key], array, rtol=2e-7, err_msg=key)
+    again = type(reference)(back.network, reference.config)
+    again.set_parameters(back.parameters)
+    ours, theirs = (each.evaluate(events).readout for each in (reference, again))
+    np.testing.assert_allclose(theirs, ours, atol=1e-4)
 
 
 def test_the_way_back_of_delays_is_identical():
@@ -187,32 +207,48 @@ def test_delays_of_single_synapses_are_refused():
         to_nir(trained)
 
 
-def test_norse_gives_the_same_predictions():
-    pytest.importorskip("norse", reason="norse is not installed; docs/export.md has its numbers")
-    torch = pytest.importorskip("torch")
-    nirtorch = pytest.importorskip("nirtorch")
-    from norse.torch.utils.import_nir import _import_norse_module
-
-    trained, events, reference = trained_network(hidden_sizes=(30,))
-    graph = to_nir(trained)
-    spiking = nir.CubaLIF(
-        **{**vars_of(graph.nodes["output"]), "v_threshold": np.full(networks.N_CLASSES, 1e9)}
-    )
-    graph.nodes["output"] = spiking  # Norse has no CubaLI: a threshold that is never reached
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Norse itself loads it so
-        model = nirtorch.load(graph, lambda node: _import_norse_module(node, dt=0.001))
-    inputs = torch.from_numpy(dense_input(reference, events))
-    hidden, state = [], None
-    with torch.no_grad():
-        for n in range(inputs.shape[1]):
-            _, state = model(inputs[:, n], state)
-            hidden.append(state.state["output"][0][1].v)
-    # what we deliver one step later, Norse delivers at once: twice between input and output
-    theirs, ours = torch.stack(hidden, 1).numpy()[:, :-2], reference.record(events).voltages[:, 2:]
-    np.testing.assert_allclose(theirs, ours, atol=1e-3)
+def test_delays_are_refused_in_the_form_whose_readers_know_none():
+    trained, _, _ = trained_network(hidden_sizes=(30,), delay_rec_ms=9.0)
+    key = "hidden0_hidden0.delay"
+    trained.parameters[key][:] = trained.parameters[key][:, :1]
+    with pytest.raises(ConfigError, match="snnTorch, Norse and SpikingJelly read none"):
+        to_nir(trained, "torch")
 
 
-def vars_of(node):
-    """The arrays of a node of leaky integrators."""
-    return {k: getattr(node, k) for k in ("tau_syn", "tau_mem", "r", "v_leak", "w_in")}
+RECORDED = json.loads(nir_readers.RECORDED.read_text(encoding="utf-8"))
+READ = [(program, kind) for program, kinds in RECORDED.items() for kind in kinds]
+
+
+@pytest.mark.parametrize(("program", "kind"), READ)
+def test_voltages_are_those_that_other_programs_recorded(program, kind):
+    trained, ours, inputs = nir_readers.network_of(kind)
+    theirs, late = np.array(RECORDED[program][kind]), len(trained.populations)
+    # what we deliver one step later, they deliver at once
+    steps = np.arange(0, ours.shape[1], nir_readers.EVERY)
+    known = steps + late < ours.shape[1]
+    mine = ours[: len(theirs), steps[known] + late]
+    np.testing.assert_allclose(theirs[:, known], mine, atol=2e-5)
+    assert np.ptp(mine) > 1
+    graph = to_nir(trained, "torch")
+    for spikes, voltages in zip(inputs, theirs, strict=False):
+        integrated = simulate(graph, spikes, 1e-4, euler)[steps[known] + late]
+        np.testing.assert_allclose(integrated, voltages[known], atol=2e-5)
+
+
+@pytest.mark.parametrize("program", RECORDED)
+def test_other_programs_read_our_files_and_give_our_voltages(program, tmp_path):
+    pytest.importorskip(program, reason=f"{program} is not installed; its voltages are recorded")
+    for kind in RECORDED[program]:
+        trained, ours, inputs = nir_readers.network_of(kind)
+        write_nir(trained, tmp_path / "network.nir", "torch")
+        theirs = nir_readers.voltages(program, tmp_path / "network.nir", inputs)
+        late = len(trained.populations)
+        np.testing.assert_allclose(theirs[:, :-late], ours[:, late:], atol=2e-5, err_msg=kind)
+
+
+def test_spikingjelly_refuses_time_constants_that_differ(tmp_path):
+    pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
+    trained, _, inputs = nir_readers.network_of("time constants")
+    write_nir(trained, tmp_path / "network.nir", "torch")
+    with pytest.raises(ValueError, match="must be uniform across all neurons"):
+        nir_readers.voltages("spikingjelly", tmp_path / "network.nir", inputs)

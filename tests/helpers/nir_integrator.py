@@ -1,8 +1,8 @@
 """Simulates a NIR graph by its equations; it knows NIR only, nothing of shd_genn.
 
-`euler`: steps of dt in which a spike is 1, as Norse and snnTorch integrate. `exact`: the equations
-of the NIR paper in closed form, in which a spike has area 1. Both deliver what neurons emit one
-step later, and give the voltages of the node before the output.
+`euler`: steps of dt in which a spike is 1, as Norse, snnTorch and SpikingJelly integrate. `exact`:
+the equations of the NIR paper in closed form, in which a spike has area 1. Both deliver what
+neurons emit one step later, and give the voltages of the node before the output.
 """
 
 import numpy as np
@@ -16,6 +16,8 @@ def _currents(graph, emitted, step, lag, dt):
             continue
         (begin,) = [a for a, b in graph.edges if b == key]
         (end,) = [b for a, b in graph.edges if a == key]
+        if type(graph.nodes[end]).__name__ == "Flatten":
+            (end,) = [b for a, b in graph.edges if a == end]
         delay = np.zeros(node.weight.shape[1])
         if type(graph.nodes[begin]).__name__ == "Delay":
             delay = graph.nodes[begin].delay
