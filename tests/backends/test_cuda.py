@@ -23,7 +23,8 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference import engine as reference
 from shd_genn.bench.gpu import cases
 from shd_genn.learning.objective import Objective, Regulariser
-from shd_genn.support.errors import BuildError, ConfigError
+from shd_genn.network import Neuron
+from shd_genn.support.errors import BuildError, ConfigError, DivergedError
 
 CONFIG = CompileConfig(
     networks.N_STEPS, objective=Objective(regulariser=Regulariser(1e-3, 2e-3, 3))
@@ -36,7 +37,13 @@ def test_the_emulation_arrives_at_the_recorded_bits(name):
     assert emulation.digests(cases.CASES[name]) == cases.recorded()[name]
 
 
-SCHEDULED = ["all that is learned", "two layers", "spiking output, all learned"]
+SCHEDULED = [
+    "all that is learned",
+    "two layers",
+    "spiking output, all learned",
+    "linear equations, all learned",
+    "Hodgkin-Huxley, own, learned",
+]
 
 
 @pytest.mark.parametrize("order", [1, 2, 12345])
@@ -76,7 +83,10 @@ def test_a_missing_barrier_is_noticed(name):
     assert any(digests != cases.recorded()["two layers"] for digests in found)
 
 
-SMALL = [cases.Case((40,)), cases.Case((33, 20), "max_var", learns_neurons=True, delay=4)]
+SMALL = [
+    cases.Case((40,)),
+    cases.Case((33, 12, 9), "max_var", learns_neurons=True, delay=4, neurons=("", "adLIF", "own")),
+]
 
 
 @pytest.mark.parametrize("sanitizer", emulation.SANITIZERS)
@@ -131,6 +141,18 @@ def test_batches_that_do_not_fit_are_cut(readout):
     np.testing.assert_array_equal(recorded[0].voltages, recorded[1].voltages)
     for name, spikes in recorded[0].spikes.items():
         np.testing.assert_array_equal(spikes.times_ms, recorded[1].spikes[name].times_ms)
+
+
+def test_growth_without_bound_is_refused_with_neuron_time_and_values(monkeypatch):
+    growing = Neuron("tau * V' = V * V + I", "V >= 1e30", "V = 0", {"tau": 20.0})
+    monkeypatch.setitem(cases.NEURONS, "growing", (lambda of: growing, 5.0))
+    case = cases.Case((20,), neurons=("growing",))
+    message = r"V of neuron \d+ of population hidden0 has no bound: it has come to V = .* ms; take"
+    with (
+        emulation.compile(cases.network_of(case), cases.config_of(case)) as compiled,
+        pytest.raises(DivergedError, match=message),
+    ):
+        compiled.evaluate(cases.events_of(case))
 
 
 def test_a_trial_that_does_not_fit_is_refused():

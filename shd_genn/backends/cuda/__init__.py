@@ -32,6 +32,8 @@ CAPABILITIES = Capabilities(
     methods=(EventProp,),
     varies=("weight", "delay", *DERIVATIVES),
     learns=("weight", "delay", *DERIVATIVES),
+    derives=True,
+    derives_by=(EventProp,),
     kernel_times=True,
     readouts=tuple(name for name in READOUTS if name != "learned_weight"),
 )

@@ -17,7 +17,7 @@ from shd_genn.support.errors import ShdGennError
 
 STAGES = ("input", "gather", "forward", "adjoint", "gradient", "optimiser")
 """Those of memory.cuh."""
-VALUES, GRADIENT, MOMENT_M, MOMENT_V, CONSTANTS = range(5)
+VALUES, GRADIENT, MOMENT_M, MOMENT_V, CONSTANTS, UNBOUNDED = range(6)
 """Arrays that can be copied from the GPU and to it."""
 
 
@@ -31,7 +31,8 @@ class Forward:
 
     Attributes:
         readout: float32, (n_samples, n_classes).
-        counts: int32, (n_samples, lanes): spikes of every neuron that takes steps.
+        counts: int32, (n_samples, lanes): spikes of every neuron that takes steps; -n if one had
+            left all bounds after n steps.
         input_spikes: int32, (n_samples,).
         voltages: float32, (n_samples, n_steps, n_classes), if they were asked for.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Self
@@ -28,6 +29,7 @@ from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import require
+from shd_genn.support.interface import ERRORS
 
 Train = tuple[NDArray[np.floating], NDArray[np.integer]]
 """Times in ms and neurons of a population's spikes in one trial."""
@@ -244,7 +246,30 @@ class CudaEngine:
                 np.empty((0, n_steps, plan.output.size), np.float32) if voltages else None,
             )
         self.device.make_room(Room(len(events), len(events.times_ms), learns, voltages))
-        return self.device.forward(events, voltages)
+        forward = self.device.forward(events, voltages)
+        if self.plan.derived and forward.counts.min() < 0:
+            self._refuse_unbounded(forward.counts)
+        return forward
+
+    def _refuse_unbounded(self, counts: NDArray[np.int32]) -> None:
+        """Name a neuron that has left all bounds, by its population, and its state then.
+
+        Raises:
+            DivergedError: always.
+        """
+        trial, lane = np.argwhere(counts < 0)[0].tolist()
+        p = next(p for p in self.plan.derived if 0 <= lane - p.first < p.size)
+        assert p.code is not None
+        shape = len(counts), self.plan.most_states, self.plan.lanes
+        states = self.device.pull(device.UNBOUNDED, math.prod(shape)).reshape(shape)
+        values = dict(zip(p.code.states, states[trial, :, lane].tolist(), strict=False))
+        state = ", ".join(f"{q} = {value:.3g}" for q, value in values.items())
+        worst = max(values, key=lambda q: np.nan_to_num(abs(values[q]), nan=np.inf))
+        error, cure = ERRORS["DIVERGED"]
+        raise error(
+            f"{worst} of neuron {lane - p.first} of population {p.name} has no bound: it has come "
+            f"to {state} at {-counts[trial, lane] * self.config.dt_ms:g} ms; {cure}"
+        )
 
     def _update_constants(self) -> None:
         """What depends on parameters of neurons, which may have been learned."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from shd_genn.backends.native.constants import CONSTANTS, code_of, is_derived, learned_of
+from shd_genn.backends.native.neuron_code import NeuronCode
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
-from shd_genn.network import Connection, LeakyIntegrateFire, Network, Population
+from shd_genn.network import Connection, Network, Population
 from shd_genn.network.initialisers import Parameter
 from shd_genn.network.readouts import READOUTS, Form
 from shd_genn.support.errors import refuse_unless, require
@@ -32,7 +34,7 @@ class PopulationPlan:
         first: The lane of its first neuron.
         width: Lanes.
         list_first: Where its spikes of a step are listed.
-        spikes: Whether it is a `LeakyIntegrateFire`.
+        spikes: Whether its neurons spike.
         is_output: Whether it is read out.
         takes_input: Whether spikes of the input arrive.
         takes_late: Whether spikes of others arrive later than one step on.
@@ -40,6 +42,10 @@ class PopulationPlan:
         tau_mem: Where its time constants stand among all parameters; -1 if they are not learned.
         tau_syn: Likewise.
         v_thresh: Likewise, of thresholds.
+        code: The functions of its neurons, if they are described by equations; else they are
+            leaky integrators, which have functions of their own.
+        learned_first: Where the parameters of such neurons begin among all, if any are learned.
+        kept_first: Where what they keep of a step for the backward pass begins in its row.
     """
 
     name: str
@@ -56,6 +62,9 @@ class PopulationPlan:
     tau_mem: int
     tau_syn: int
     v_thresh: int
+    code: NeuronCode | None = None
+    learned_first: int = -1
+    kept_first: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,28 @@ class Plan:
         return tuple(a for a in self.arrays if a.parameter.trained)
 
     @property
+    def derived(self) -> tuple[PopulationPlan, ...]:
+        """The populations of neurons that are described by equations."""
+        return tuple(p for p in self.populations if p.code)
+
+    @property
+    def most_states(self) -> int:
+        """State variables of a neuron, of those of them that have most."""
+        return max((len(p.code.states) for p in self.derived if p.code), default=1)
+
+    @property
+    def n_kept(self) -> int:
+        """Numbers that these keep of a step for the backward pass."""
+        return sum(p.code.rows * p.width for p in self.derived if p.code)
+
+    @property
+    def n_constants(self) -> int:
+        """Constants of a neuron, of those that have most."""
+        return max(
+            len(CONSTANTS), *(len(p.code.constants.outputs) for p in self.derived if p.code), 0
+        )
+
+    @property
     def output(self) -> PopulationPlan:
         """The population that is read out."""
         return next(p for p in self.populations if p.is_output)
@@ -169,9 +200,13 @@ def lower(network: Network, config: CompileConfig) -> Plan:
     learned = {a.parameter.key: a.begin for a in arrays if a.parameter.trained}
     # many neurons spike more often a step; but of so many threads none has registers to spare
     at_once = 8 if per_thread == 4 and lanes <= 512 * per_thread else 4
-    populations, first, list_first = [], 0, 0
+    populations: list[PopulationPlan] = []
+    first, list_first, kept_first = 0, 0, 0
     for number, population in enumerate(stepped):
         plan = _population(network, population, number, first, list_first, widths, learned)
+        if is_derived(population):
+            plan = _derived(plan, network, population, config.dt_ms, learned, kept_first)
+            kept_first += plan.code.rows * plan.width if plan.code else 0
         populations.append(plan)
         first += plan.width
         list_first += plan.width + at_once if plan.spikes else 0
@@ -240,12 +275,34 @@ def _population(
         first=first,
         width=widths[population.name],
         list_first=list_first,
-        spikes=isinstance(population.neuron, LeakyIntegrateFire),
+        spikes=population.neuron.description.spikes,
         is_output=population == network.output,
         takes_input=any(c.source == network.input for c in inputs),
         takes_late=any(c.source != network.input for c in late),
         is_late_target=len(late) > 0,
         **places,
+    )
+
+
+def _derived(
+    plan: PopulationPlan,
+    network: Network,
+    population: Population,
+    dt_ms: float,
+    learned: Mapping[str, int],
+    kept_first: int,
+) -> PopulationPlan:
+    """What is different of neurons that are described by equations."""
+    kinds = learned_of(network, population)
+    places = [learned[f"{population.name}.{kind}"] for kind in kinds]
+    # kernels take them as one array
+    assert places == [places[0] + i * plan.width for i in range(len(places))]
+    return replace(
+        plan,
+        **dict.fromkeys(DERIVATIVES, -1),
+        code=code_of(population, kinds, dt_ms),
+        learned_first=places[0] if places else -1,
+        kept_first=kept_first,
     )
 
 

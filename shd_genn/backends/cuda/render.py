@@ -7,12 +7,15 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from shd_genn.backends.cuda.lower import Plan
+from shd_genn.backends.cuda.lower import Plan, PopulationPlan
 from shd_genn.backends.native.constants import CONSTANTS
+from shd_genn.backends.native.names import KERNELS as NATIVE_KERNELS
+from shd_genn.backends.native.neuron_code import FIXED
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
+from shd_genn.support.interface import INCLUDE, templates
 
 KERNELS = Path(__file__).parent / "kernels"
-INCLUDE = re.compile(r'#include "([^"]+)"')
+DIRECTIVE = re.compile(r'#include "([^"]+)"')
 
 
 def render(plan: Plan, input_name: str) -> str:
@@ -32,10 +35,17 @@ def _topology(plan: Plan, input_name: str) -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     template = environment.from_string((KERNELS / "topology.cuh.jinja").read_text("utf-8"))
     edges = (*plan.input_connections, *plan.connections)
-    learned = {a.parameter.kind for a in plan.learned}
+    neurons = {p.name for p in plan.populations if not p.code}  # leaky integrators
+    learned = {a.parameter.kind for a in plan.learned if a.parameter.key.split(".")[0] in neurons}
     return template.render(
         title=", ".join(f"{c.source} -> {c.target}" for c in edges) + f"; readout {plan.form}",
         constants=CONSTANTS,
+        n_constants=plan.n_constants,
+        derived=plan.derived,
+        most_states=plan.most_states,
+        n_kept=plan.n_kept,
+        tau_syn_row=FIXED.index("tau_syn"),
+        equations=[_equations(p) for p in plan.derived],
         lanes_per_thread=plan.lanes_per_thread,
         lanes=plan.lanes,
         at_once=plan.at_once,
@@ -54,6 +64,19 @@ def _topology(plan: Plan, input_name: str) -> str:
     )
 
 
+def _equations(population: PopulationPlan) -> str:
+    """The functions of neurons that are described by equations: the native engine's."""
+    environment = templates(NATIVE_KERNELS)
+    environment.filters["cpp"] = lambda value: str(bool(value)).lower()
+    return environment.get_template("neuron.h.j2").render(
+        name=f"equations_of_{population.name}",
+        title=population.name,
+        code=population.code,
+        plan={"rule": None},
+        function="__device__ __forceinline__ static",
+    )
+
+
 def _assemble(name: str, written: dict[str, str]) -> str:
     """Put every ``#include "file"`` in its place, each file once.
 
@@ -61,17 +84,18 @@ def _assemble(name: str, written: dict[str, str]) -> str:
     all that it is made of. ``#line`` makes compilers and debuggers name the files.
 
     Args:
-        name: The file to begin with, of `KERNELS`.
+        name: The file to begin with, of `KERNELS`; others may be of those that all kernels share.
         written: Files that are not there: name → text.
     """
     seen: set[str] = set()
 
     def lines_of(name: str) -> list[str]:
         seen.add(name)
-        text = written.get(name) or (KERNELS / name).read_text(encoding="utf-8")
+        folder = KERNELS if (KERNELS / name).exists() else INCLUDE
+        text = written.get(name) or (folder / name).read_text(encoding="utf-8")
         lines = [f'#line 1 "{name}"']
         for number, line in enumerate(text.splitlines(), 1):
-            include = INCLUDE.fullmatch(line)
+            include = DIRECTIVE.fullmatch(line)
             if line == "#pragma once":
                 lines.append("")
             elif not include:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.cuda.lower import ArrayPlan, Plan
-from shd_genn.backends.native.constants import CONSTANTS, constants
+from shd_genn.backends.native.constants import CONSTANTS, constants, derived_constants
 from shd_genn.backends.protocols import Parameters
 from shd_genn.network import Network
 
@@ -49,11 +49,15 @@ def _views(arrays: Sequence[ArrayPlan], flat: FloatArray) -> list[tuple[ArrayPla
 def constants_of_lanes(
     network: Network, plan: Plan, parameters: Mapping[str, FloatArray], dt_ms: float
 ) -> FloatArray:
-    """`CONSTANTS` of every lane, (constants, lanes); a lane without a neuron never spikes."""
-    rows = np.zeros((len(CONSTANTS), plan.lanes), np.float32)
+    """The constants of every lane, (constants, lanes); a lane without a neuron never spikes.
+
+    Those of leaky integrators are `CONSTANTS`, others are what their code needs.
+    """
+    rows = np.zeros((plan.n_constants, plan.lanes), np.float32)
     rows[CONSTANTS.index("v_thresh")] = np.inf
     populations = {p.name: p for p in network.populations}
     for p in plan.populations:
-        mine = constants(network, populations[p.name], parameters, dt_ms)
-        rows[:, p.first : p.first + p.size] = mine
+        of_kind = derived_constants if p.code else constants
+        mine = of_kind(network, populations[p.name], parameters, dt_ms)
+        rows[: len(mine), p.first : p.first + p.size] = mine
     return rows

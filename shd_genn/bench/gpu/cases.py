@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +21,23 @@ from shd_genn.backends.cuda import device
 from shd_genn.backends.cuda.engine import CudaEngine
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.network import (
+    AdaptiveLeakyIntegrateFire,
+    AdLIF,
     Clipped,
     Connection,
     Dense,
     Exponential,
     Gamma,
+    HodgkinHuxley,
+    Izhikevich,
     LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
+    Neuron,
+    NeuronModel,
     Normal,
     Population,
+    QuadraticIntegrateFire,
     SpikeInput,
     Trainable,
     Uniform,
@@ -56,6 +63,7 @@ class Case:
         delay: Longest delay in steps of all connections but the output's; 0 means none.
         learns_delays: Whether they are learned.
         dt_ms: Length of a step in ms.
+        neurons: Those of the hidden layers, of `NEURONS`; leaky integrate-and-fire if none.
     """
 
     hidden: tuple[int, ...] = (64,)
@@ -65,6 +73,46 @@ class Case:
     delay: int = 0
     learns_delays: bool = False
     dt_ms: float = 1.0
+    neurons: tuple[str, ...] = ()
+
+
+OfNeurons = Callable[..., Value]
+"""Makes a parameter of its value and bounds: `Trainable`, or one that is not learned."""
+
+
+def _exponential(of: OfNeurons) -> NeuronModel:
+    """Beyond 1 the exponential drives V away; a spike is at 2."""
+    return Neuron(
+        name="ExponentialIntegrateFire",
+        equations="tau * V' = I - V + slope * exp((V - 1) / slope)",
+        spike="V >= 2",
+        reset="V = 0",
+        parameters={"tau": 20.0, "slope": of(0.2, low=0.05, high=1.0)},
+        substep_ms=0.5,
+        tau_refrac=2.0,
+    )
+
+
+NEURONS: dict[str, tuple[Callable[[OfNeurons], NeuronModel], float]] = {
+    "ALIF": (
+        lambda of: AdaptiveLeakyIntegrateFire(of(20.0, low=5.0), beta=of(0.2, low=0.01)),
+        1.0,
+    ),
+    "adLIF": (lambda of: AdLIF(a=of(0.2, low=-0.5), b=of(0.2, high=2.0)), 1.0),
+    "soft reset": (
+        lambda of: LeakyIntegrateFire(v_thresh=of(1.0, low=0.3), reset="subtract", tau_refrac=3.0),
+        2.0,
+    ),
+    "QIF": (lambda of: QuadraticIntegrateFire(v_reset=of(-1.0, low=-3.0, high=-0.1)), 1.5),
+    "Izhikevich": (lambda of: Izhikevich(d=of(8.0, low=1.0), gain=5.0), 5.0),
+    "Hodgkin-Huxley": (lambda of: HodgkinHuxley(g_K=of(36.0, low=10.0)), 2.5),
+    "own": (_exponential, 2.5),
+}
+"""Name → a neuron that is described by equations, and how strong the weights to it are."""
+
+
+def _fixed(value: float, **bounds: float) -> Value:
+    return value
 
 
 MEASURED = [name for name in READOUTS if name not in ("weighted", "learned_weight")]
@@ -92,6 +140,23 @@ CASES: dict[str, Case] = {
     "512 neurons, learned": Case((512,), "max_var", learns_neurons=True, delay=3),
     "1024 neurons, four a thread": Case((1024,)),
     "half a ms a step": Case(dt_ms=0.5),
+    "ALIF beside leaky": Case((33, 20), neurons=("ALIF", "")),
+    "linear equations, all learned": Case(
+        (40, 20, 12),
+        learns_neurons=True,
+        delay=5,
+        learns_delays=True,
+        neurons=("ALIF", "adLIF", "soft reset"),
+    ),
+    "Izhikevich, QIF, learned": Case(
+        (40, 20), "max_var", learns_neurons=True, neurons=("Izhikevich", "QIF")
+    ),
+    "Hodgkin-Huxley": Case((40,), neurons=("Hodgkin-Huxley",)),
+    "Hodgkin-Huxley, own, learned": Case(
+        (33, 20), learns_neurons=True, delay=3, neurons=("Hodgkin-Huxley", "own")
+    ),
+    "400 adLIF, two a thread": Case((400,), neurons=("adLIF",)),
+    "1024 ALIF, four a thread": Case((1024,), "var", neurons=("ALIF",)),
 }
 
 
@@ -113,10 +178,15 @@ def network_of(case: Case) -> Network:
         return Connection(source, target, dense, synapse, delay, case.delay, learns)
 
     source = Population("input", SpikeInput(), N_INPUTS)
-    layers = [
-        Population(f"hidden{i}", LeakyIntegrateFire(of_neurons(20.0, 5.0), thresh), size)
-        for i, size in enumerate(case.hidden)
-    ]
+    layers, strengths = [], []
+    for i, size in enumerate(case.hidden):
+        neuron: NeuronModel = LeakyIntegrateFire(of_neurons(20.0, 5.0), thresh)
+        strength = 1.0
+        if case.neurons and case.neurons[i]:
+            make, strength = NEURONS[case.neurons[i]]
+            neuron = make(Trainable if case.learns_neurons else _fixed)
+        layers.append(Population(f"hidden{i}", neuron, size))
+        strengths.append(strength)
     spiking = READOUTS[case.readout].spiking
     last = (
         output_neuron(case.readout, tau_out, thresh)
@@ -125,8 +195,9 @@ def network_of(case: Case) -> Network:
     )
     output = Population("output", last, N_CLASSES)
     connections, before = [], source
-    for layer in layers:
+    for layer, strength in zip(layers, strengths, strict=True):
         drawn = Normal(0.2, 0.3) if before is source else Normal(4 / before.size, 0.3)
+        drawn = Normal(strength * drawn.mean, strength * drawn.sd)
         connections.append(connection(before, layer, drawn))
         if case.recurrent:
             connections.append(connection(layer, layer, Normal(0.0, 1.6 / math.sqrt(layer.size))))

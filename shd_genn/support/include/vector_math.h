@@ -62,42 +62,36 @@ inline auto smaller(const A& a, const B& b) {
 inline float absolute(float x) { return std::fabs(x); }
 inline Vector absolute(Vector x) { return bits_as_floats(floats_as_bits(x) & 0x7fffffff); }
 
-// x times itself, N times in all.
-template <int N, class Number>
-inline Number power(const Number& x) {
-    static_assert(N >= 1, "use 1 / power<-N>(x)");
-    if constexpr (N == 1)
-        return x;
-    else if constexpr (N % 2 == 0)
-        return power<N / 2>(Number(x * x));
-    else
-        return x * power<N - 1>(x);
-}
+// Whether any lane is as large as a limit.
+inline bool reaches(float size, float limit) { return size >= limit; }
+inline bool reaches(Vector size, float limit) { return at_least(size, limit) != 0; }
 
-// Of a polynomial sum c[k] x^k, by Horner's rule.
-template <int N, class Number>
-inline Number polynomial(const float (&c)[N], const Number& x) {
-    Number sum = c[N - 1] + Number{};
-    for (int k = N - 2; k >= 0; k--) sum = sum * x + c[k];
-    return sum;
-}
+// Defined below; series.h needs them.
+inline float exponential(float x);
+inline Vector exponential(Vector x);
+template <class A>
+inline A quotient(const A& a, float b);
+template <class A>
+inline Vector quotient(const A& a, const Vector& b);
+template <class Number>
+inline Number reciprocal(const Number& x);
 
-// 2^x = 2^n 2^r, n the whole number nearest to x; 2^r by a polynomial that was fitted to it on
-// [-1/2, 1/2] for the smallest relative error, which is 1.1e-7.
+#define DEVICE inline
+#include "series.h"
+
+// 2^x = 2^n 2^r, n the whole number nearest to x.
 inline float power_of_two(float x) { return std::exp2(x); }
 inline Vector power_of_two(Vector x) {
-    static constexpr float SERIES[] = {
-        1.0f, 6.931470037e-1f, 2.402224243e-1f, 5.550733581e-2f, 9.671512991e-3f, 1.326472731e-3f};
 #if defined(__AVX512F__)
     const Vector n = (Vector)_mm512_maskz_roundscale_ps(__mmask16(-1), (__m512)x, 0);
-    const Vector y = polynomial(SERIES, x - n);
+    const Vector y = power_of_two_near_0(Vector(x - n));
     return (Vector)_mm512_maskz_scalef_ps(__mmask16(-1), (__m512)y, (__m512)n);
 #else
     constexpr float ROUND =
         12582912;  // 1.5 * 2^23: what is added to it is rounded to whole numbers
     const Vector bounded = larger(smaller(x, 129.0f), -151.0f);
     const Vector n = (bounded + ROUND) - ROUND;
-    const Vector y = polynomial(SERIES, bounded - n);
+    const Vector y = power_of_two_near_0(Vector(bounded - n));
     // in two halves, because 2^n may be too large or too small where 2^n 2^r is not
     const Integers whole = __builtin_convertvector(n, Integers), half = whole >> 1;
     const Vector first = bits_as_floats((half + 127) << 23);
@@ -176,66 +170,7 @@ inline Vector hyperbolic_cosine(Vector x) {
 // tanh(x) = 1 - 2 / (exp(2 x) + 1), and by its series where that loses digits.
 inline float hyperbolic_tangent(float x) { return std::tanh(x); }
 inline Vector hyperbolic_tangent(Vector x) {
-    static constexpr float SERIES[] = {1.0f,
-                                       -3.33332819422e-1f,
-                                       1.33314422036e-1f,
-                                       -5.37397155531e-2f,
-                                       2.06390887954e-2f,
-                                       -5.70498872745e-3f};
-    const Vector size = absolute(x), square = x * x;
-    const Vector near = x * polynomial(SERIES, square);
+    const Vector size = absolute(x), near = hyperbolic_tangent_near_0(x);
     const Vector far = 1.0f - quotient(2.0f, exponential(2.0f * size) + 1.0f);
-    return choose(is_less(size, 0.625f), near, choose(is_less(x, 0.0f), -far, far));
-}
-
-// Whether any lane is as large as a limit.
-inline bool reaches(float size, float limit) { return size >= limit; }
-inline bool reaches(Vector size, float limit) { return at_least(size, limit) != 0; }
-
-// exprel(x) = (exp(x) - 1) / x, which is 1 at 0, and its derivative: near 0, which is where the
-// exponent of a short step lies, by polynomials with the right value at 0 that were fitted for the
-// smallest relative error: a short one up to NEAR, a longer one up to NOT_FAR.
-constexpr float NEAR = 0.1f, NOT_FAR = 0.5f;
-
-template <class Number>
-inline Number exprel(const Number& x) {
-    static constexpr float SHORT[] = {1.0f, 5.000001150e-1f, 1.667357051e-1f, 4.166190487e-2f};
-    static constexpr float LONG[] = {
-        1.0f, 4.999998343e-1f, 1.666613529e-1f, 4.166897160e-2f, 8.402393757e-3f, 1.387573227e-3f};
-    const Number size = absolute(x);
-    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
-    const Number near = polynomial(LONG, x);
-    if (!reaches(size, NOT_FAR)) return near;
-    return choose(is_less(size, NOT_FAR), near, Number(quotient(exponential(x) - 1.0f, x)));
-}
-
-template <class Number>
-inline Number exprel_slope(const Number& x) {
-    static constexpr float SHORT[] = {0.5f, 3.333334757e-1f, 1.250575262e-1f, 3.332305921e-2f};
-    static constexpr float LONG[] = {
-        0.5f, 3.333331257e-1f, 1.249953814e-1f, 3.333646787e-2f, 7.004724917e-3f, 1.185661737e-3f};
-    const Number size = absolute(x);
-    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
-    const Number near = polynomial(LONG, x);
-    if (!reaches(size, NOT_FAR)) return near;
-    const Number far = quotient(exponential(x) * (x - 1.0f) + 1.0f, Number(x * x));
-    return choose(is_less(size, NOT_FAR), near, far);
-}
-
-// x / (exp(x) - 1) = 1 / exprel(x), and its derivative, given exp(x); likewise.
-template <class Number>
-inline Number bernoulli(const Number& x, const Number& exp_x) {
-    static constexpr float EVEN[] = {8.333241763e-2f, -1.377300073e-3f};
-    const Number square = x * x;
-    const Number near = polynomial(EVEN, square) * square + (1.0f - 0.5f * x);
-    return choose(is_less(absolute(x), NOT_FAR), near, Number(x * reciprocal(exp_x - 1.0f)));
-}
-
-template <class Number>
-inline Number bernoulli_slope(const Number& x, const Number& exp_x) {
-    static constexpr float ODD[] = {1.666629840e-1f, -5.494851188e-3f};
-    const Number near = polynomial(ODD, Number(x * x)) * x - 0.5f;
-    const Number inverse = reciprocal(exp_x - 1.0f);
-    const Number far = inverse * (1.0f - exp_x * (x * inverse));
-    return choose(is_less(absolute(x), NOT_FAR), near, far);
+    return choose(is_less(size, TANH_NEAR), near, choose(is_less(x, 0.0f), -far, far));
 }

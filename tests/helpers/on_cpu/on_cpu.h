@@ -103,6 +103,11 @@ inline unsigned __reduce_add_sync(uint32_t, unsigned value) {
     for (int i = 0; i < 32; i++) total += of_lane[i];
     return total;
 }
+inline float __int_as_float(int bits) {
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
+}
 inline int __ffs(uint32_t x) { return __builtin_ffs(int(x)); }
 inline int __popc(uint32_t x) { return __builtin_popcount(x); }
 inline void __pipeline_memcpy_async(void* to, const void* from, size_t n) { std::memcpy(to, from, n); }

@@ -4,7 +4,7 @@
 // warp that the neuron is in works it out by itself, so that a step has one barrier.
 // NumPy twin: shd_genn.backends.eventprop.backward; the output's: trial.output_drive.
 
-#include "trials.cuh"
+#include "derived.cuh"
 
 struct AdjointShared {
     alignas(16) float difference[2][LANES];  // lambda_V - lambda_I of a step and of the one after it, in turn
@@ -163,9 +163,10 @@ struct LastSpikes {
     const float* where[V];   // its slope
     float slope[V] = {}, by_mem[V] = {}, by_syn[V] = {};
 
-    __device__ __forceinline__ LastSpikes(const Trials& trials, int64_t trial, int first, int n_steps) {
+    __device__ __forceinline__ LastSpikes(const Trials& trials, int64_t trial, int first, int n_steps,
+                                          bool is_derived) {
         for (int v = 0; v < V; v++) {
-            left[v] = trials.count[trial * LANES + first + v];
+            left[v] = is_derived ? 0 : trials.count[trial * LANES + first + v];
             where[v] = trials.slope + row_of(trial, left[v] - 1, n_steps) + first + v;
             ask_for(trials, v);
         }
@@ -183,6 +184,22 @@ struct LastSpikes {
         ask_for(trials, v);
     }
 };
+
+// A step back of neurons that are described by equations.
+__device__ __forceinline__ void back_derived(const Common& common, const Trials& trials, int64_t trial,
+                                             const Place& me, int step, const uint32_t (&spikes)[V],
+                                             const float (&caused)[V], const float (&jump)[V], DerivedAdjoint& derived,
+                                             float (&lambda_i)[V], float (&difference)[V]) {
+    bool spiked[V];
+    for (int v = 0; v < V; v++) spiked[v] = spikes[v] >> me.lane & 1;
+    for_each(Populations{}, [&](auto p) {
+        using P = decltype(p);
+        if constexpr (P::DERIVED)
+            if (me.in(p))
+                derived.back(p, trials, common.constants + me.first, trial, step, common.n_steps, me.first - P::FIRST,
+                             spiked, caused, jump, lambda_i, difference);
+    });
+}
 
 __global__ void __launch_bounds__(THREADS, BLOCKS) adjoint(Common common, Trials trials) {
     SHARED(AdjointShared, shared);
@@ -210,14 +227,17 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) adjoint(Common common, Trials
             }
             if (FORM == WEIGHTED) own.learn(v, -common.dt_ms * output.held[v], output.by_mem[v], output.by_syn[v]);
         }
-    bool is_late_target = false;
+    bool is_late_target = false, is_derived = false;
     for_each(Populations{}, [&](auto p) {
-        if (me.in(p)) is_late_target = decltype(p)::IS_LATE_TARGET;
+        if (!me.in(p)) return;
+        is_late_target = decltype(p)::IS_LATE_TARGET;
+        is_derived = decltype(p)::DERIVED;
     });
+    [[maybe_unused]] DerivedAdjoint derived;
 
     const float* const differences = trials.difference + row_of(trial, 0, n_steps);
     float* history = trials.history + row_of(trial, n_steps - 1, n_steps) + me.first;
-    LastSpikes last(trials, trial, me.first, n_steps);
+    LastSpikes last(trials, trial, me.first, n_steps, is_derived);
     uint32_t masks[V] = {}, next_masks[V];  // of 32 steps, and of those that come after them
     load_masks(trials, trial, me.warp, n_steps - 1, me.lane, n_steps, next_masks);
     const float zeros[V] = {};
@@ -248,26 +268,30 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) adjoint(Common common, Trials
                 add_caused<1>(common.values, differences, after, me, {one}, step, n_steps, caused);
         }
 
-        // lambda_I = A (alpha - beta) lambda_V + beta lambda_I;  lambda_V = alpha lambda_V: both towards d
-        float d[V] = {};
-        if (FORM != FIRST_SPIKE && is_output) output.towards(common, trials, step, drive_weight, d, own);
-        for (int v = 0; v < V; v++) {
-            const float above_v = lambda_v[v] - d[v], above_i = lambda_i[v] - d[v];
-            lambda_i[v] = d[v] + fmaf(cross[v], above_v, beta[v] * above_i);
-            lambda_v[v] = fmaf(alpha[v], above_v, d[v]);
+        float difference[V] = {};
+        if (is_derived) {
+            back_derived(common, trials, trial, me, step, spikes, caused, jump, derived, lambda_i, difference);
+        } else {
+            // lambda_I = A (alpha - beta) lambda_V + beta lambda_I;  lambda_V = alpha lambda_V: both towards d
+            float d[V] = {};
+            if (FORM != FIRST_SPIKE && is_output) output.towards(common, trials, step, drive_weight, d, own);
+            for (int v = 0; v < V; v++) {
+                const float above_v = lambda_v[v] - d[v], above_i = lambda_i[v] - d[v];
+                lambda_i[v] = d[v] + fmaf(cross[v], above_v, beta[v] * above_i);
+                lambda_v[v] = fmaf(alpha[v], above_v, d[v]);
+            }
+            // At a spike: lambda_V += (threshold lambda_V + what it caused) / slope - regulariser. Then
+            // -tau_mem lambda_V is the derivative of the loss by V there, see sensitivities.py.
+            for (int v = 0; v < V; v++) {
+                if (!(spikes[v] >> me.lane & 1)) continue;
+                if (FORM == FIRST_SPIKE && is_output && output.best[v] == step) caused[v] += output.held[v];
+                lambda_v[v] += fmaf(v_thresh[v], lambda_v[v], caused[v]) / last.slope[v] - jump[v];
+                if constexpr (LEARNS_TAU || LEARNS_V_THRESH)
+                    own.learn(v, -own.tau_mem[v] * lambda_v[v], last.by_mem[v], last.by_syn[v]);
+                last.done(trials, v);
+            }
+            for (int v = 0; v < V; v++) difference[v] = lambda_v[v] - lambda_i[v];
         }
-        // At a spike: lambda_V += (threshold lambda_V + what it caused) / slope - regulariser. Then
-        // -tau_mem lambda_V is the derivative of the loss by V there, see sensitivities.py.
-        for (int v = 0; v < V; v++) {
-            if (!(spikes[v] >> me.lane & 1)) continue;
-            if (FORM == FIRST_SPIKE && is_output && output.best[v] == step) caused[v] += output.held[v];
-            lambda_v[v] += fmaf(v_thresh[v], lambda_v[v], caused[v]) / last.slope[v] - jump[v];
-            if constexpr (LEARNS_TAU || LEARNS_V_THRESH)
-                own.learn(v, -own.tau_mem[v] * lambda_v[v], last.by_mem[v], last.by_syn[v]);
-            last.done(trials, v);
-        }
-        float difference[V];
-        for (int v = 0; v < V; v++) difference[v] = lambda_v[v] - lambda_i[v];
         store(now + me.first, difference);
         store(history, lambda_i);
         history -= LANES;
@@ -275,4 +299,10 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) adjoint(Common common, Trials
         __syncthreads();
     }
     own.write(me, trials.partial + trial * N_LEARNED);
+    if constexpr (ANY_DERIVED)
+        for_each(Populations{}, [&](auto p) {
+            using P = decltype(p);
+            if constexpr (P::DERIVED)
+                if (me.in(p)) derived.finish(p, constants, me.first - P::FIRST, trials.partial + trial * N_LEARNED);
+        });
 }

@@ -24,6 +24,7 @@ struct Engine {
     Buffer<uint16_t> arrival;
     Buffer<int> count;
     Buffer<uint32_t> masks;
+    Buffer<float> kept_steps, unbounded;
     Buffer<float> readout, kept, kept_each, voltages;
     Buffer<int> readout_step;
     Buffer<float> drive, jump, partial;
@@ -90,7 +91,9 @@ struct Engine {
         if (LEARNS_TAU_SYN) bytes += rows * 4;
         if (LEARNS_TAU) bytes += (FORM == EACH_STEP ? steps : 1) * 2 * Output::WIDTH * 4;
         if (with_voltages) bytes += steps * Output::SIZE * 4;
+        if (ANY_DERIVED) bytes += size_t(MOST_STATES) * LANES * 4;
         if (!learns) return bytes;
+        bytes += steps * KEPT * 4;
         if (HAS_LATE_TARGETS) bytes += rows * 4;
         return bytes + N_LEARNED * 4 + (FORM == EACH_STEP ? steps : 1) * Output::SIZE * 4;
     }
@@ -121,7 +124,9 @@ struct Engine {
         if (LEARNS_TAU && FORM != EACH_STEP) kept.reserve(t * 2 * Output::WIDTH, "the readout");
         if (LEARNS_TAU && FORM == EACH_STEP) kept_each.reserve(t * steps * 2 * Output::WIDTH, "the readout");
         if (with_voltages) voltages.reserve(t * steps * Output::SIZE, "voltages of the output");
+        if (ANY_DERIVED) unbounded.reserve(t * MOST_STATES * LANES, "states of neurons");
         if (!learn) return;
+        if (ANY_DERIVED) kept_steps.reserve(t * steps * KEPT, "states of neurons");
         if (HAS_LATE_TARGETS) difference.reserve(rows, "all steps of all neurons");
         drive.reserve(t * (FORM == EACH_STEP ? steps : 1) * Output::SIZE, "the loss");
         partial.reserve(t * N_LEARNED, "gradients of all trials");
@@ -151,6 +156,8 @@ struct Engine {
         t.arrival = arrival.get();
         t.count = count.get();
         t.masks = masks.get();
+        t.kept_steps = kept_steps.get();
+        t.unbounded = unbounded.get();
         t.readout = readout.get();
         t.readout_step = readout_step.get();
         t.kept = kept.get();
@@ -251,9 +258,10 @@ int engine_reserve(Engine* engine, int n, int64_t n_events, bool learns, bool wi
     return guarded([&] { engine->reserve(n, n_events, learns, with_voltages); });
 }
 
-// Copy n numbers of the parameters (0), gradients (1), moments m (2) or v (3), or constants (4) to the GPU, or from it.
+// Copy n numbers of the parameters (0), gradients (1), moments m (2) or v (3), constants (4), or states
+// without bounds (5) to the GPU, or from it.
 static Buffer<float>& flat(Engine& e, int which) {
-    Buffer<float>* const all[] = {&e.values, &e.gradient, &e.m, &e.v, &e.constants};
+    Buffer<float>* const all[] = {&e.values, &e.gradient, &e.m, &e.v, &e.constants, &e.unbounded};
     return *all[which];
 }
 int engine_push(Engine* engine, int which, int64_t begin, const float* from, int64_t n) {

@@ -4,7 +4,7 @@
 // threads walk in the step after. So a step has two barriers, and one where nobody spikes.
 // NumPy twin: shd_genn.backends.eventprop.forward; what is learned of neurons: sensitivities.Sensitivity.
 
-#include "trials.cuh"
+#include "derived.cuh"
 
 // An entry of a list that stands for no spike: it points to the row of zeros below a connection's weights. Lists
 // are filled up with it to a multiple of AT_ONCE.
@@ -146,6 +146,22 @@ __device__ __forceinline__ void read_output(const Common& common, const Trials& 
     }
 }
 
+// A step of neurons that are described by equations.
+__device__ __forceinline__ void step_derived(const Common& common, const Trials& trials, int64_t trial,
+                                             const Place& me, const float (&in)[V], int step, DerivedNeurons& derived,
+                                             float (&x)[V], bool (&fires)[V]) {
+    for_each(Populations{}, [&](auto p) {
+        using P = decltype(p);
+        if constexpr (P::DERIVED) {
+            if (!me.in(p)) return;
+            const int neuron = me.first - P::FIRST;
+            float* const rows =
+                trials.kept_steps ? Kept<P, float>(trials.kept_steps, trial, step, common.n_steps, neuron).first : nullptr;
+            derived.step(p, common.constants + me.first, in, step, neuron, rows, x, fires);
+        }
+    });
+}
+
 __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials trials) {
     SHARED(ForwardShared, shared);
     const Place me = Place::here();
@@ -157,12 +173,13 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials
     float voltage[V] = {}, x[V] = {};
     Sensitivity sensitivity;
     Readout readout;
+    [[maybe_unused]] DerivedNeurons derived;
     if constexpr (FORM == FIRST_SPIKE)
         for (int v = 0; v < V; v++) {
             readout.value[v] = -common.dt_ms * float(n_steps);
             readout.step[v] = n_steps;
         }
-    bool takes_input = false, takes_late = false, is_output = false;
+    bool takes_input = false, takes_late = false, is_output = false, is_derived = false;
     int first_warp = 0, list_first = 0, first_lane = 0;  // of my population
     for_each(Populations{}, [&](auto p) {
         using P = decltype(p);
@@ -170,6 +187,10 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials
         takes_input = P::TAKES_INPUT;
         takes_late = P::TAKES_LATE;
         is_output = P::IS_OUTPUT;
+        if constexpr (P::DERIVED) {
+            is_derived = true;
+            derived.start(p, common.constants + me.first);
+        }
         first_warp = P::FIRST / (32 * V);
         first_lane = P::FIRST;
         list_first = P::LIST_FIRST;
@@ -224,14 +245,17 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials
         });
 
         // x = beta x + arrivals;  V = alpha V + (1 - alpha) S x;  if V >= threshold: spike, V = 0
-        bool fires[V], any = false;
-        for (int v = 0; v < V; v++) {
-            x[v] = fmaf(k.beta[v], x[v], in[v]);
-            sensitivity.step(v, k.alpha[v], k.beta[v], voltage[v], x[v]);
-            voltage[v] = fmaf(k.gain[v], x[v], k.alpha[v] * voltage[v]);
-            fires[v] = voltage[v] >= k.v_thresh[v];
-            any |= fires[v];
-        }
+        bool fires[V] = {}, any = false;
+        if (is_derived)
+            step_derived(common, trials, trial, me, in, step, derived, x, fires);
+        else
+            for (int v = 0; v < V; v++) {
+                x[v] = fmaf(k.beta[v], x[v], in[v]);
+                sensitivity.step(v, k.alpha[v], k.beta[v], voltage[v], x[v]);
+                voltage[v] = fmaf(k.gain[v], x[v], k.alpha[v] * voltage[v]);
+                fires[v] = voltage[v] >= k.v_thresh[v];
+            }
+        for (int v = 0; v < V; v++) any |= fires[v];
         ask_for(step + AHEAD);
         uint32_t spikes[V];
         for (int v = 0; v < V; v++) spikes[v] = __ballot_sync(ALL, fires[v]);
@@ -243,10 +267,11 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials
         masks += WARPS * V;
         for (int v = 0; v < V; v++) {
             if (!fires[v]) continue;
+            *arrival[v]++ = uint16_t(step + 1);
+            if (is_derived) continue;
             [[maybe_unused]] const int64_t at = slope[v] - trials.slope;
             *slope[v] = x[v] - voltage[v];
             slope[v] += LANES;
-            *arrival[v]++ = uint16_t(step + 1);
             if constexpr (LEARNS_TAU_MEM) trials.by_mem[at] = sensitivity.by_mem(v, k.alpha[v], voltage[v]);
             if constexpr (LEARNS_TAU_SYN) trials.by_syn[at] = sensitivity.by_syn(v, k.by_syn_ratio[v], voltage[v]);
             voltage[v] = 0;
@@ -292,6 +317,12 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials
     for (int v = 0; v < V; v++) {
         const int64_t lane = trial * LANES + me.first + v;
         trials.count[lane] = int(arrival[v] - (trials.arrival + lane * n_steps));
+        if constexpr (ANY_DERIVED)
+            if (derived.unbounded[v]) {
+                trials.count[lane] = -derived.unbounded[v];
+                for (int q = 0; q < MOST_STATES; q++)
+                    trials.unbounded[(trial * MOST_STATES + q) * LANES + me.first + v] = derived.s[q][v];
+            }
     }
     if (!is_output) return;
     const int column = me.first - Output::FIRST;

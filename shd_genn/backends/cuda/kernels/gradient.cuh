@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(32 * GRADIENT_WARPS) gradient(Common common, T
     const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
     const int column = int(blockIdx.x) * 32 + lane, n_steps = common.n_steps;
     const int64_t trial = blockIdx.y;
-    const float tau_syn = __ldg(common.constants + TAU_SYN * LANES + C::Target::FIRST + column);
+    const float tau_syn = __ldg(common.constants + C::Target::TAU_SYN_ROW * LANES + C::Target::FIRST + column);
     const float* const lambda_i = trials.history + row_of(trial, 0, n_steps) + C::Target::FIRST + column;
     float* const partial = trials.partial + trial * N_LEARNED;
     for (int source = warp; source <= C::SOURCES; source += GRADIENT_WARPS) {

@@ -36,7 +36,11 @@ struct Trials {
     float* by_mem;      // [trial][k][LANES]: derivatives of V there, if time constants are learned
     float* by_syn;
     uint16_t* arrival;  // [trial][LANES][k]: the step in which it arrives, one after its own
-    int* count;         // [trial][LANES]
+    int* count;         // [trial][LANES]; -n if the neuron had left all bounds after n steps
+    // Of neurons that are described by equations: what is kept of each step, see derived.cuh; null if nothing need be. And
+    // the state of a neuron that has left all bounds.
+    float* kept_steps;  // [trial][n_steps][KEPT]
+    float* unbounded;   // [trial][MOST_STATES][LANES]
     uint32_t* masks;    // [trial][n_steps][WARPS][V]: lane l's v-th neuron is bit l of word v
     // The output
     float* readout;     // [trial][Output::WIDTH]

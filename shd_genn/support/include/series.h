@@ -1,0 +1,93 @@
+#pragma once
+// Polynomials in place of functions, and what is made of them: for one number, or for a vector of them. The
+// CPU's kernels and a GPU's share them (vector_math.h; backends/cuda/kernels/math.cuh), which define DEVICE, what a
+// function that kernels call begins with.
+
+// x times itself, N times in all.
+template <int N, class Number>
+DEVICE Number power(const Number& x) {
+    static_assert(N >= 1, "use 1 / power<-N>(x)");
+    if constexpr (N == 1)
+        return x;
+    else if constexpr (N % 2 == 0)
+        return power<N / 2>(Number(x * x));
+    else
+        return x * power<N - 1>(x);
+}
+
+// Of a polynomial sum c[k] x^k, by Horner's rule.
+template <int N, class Number>
+DEVICE Number polynomial(const float (&c)[N], const Number& x) {
+    Number sum = c[N - 1] + Number{};
+    for (int k = N - 2; k >= 0; k--) sum = sum * x + c[k];
+    return sum;
+}
+
+// 2^x on [-1/2, 1/2], fitted for the smallest relative error, which is 1.1e-7.
+template <class Number>
+DEVICE Number power_of_two_near_0(const Number& x) {
+    constexpr float SERIES[] = {
+        1.0f, 6.931470037e-1f, 2.402224243e-1f, 5.550733581e-2f, 9.671512991e-3f, 1.326472731e-3f};
+    return polynomial(SERIES, x);
+}
+
+// tanh(x) up to TANH_NEAR.
+constexpr float TANH_NEAR = 0.625f;
+template <class Number>
+DEVICE Number hyperbolic_tangent_near_0(const Number& x) {
+    constexpr float SERIES[] = {1.0f,
+                                -3.33332819422e-1f,
+                                1.33314422036e-1f,
+                                -5.37397155531e-2f,
+                                2.06390887954e-2f,
+                                -5.70498872745e-3f};
+    return x * polynomial(SERIES, Number(x * x));
+}
+
+// exprel(x) = (exp(x) - 1) / x, which is 1 at 0, and its derivative: near 0, which is where the
+// exponent of a short step lies, by polynomials with the right value at 0 that were fitted for the
+// smallest relative error: a short one up to NEAR, a longer one up to NOT_FAR.
+constexpr float NEAR = 0.1f, NOT_FAR = 0.5f;
+
+template <class Number>
+DEVICE Number exprel(const Number& x) {
+    constexpr float SHORT[] = {1.0f, 5.000001150e-1f, 1.667357051e-1f, 4.166190487e-2f};
+    constexpr float LONG[] = {
+        1.0f, 4.999998343e-1f, 1.666613529e-1f, 4.166897160e-2f, 8.402393757e-3f, 1.387573227e-3f};
+    const Number size = absolute(x);
+    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
+    const Number near = polynomial(LONG, x);
+    if (!reaches(size, NOT_FAR)) return near;
+    return choose(is_less(size, NOT_FAR), near, Number(quotient(exponential(x) - 1.0f, x)));
+}
+
+template <class Number>
+DEVICE Number exprel_slope(const Number& x) {
+    constexpr float SHORT[] = {0.5f, 3.333334757e-1f, 1.250575262e-1f, 3.332305921e-2f};
+    constexpr float LONG[] = {
+        0.5f, 3.333331257e-1f, 1.249953814e-1f, 3.333646787e-2f, 7.004724917e-3f, 1.185661737e-3f};
+    const Number size = absolute(x);
+    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
+    const Number near = polynomial(LONG, x);
+    if (!reaches(size, NOT_FAR)) return near;
+    const Number far = quotient(exponential(x) * (x - 1.0f) + 1.0f, Number(x * x));
+    return choose(is_less(size, NOT_FAR), near, far);
+}
+
+// x / (exp(x) - 1) = 1 / exprel(x), and its derivative, given exp(x); likewise.
+template <class Number>
+DEVICE Number bernoulli(const Number& x, const Number& exp_x) {
+    constexpr float EVEN[] = {8.333241763e-2f, -1.377300073e-3f};
+    const Number square = x * x;
+    const Number near = polynomial(EVEN, square) * square + (1.0f - 0.5f * x);
+    return choose(is_less(absolute(x), NOT_FAR), near, Number(x * reciprocal(exp_x - 1.0f)));
+}
+
+template <class Number>
+DEVICE Number bernoulli_slope(const Number& x, const Number& exp_x) {
+    constexpr float ODD[] = {1.666629840e-1f, -5.494851188e-3f};
+    const Number near = polynomial(ODD, Number(x * x)) * x - 0.5f;
+    const Number inverse = reciprocal(exp_x - 1.0f);
+    const Number far = inverse * (1.0f - exp_x * (x * inverse));
+    return choose(is_less(absolute(x), NOT_FAR), near, far);
+}
