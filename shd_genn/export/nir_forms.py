@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from shd_genn.backends.reference.sensitivities import Constants
 from shd_genn.support.errors import require
 
-Array = NDArray[np.floating]
+Array = NDArray[np.float64]
 Form = Literal["steps", "continuous", "torch"]
 """How the numbers of a file are to be read; see the module."""
 TORCH_STEP = 1e-4
@@ -44,8 +44,8 @@ def fields_of(k: Constants, dt: float, form: Form, *, spikes: bool) -> dict[str,
     Returns:
         Field → (neurons,): those of a ``CubaLIF``, or without threshold those of a ``CubaLI``.
     """
-    zero = np.zeros_like(k.tau_mem)
-    tau_syn, tau_mem = k.tau_syn / 1000, k.tau_mem / 1000
+    tau_syn, tau_mem = _seconds(k)
+    zero = np.zeros(len(tau_mem))
     r, w_in = zero + 1, tau_syn
     if form == "steps":
         w_in = tau_syn / dt
@@ -56,10 +56,10 @@ def fields_of(k: Constants, dt: float, form: Form, *, spikes: bool) -> dict[str,
     fields = {"tau_syn": tau_syn, "tau_mem": tau_mem, "r": r, "v_leak": zero, "w_in": w_in}
     if not spikes and form != "torch":
         return fields
-    threshold = k.v_thresh.copy() if spikes else zero + NEVER
-    if form == "torch" and spikes and _differ(threshold):
-        threshold = zero + 1
-    return fields | {"v_threshold": threshold, "v_reset": zero.copy()}
+    thresholds = np.array(k.v_thresh, np.float64) if spikes else zero + NEVER
+    if form == "torch" and _differ(thresholds):
+        thresholds = zero + 1
+    return fields | {"v_threshold": thresholds, "v_reset": zero.copy()}
 
 
 def weights_for(
@@ -68,7 +68,7 @@ def weights_for(
     """The weights to a population as a file has them, (sources, targets); see `fields_of`."""
     if form != "torch":
         return weights
-    tau_syn, tau_mem = k.tau_syn / 1000, k.tau_mem / 1000
+    tau_syn, tau_mem = _seconds(k)
     factor = tau_syn / dt / (_steps(tau_syn, dt) * _steps(tau_mem, dt))
     if spikes and _differ(k.v_thresh):
         factor /= k.v_thresh
@@ -111,13 +111,18 @@ def field_names(node: Any) -> list[str]:
     return names + (["v_threshold", "v_reset"] if hasattr(node, "v_threshold") else [])
 
 
-def _differ(values: Array) -> bool:
+def _seconds(k: Constants) -> tuple[Array, Array]:
+    """τ_syn and τ_mem in s."""
+    return np.asarray(k.tau_syn, np.float64) / 1000, np.asarray(k.tau_mem, np.float64) / 1000
+
+
+def _differ(values: NDArray[np.floating]) -> bool:
     return bool((values != values[0]).any())
 
 
 def _steps(tau: Array, dt: float) -> Array:
     """The time constant, in steps, with which Euler's rule decays in a step as exp(-dt/tau)."""
-    return -1 / np.expm1(-dt / tau)
+    return np.asarray(-1 / np.expm1(-dt / tau))
 
 
 def _from_steps(key: str, tau: Array, dt: float) -> Array:
@@ -128,4 +133,4 @@ def _from_steps(key: str, tau: Array, dt: float) -> Array:
         f"dt {dt} s, {tau.min()} s",
         "give a shorter dt_ms, or read it as continuous",
     )
-    return -1 / np.log1p(-dt / tau)
+    return np.asarray(-1 / np.log1p(-dt / tau))
