@@ -112,7 +112,7 @@ OF_STEPS = (
     with_neurons(
         layered_network(hidden_sizes=(20, 20, 20, 20)),
         KLIF(Trainable(20.0, 3), Trainable(0.5, 0.1), Trainable(1.05, 0.1), scale_reset=False),
-        ParaLIF(Trainable(20.0, 3), Trainable(0.5, 0.1)),
+        ParaLIF(Trainable(20.0, 3), Trainable(3.0, 0.1), "bernoulli"),
         SlidingPSN(Trainable(2.0, 0.1), tuple(Trainable(2.0**-i) for i in range(3))),
         ParaLIF(Trainable(20.0, 3), Trainable(0.05, 0.01), "delta"),
     ),

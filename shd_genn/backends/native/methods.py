@@ -33,7 +33,6 @@ class SurrogateEngine(NativeEngine):
     ) -> None:
         for population in network.hidden:
             _check_undivided(population, config.dt_ms)
-            _check_certain(population)
             if isinstance(method, EPropOnline):
                 _check_shared(network, population)
         super().__init__(network, config, Surrogate() if method is None else method)
@@ -102,20 +101,6 @@ def _check_shared(network: Network, population: Population) -> None:
         "the native engine has online e-prop of leaky integrate-and-fire neurons that are all the "
         f"same and reset to 0, but population {population.name} has {population.neuron}",
         "take --backend reference, or method=eprop, whose gradients are the same",
-    )
-
-
-def _check_certain(population: Population) -> None:
-    """Refuse neurons that spike at random.
-
-    Raises:
-        ConfigError: if the population has such neurons.
-    """
-    refuse_unless(
-        not is_derived(population) or not population.neuron.derived.random,
-        f"the native engine draws no random numbers, but population {population.name} spikes at "
-        f"random: {population.neuron}",
-        "take --backend reference, or spikes=threshold or delta",
     )
 
 

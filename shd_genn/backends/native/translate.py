@@ -104,6 +104,7 @@ class _Translation:
             varying=len(self.entries),
             exact=d.exact,
             crossing=d.crossing,
+            random=d.random,
             substeps=substeps,
             keeps_states=d.state_dependent or bool(self.learned or d.held),
             held=tuple(q in d.held for q in d.states),
