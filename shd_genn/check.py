@@ -17,7 +17,7 @@ from shd_genn import backends
 from shd_genn.backends.proof import STEPS_MS, Convergence, Finding, Proof
 from shd_genn.network.neurons.named import neurons_of
 from shd_genn.support.cli import command, parse, print_table
-from shd_genn.support.errors import ConfigError
+from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.support.files import require_ending, require_writable, written_aside
 from shd_genn.support.progress import progress
 
@@ -67,6 +67,12 @@ def main() -> None:
     proved = {}
     wrong = []
     for name, neuron in neurons_of(options.neuron).items():
+        reason = neuron.dynamics.only_in_steps if neuron.dynamics else ""
+        refuse_unless(
+            not reason,
+            f"check proves EventProp's adjoint, which {name} has none of, because {reason}",
+            "train it with method=surrogate or eprop, or choose another neuron",
+        )
         proved[name] = prove(Proof(neuron, options.seed), options.backends)
         print_table(_table(name, proved[name].findings))
         print(verdict(name, proved[name]))

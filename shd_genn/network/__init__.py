@@ -16,6 +16,7 @@ from shd_genn.network.initialisers import (
 )
 from shd_genn.network.neurons import (
     HAND_WRITTEN_KINDS,
+    KLIF,
     NEURON_KINDS,
     NEURONS,
     SYNAPSES,
@@ -29,7 +30,9 @@ from shd_genn.network.neurons import (
     LeakyIntegrateFire,
     Neuron,
     NeuronModel,
+    ParaLIF,
     QuadraticIntegrateFire,
+    SlidingPSN,
     SpikeInput,
     Synapse,
     output_neuron,
@@ -38,6 +41,7 @@ from shd_genn.network.parts import Connection, Dense, Population
 
 __all__ = [
     "HAND_WRITTEN_KINDS",
+    "KLIF",
     "NEURONS",
     "NEURON_KINDS",
     "SYNAPSES",
@@ -58,8 +62,10 @@ __all__ = [
     "Neuron",
     "NeuronModel",
     "Normal",
+    "ParaLIF",
     "Population",
     "QuadraticIntegrateFire",
+    "SlidingPSN",
     "SpikeInput",
     "Synapse",
     "Trainable",

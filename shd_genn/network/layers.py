@@ -6,6 +6,7 @@ import math
 from typing import Literal, TypedDict
 
 from shd_genn.network import (
+    KLIF,
     AdaptiveLeakyIntegrateFire,
     AdLIF,
     Clipped,
@@ -18,14 +19,27 @@ from shd_genn.network import (
     LeakyIntegrateFire,
     NeuronModel,
     Normal,
+    ParaLIF,
     QuadraticIntegrateFire,
+    SlidingPSN,
     Trainable,
     Uniform,
     output_neuron,
 )
 from shd_genn.network.initialisers import Initialiser, Value
-from shd_genn.network.neuron_settings import Adlif, Alif, IzhikevichNeuron, Lif, NeuronSettings, Qif
+from shd_genn.network.neuron_settings import (
+    Adlif,
+    Alif,
+    IzhikevichNeuron,
+    Klif,
+    Lif,
+    NeuronSettings,
+    Paralif,
+    Qif,
+    SlidingPsn,
+)
 from shd_genn.network.neurons.izhikevich import CELLS
+from shd_genn.network.neurons.sliding_psn import usual_weights
 from shd_genn.network.settings import GammaTau, ModelConfig, NetworkSettings
 
 LONGEST = 3
@@ -64,6 +78,14 @@ def hidden_neuron(model: ModelConfig) -> NeuronModel:
             _own(chosen, "v_peak", chosen.v_peak, 1.0),
             _own(chosen, "v_reset", chosen.v_reset, high=-0.01),
         )
+    if isinstance(chosen, Klif):
+        k = _own(chosen, "k", chosen.klif_factor, 0.1)
+        return KLIF(tau_mem, _thresh(model), k, chosen.reset, chosen.scale_reset)
+    if isinstance(chosen, Paralif):
+        return ParaLIF(tau_mem, _thresh(model), chosen.spikes)
+    if isinstance(chosen, SlidingPsn):
+        weights = (_own(chosen, "w", start) for start in usual_weights(chosen.psn_order))
+        return SlidingPSN(_thresh(model), tuple(weights))
     if isinstance(chosen, IzhikevichNeuron):
         return _izhikevich(chosen)
     usual = HodgkinHuxley()

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 from shd_genn.network.neurons.izhikevich import Cell
 from shd_genn.network.neurons.leaky_integrate_fire import Reset
+from shd_genn.network.neurons.paralif import Spikes
+from shd_genn.network.neurons.sliding_psn import LONGEST
 from shd_genn.support.settings import Choice, Cure
 
 Refractory = Annotated[float, Ge(0), Lt(1000), Cure("0 means no refractory time; 2 to 5 are usual")]
@@ -124,4 +126,41 @@ class HodgkinHuxleyNeuron(NeuronSettings, kind="hodgkin_huxley"):
     """Which parameters of the neuron's own are learned, each for every hidden neuron."""
 
 
-NeuronChoice = Lif | Alif | Adlif | Qif | IzhikevichNeuron | HodgkinHuxleyNeuron
+@dataclass(frozen=True)
+class Klif(NeuronSettings, kind="klif"):
+    """Leaky integrate-and-fire with a learned factor of the voltage (Jiang & Zhang 2023)."""
+
+    klif_factor: Annotated[float, Gt(0), Cure("the paper starts with 1")] = 1.0
+    """The factor k with which V is compared with the threshold, at the start."""
+    reset: Reset = "zero"
+    """What a spike does to V: zero sets it to 0, subtract subtracts the threshold."""
+    scale_reset: bool = True
+    """Divide V by k after each step; the paper does not, which is for few or long steps."""
+    train_neuron: tuple[Literal["k"], ...] = ("k",)
+    """Which parameters of the neuron's own are learned, each for every hidden neuron."""
+
+
+@dataclass(frozen=True)
+class Paralif(NeuronSettings, kind="paralif"):
+    """Leaky integrator that no spike resets (Yarga & Wood 2025)."""
+
+    spikes: Spikes = "threshold"
+    """When it spikes: threshold (in every step with V above it), delta (V has risen by it since the
+    step before) or bernoulli (at random, with probability 1 / (1 + exp(v_thresh - V)))."""
+
+
+@dataclass(frozen=True)
+class SlidingPsn(NeuronSettings, kind="sliding_psn"):
+    """Sliding parallel spiking neuron: weighs the currents of the last steps (Fang et al. 2023)."""
+
+    has_tau_mem: ClassVar[bool] = False
+
+    psn_order: Annotated[int, Ge(1), Le(LONGEST), Cure("32 is usual")] = 32
+    """How many steps a neuron weighs, this one included."""
+    train_neuron: tuple[Literal["w"], ...] = ("w",)
+    """Which parameters of the neuron's own are learned, each for every hidden neuron."""
+
+
+NeuronChoice = (
+    Lif | Alif | Adlif | Qif | IzhikevichNeuron | HodgkinHuxleyNeuron | Klif | Paralif | SlidingPsn
+)

@@ -19,12 +19,22 @@ from shd_genn.learning.dropout import Dropout
 from shd_genn.learning.methods import EProp, EPropOnline, Surrogate
 from shd_genn.learning.methods.shapes import SHAPES, Pseudo
 from shd_genn.learning.objective import Objective, Regulariser
-from shd_genn.network import AdaptiveLeakyIntegrateFire, Izhikevich, Network, Uniform
+from shd_genn.network import (
+    KLIF,
+    AdaptiveLeakyIntegrateFire,
+    Izhikevich,
+    Network,
+    ParaLIF,
+    SlidingPSN,
+    Trainable,
+    Uniform,
+)
 from shd_genn.support import builder
 from shd_genn.support.errors import ConfigError
 
 SAMPLES = networks.random_events(6), networks.random_labels(6)
-RATES = networks.RATES | {"tau_adapt": 0.1, "beta": 1e-3}
+RATES = networks.RATES | dict.fromkeys(("beta", "k", "w0", "w1", "w2"), 1e-3)
+RATES |= {"tau_adapt": 0.1}
 WEAK = Regulariser(1e-5, 2e-5, 3)
 """So weak that it hides no error in the gradient of the loss."""
 
@@ -37,7 +47,13 @@ def config(readout="avg_var_exp_weight", **changes) -> CompileConfig:
 
 def with_neuron(network: Network, neuron) -> Network:
     """The network with other hidden neurons."""
-    new = {p: replace(p, neuron=neuron) if p in network.hidden else p for p in network.populations}
+    return with_neurons(network, *(neuron for _ in network.hidden))
+
+
+def with_neurons(network: Network, *neurons) -> Network:
+    """The network with other neurons in each of its hidden layers."""
+    new = {p: p for p in network.populations}
+    new |= {p: replace(p, neuron=n) for p, n in zip(network.hidden, neurons, strict=True)}
     return Network(
         tuple(new.values()),
         tuple(replace(c, source=new[c.source], target=new[c.target]) for c in network.connections),
@@ -92,7 +108,19 @@ HELD = (
 )
 ONLINE = (layered_network(hidden_sizes=(70,)), EPropOnline(feedback="random"), config())
 ONLINE_STEPS = (layered_network("var", hidden_sizes=(20,)), EPropOnline(), config("var"))
+OF_STEPS = (
+    with_neurons(
+        layered_network(hidden_sizes=(20, 20, 20, 20)),
+        KLIF(Trainable(20.0, 3), Trainable(0.5, 0.1), Trainable(1.05, 0.1), scale_reset=False),
+        ParaLIF(Trainable(20.0, 3), Trainable(3.0, 0.1), "bernoulli"),
+        SlidingPSN(Trainable(2.0, 0.1), tuple(Trainable(2.0**-i) for i in range(3))),
+        ParaLIF(Trainable(20.0, 3), Trainable(0.05, 0.01), "delta"),
+    ),
+    Surrogate("triangle", detach_reset=False),
+    config(),
+)
 CASES = {
+    "steps": OF_STEPS,
     "learned": LEARNED,
     "late": LATE,
     "adaptive": ADAPTIVE,
@@ -104,7 +132,8 @@ CASES = {
 }
 """Time constants and thresholds are learned, of the output too, in the first two; spikes have
 delays, and only neurons near their thresholds are walked, in the second; see its readouts. Two
-have adaptive thresholds, with all parameters learned, or with a refractory time."""
+have adaptive thresholds, with all parameters learned, or with a refractory time; one has
+neurons of time steps."""
 
 
 @pytest.mark.parametrize("case", CASES)

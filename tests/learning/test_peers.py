@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import autodiff, mlgenn_eprop, plif
+from helpers import autodiff, mlgenn_eprop, spikingjelly_layers
 
 from shd_genn.backends import reference
 from shd_genn.backends.protocols import CompileConfig
@@ -10,29 +10,42 @@ from shd_genn.learning.methods import EProp, EPropOnline
 from shd_genn.spikes.events import Events
 
 
-def assert_is_plif(expected):
+def assert_is_spikingjelly(name, expected):
     """1e-5 of each array's largest number, and the same spikes."""
-    engine = reference.compile(plif.network(), plif.METHOD, plif.CONFIG)
+    layer = spikingjelly_layers.LAYERS[name]
+    network = spikingjelly_layers.network(layer)
+    engine = reference.compile(network, layer.method, spikingjelly_layers.CONFIG)
     events, labels = autodiff.samples()
-    counts = engine.evaluate(events, labels).spike_counts["plif"].sum(axis=0)
+    counts = engine.evaluate(events, labels).spike_counts["layer"].sum(axis=0)
     np.testing.assert_array_equal(counts, expected["spikes"])
     assert counts.sum() > 30
-    for key, array in plif.like_spikingjelly(engine.gradient(events, labels)).items():
+    gradient = engine.gradient(events, labels)
+    found = spikingjelly_layers.like_spikingjelly(name, gradient)
+    assert {*found, "spikes"} == {*expected}
+    for key, array in found.items():
         assert np.abs(expected[key]).max() > 0, key
         assert np.abs(array - expected[key]).max() < 1e-5 * np.abs(expected[key]).max(), key
 
 
-def test_learned_time_constants_are_those_of_spikingjelly():
-    """`python tests/helpers/plif.py` recorded them: spikingjelly's ParametricLIFNode, float64."""
-    with np.load(plif.RECORDED) as recorded:
-        assert_is_plif(dict(recorded))
+@pytest.mark.parametrize("name", spikingjelly_layers.LAYERS)
+def test_neurons_of_steps_are_those_of_spikingjelly(name):
+    """`python tests/helpers/spikingjelly_layers.py` recorded them: spikingjelly 2.0, float64.
+
+    Learned: PLIF's time constant; KLIF's k with both resets, scaled or not; the weights and the
+    threshold of SlidingPSN; time constant and threshold of neurons without a reset.
+    """
+    with np.load(spikingjelly_layers.RECORDED) as recorded:
+        start = f"{name}/"
+        expected = {k.removeprefix(start): recorded[k] for k in recorded if k.startswith(start)}
+    assert_is_spikingjelly(name, expected)
 
 
 @pytest.mark.slow
-def test_learned_time_constants_are_those_of_spikingjelly_now():
+@pytest.mark.parametrize("name", spikingjelly_layers.LAYERS)
+def test_neurons_of_steps_are_those_of_spikingjelly_now(name):
     reason = "spikingjelly is not installed; its recorded gradients are compared"
     pytest.importorskip("spikingjelly", reason=reason)
-    assert_is_plif(plif.gradients())
+    assert_is_spikingjelly(name, spikingjelly_layers.gradients(name))
 
 
 def assert_is_mlgenn(recorded):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shd_genn.network.neurons.expressions import exprel, exprel_slope
+from shd_genn.network.neurons.expressions import exprel, exprel_slope, relu, relu_slope
 from shd_genn.support import builder
 
 INCLUDE = Path(builder.__file__).parent / "include"
@@ -51,6 +51,8 @@ FUNCTIONS = {
     "power": (lambda x: x**7, (-10, 10), (0, 1), 4.0, 0.0),
     "absolute": (np.abs, (-5, 5), (0, 1), 0.0, 0.0),
     "sign": (np.sign, (-5, 5), (0, 1), 0.0, 0.0),
+    "relu": (relu, (-5, 5), (0, 1), 0.0, 0.0),
+    "relu_slope": (relu_slope, (-5, 5), (0, 1), 0.0, 0.0),
     "larger": (np.maximum, (-5, 5), (-5, 5), 0.0, 0.0),
     "smaller": (np.minimum, (-5, 5), (-5, 5), 0.0, 0.0),
 }
@@ -135,6 +137,8 @@ SPECIAL = {
     "reciprocal": {INF: 0, -INF: 0, 0: INF, NAN: NAN, 2: 0.5, -4: -0.25},
     "absolute": {-0.0: 0, -INF: INF, NAN: NAN, -1e-40: 1e-40},
     "sign": {0: 0, INF: 1, -INF: -1, 1e-40: 1, -1e-40: -1},
+    "relu": {0: 0, INF: INF, -INF: 0, 1e-40: 1e-40},
+    "relu_slope": {0: 0, INF: 1, -INF: 0, 1e-40: 1, -1e-40: 0},
 }
 
 

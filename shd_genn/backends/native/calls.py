@@ -22,6 +22,7 @@ from shd_genn.backends.native.layout import (
 from shd_genn.backends.native.library import EngineLibrary
 from shd_genn.backends.native.store import FloatArray, ParameterStore
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.backends.reference.random_spikes import key_of_batch
 from shd_genn.learning.dropout import Masks
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network import Network
@@ -99,6 +100,7 @@ class EngineCalls:
         keep: bool,
         learn: bool = False,
         masks: Masks | None = None,
+        update: int = 0,
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]]]:
         """Forward pass of some trials.
 
@@ -109,6 +111,7 @@ class EngineCalls:
             keep: Whether trials stay in the engine.
             learn: Whether they keep what only learning needs.
             masks: The silent neurons.
+            update: The number of the update that they are for, from 1; 0 for none.
 
         Returns:
             The readout, (n_samples, n_classes), and the spike counts of each population.
@@ -150,6 +153,7 @@ class EngineCalls:
                 counts=ctypes.addressof(addresses),
                 voltages=None if voltages is None else voltages.ctypes.data,
                 silent=None if silent_addresses is None else ctypes.addressof(silent_addresses),
+                noise_key=key_of_batch(self.config.seed, update),
             ),
         )
         return readout, {name: counts[i] for name, i in self._counted}

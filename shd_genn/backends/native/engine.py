@@ -139,12 +139,12 @@ class NativeEngine:
         self, engine: int, events: Events, labels: NDArray[np.integer]
     ) -> tuple[BatchResult, Parameters]:
         """`_backward` with drop-out of hidden neurons."""
-        dropout = self.config.objective.dropout
+        dropout, update = self.config.objective.dropout, self._step + 1
         if not dropout.probability:
-            return self._backward(engine, events, labels)
+            return self._backward(engine, events, labels, update=update)
         masks = dropout.masks(self.network, len(labels), self.config.seed, self._step)
         with self._store.scaled(dropout.scales(self.network)):
-            return self._backward(engine, events, labels, masks)
+            return self._backward(engine, events, labels, masks, update)
 
     def _shrink(self, of_readout: Parameters, rates: list[float]) -> float:
         """Clip gradients and decay weights; return what gradients were multiplied by."""
@@ -266,11 +266,12 @@ class NativeEngine:
         *,
         keep: bool,
         masks: Masks | None = None,
+        update: int = 0,
     ) -> tuple[FloatArray, dict[str, NDArray[np.int32]], FloatArray, FloatArray, Parameters]:
         """Forward pass; readout, spike counts, loss, drive, and the readout's own gradient."""
         voltages = self._voltages(len(events)) if needs_voltages(self.network.readout) else None
         readout, counts = self._calls.forward(
-            engine, events, voltages, keep=keep, learn=keep, masks=masks
+            engine, events, voltages, keep=keep, learn=keep, masks=masks, update=update
         )
         of_readout = {}
         if self._learned:
@@ -299,11 +300,12 @@ class NativeEngine:
         events: Events,
         labels: NDArray[np.integer],
         masks: Masks | None = None,
+        update: int = 0,
     ) -> tuple[BatchResult, Parameters]:
         """Forward and backward pass; the result, and the readout's own gradient."""
         require_samples(labels)
         readout, counts, loss, drive, of_readout = self._learn(
-            engine, events, labels, keep=True, masks=masks
+            engine, events, labels, keep=True, masks=masks, update=update
         )
         network = self.network
         jumps: dict[str, FloatArray] = {

@@ -33,6 +33,8 @@ FUNCTIONS = {
     "Abs": "absolute",
     "exprel": "exprel",
     "exprel_slope": "exprel_slope",
+    "relu": "relu",
+    "relu_slope": "relu_slope",
     "Bernoulli": "bernoulli",
     "BernoulliSlope": "bernoulli_slope",
     "Reciprocal": "reciprocal",

@@ -103,6 +103,7 @@ FORWARD_ARGUMENTS = Structure(
         Field(
             "const uint8_t* const*", "silent", "[population][trial][neuron] or null; see dropout.h"
         ),
+        Field("uint64_t", "noise_key", "of neurons that spike at random; see random_spikes.h"),
     ),
 )
 

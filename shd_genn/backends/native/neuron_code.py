@@ -39,6 +39,7 @@ class NeuronCode:
         varying: How many entries of the linearised step depend on the state.
         exact: Whether steps are exact propagators.
         crossing: Whether a spike is where the condition becomes true.
+        random: Whether it spikes at random.
         substeps: Into how many sub-steps a time step is divided.
         keeps_states: Whether the backward pass needs the state of every step.
         held: For each state variable, whether it is held after a spike.
@@ -51,6 +52,7 @@ class NeuronCode:
     varying: int
     exact: bool
     crossing: bool
+    random: bool
     substeps: int
     keeps_states: bool
     held: tuple[bool, ...]

@@ -104,6 +104,7 @@ class _Translation:
             varying=len(self.entries),
             exact=d.exact,
             crossing=d.crossing,
+            random=d.random,
             substeps=substeps,
             keeps_states=d.state_dependent or bool(self.learned or d.held),
             held=tuple(q in d.held for q in d.states),
@@ -211,6 +212,8 @@ class _Translation:
         along = sum(condition.get(f"g_{q}", 0) * inflow.get(f"b_{q}", 0) for q in d.states)
         moved = {q: reset[q] - self.names[q] for q in reset}
         undriven = {q: e for q, e in moved.items() if q not in d.receives}
+        if along == 0:  # no variable of the condition that the current drives
+            along = 1
         threshold = _given("v_thresh") if "v_thresh" in d.parameters else sympy.Integer(1)
         by_condition = symbol("by_condition")
         return {

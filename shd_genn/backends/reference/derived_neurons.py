@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.backends.reference.random_spikes import Noise
 from shd_genn.network.neurons.coefficients import coefficients_of
 from shd_genn.network.neurons.derived import Derived
 from shd_genn.network.neurons.expressions import Program
@@ -157,18 +158,25 @@ class Neurons:
         constants: Of the population.
         learned: The kinds of its parameters that are learned.
         silent: Which of its neurons drop-out keeps from spiking; they stay as they start.
+        noise: Step → what a spike condition must reach in it, (neurons,), of neurons that spike at
+            random; of others it is 0.
 
     Attributes:
         state: State variable → (neurons,).
         spikes: The neurons that spiked, ascending, for each step.
         history: What the backward pass needs.
         silent: Which of its neurons drop-out keeps from spiking.
+        noise: See above; None: 0 in all steps.
     """
 
     def __init__(
-        self, constants: Constants, learned: list[str], silent: NDArray[np.bool_] | None = None
+        self,
+        constants: Constants,
+        learned: list[str],
+        silent: NDArray[np.bool_] | None = None,
+        noise: Noise | None = None,
     ) -> None:
-        self.k, self.learned = constants, learned
+        self.k, self.learned, self.noise = constants, learned, noise
         self.silent = np.zeros(constants.size, bool) if silent is None else silent
         derived = constants.derived
         initial = constants.evaluate(derived.initial, {})
@@ -226,7 +234,8 @@ class Neurons:
         derived = self.k.derived
         if not derived.spikes:
             return np.zeros(self.k.size, bool)
-        above: NDArray[np.bool_] = self.k.evaluate(derived.spike, self.state)["g"] >= 0
+        least = self.noise(len(self.spikes)) if self.noise is not None else 0
+        above: NDArray[np.bool_] = self.k.evaluate(derived.spike, self.state)["g"] >= least
         if derived.crossing:
             above = above & (self.k.evaluate(derived.spike, before)["g"] < 0)
         return above

@@ -63,7 +63,7 @@ class Watched(Neurons):
     """
 
     def __init__(self, neurons: Neurons) -> None:
-        super().__init__(neurons.k, [], neurons.silent)
+        super().__init__(neurons.k, [], neurons.silent, neurons.noise)
         self.steps: list[list[SubStep]] = []
         self.held: list[Mask] = []
         self.current: list[Array] = []
@@ -244,8 +244,12 @@ class StepAdjoint:
 
 
 def spike_input(by_input: Mapping[str, Array], local: Local) -> Array:
-    """How fast an input makes the spike condition rise: 1/tau_mem of leaky integrators."""
+    """How fast an input makes the spike condition rise: 1/tau_mem of leaky integrators.
+
+    1 a ms where it is no variable of the condition that the current drives.
+    """
     slope: Array = np.zeros_like(local.psi)
     for name, b in by_input.items():
         slope = slope + b * local.by_state.get(f"g_{name.removeprefix('b_')}", 0)
-    return slope
+    found: Array = np.where(slope == 0, 1, slope)
+    return found

@@ -71,7 +71,7 @@ class Reference:
         masks = self.config.objective.dropout.masks(
             self.network, len(labels), self.config.seed, self._step
         )
-        result, gradient = self._backward(events, labels, masks)
+        result, gradient = self._backward(events, labels, masks, self._step + 1)
         adam = self.config.adam
         clip = adam.clip(gradient, gradient_scale(self.network, self.config.n_steps))
         self._step += 1
@@ -170,7 +170,7 @@ class Reference:
         """Nothing is measured."""
         return {}
 
-    def _forward(self, events: Events, masks: Masks | None = None) -> list[Trial]:
+    def _forward(self, events: Events, masks: Masks | None = None, update: int = 0) -> list[Trial]:
         require_channels(events, self.network)
         masks, parameters = masks or {}, self._scaled(masks)
         return [
@@ -180,6 +180,7 @@ class Reference:
                 parameters,
                 steps_of_input(*events.sample(i), self.config),
                 silent={name: mask[i] for name, mask in masks.items()},
+                update=update,
             )
             for i in range(len(events))
         ]
@@ -192,10 +193,14 @@ class Reference:
         }
 
     def _backward(
-        self, events: Events, labels: NDArray[np.integer], masks: Masks | None = None
+        self,
+        events: Events,
+        labels: NDArray[np.integer],
+        masks: Masks | None = None,
+        update: int = 0,
     ) -> tuple[BatchResult, dict[str, Array]]:
         require_samples(labels)
-        trials, parameters = self._forward(events, masks), self._scaled(masks)
+        trials, parameters = self._forward(events, masks, update), self._scaled(masks)
         loss, drive = self._loss(trials, labels)
         result = self._result(trials, loss)
         by_readout = self._drive_of_readout(trials, labels)

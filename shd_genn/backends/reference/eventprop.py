@@ -33,6 +33,7 @@ from shd_genn.backends.reference.neurons import (
     at_arrival,
     constants_of,
 )
+from shd_genn.backends.reference.random_spikes import key_of_batch, key_of_trial, noise_of
 from shd_genn.backends.reference.sensitivities import Constants
 from shd_genn.backends.reference.synapses import Synapses
 from shd_genn.backends.reference.trial import Trial, output_drive, read_out
@@ -75,6 +76,7 @@ def forward(
     initial_x: Mapping[str, Array] | None = None,
     cut_last_current: bool = False,
     silent: Mapping[str, NDArray[np.bool_]] | None = None,
+    update: int = 0,
 ) -> Trial:
     """One trial, forward.
 
@@ -87,6 +89,8 @@ def forward(
             with mlGeNN, which lets currents run on from one trial into the next.
         cut_last_current: Set x, and what is under way, to 0 before the last step, as mlGeNN does.
         silent: Population → its neurons that drop-out keeps from spiking.
+        update: The number of the update that the trial is for, from 1; 0 for none; see
+            `random_spikes`.
     """
     constants = all_constants(network, config, parameters)
     written: dict[str, Integrate] = {}
@@ -96,7 +100,11 @@ def forward(
         if isinstance(k, Constants):
             written[p.name] = EQUATIONS[type(p.neuron)].forward(k, learned)
         elif k is not None:
-            derived[p.name] = derived_neurons.Neurons(k, learned, (silent or {}).get(p.name))
+            noise = None
+            if p.neuron.derived.random:
+                key = key_of_trial(key_of_batch(config.seed, update), inputs)
+                noise = noise_of(key, network.populations.index(p), p.size)
+            derived[p.name] = derived_neurons.Neurons(k, learned, (silent or {}).get(p.name), noise)
     neurons = {name: written[name] if name in written else derived[name] for name in constants}
     spiking = [p.name for p in network.spiking]
     synapses = {c.name: Synapses(c, parameters, config.n_steps) for c in network.connections}

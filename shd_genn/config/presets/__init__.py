@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shd_genn.config.presets import adaptive, meszaros, mlgenn, nowotny, own, step_methods
+from shd_genn.config.presets import (
+    adaptive,
+    meszaros,
+    mlgenn,
+    nowotny,
+    own,
+    parallel,
+    step_methods,
+)
 from shd_genn.config.presets.preset import Preset
 from shd_genn.support.errors import ConfigError
 from shd_genn.support.names import similar_name
@@ -17,6 +25,7 @@ PRESETS: dict[str, Preset] = {
         *meszaros.presets(),
         *adaptive.presets(),
         *step_methods.presets(),
+        *parallel.presets(),
         *own.presets(),
     )
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shd_genn.learning.methods.limits import check_currents, check_one_synapse
 from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS
+from shd_genn.support.errors import refuse_unless
 from shd_genn.support.settings import Choice
 
 
@@ -23,9 +24,19 @@ class EventProp(Choice, kind="eventprop"):
 
         Raises:
             ConfigError: if not exactly one population has a readout, or connections into one
-                population differ in their synapses, or are delta synapses.
+                population differ in their synapses, or are delta synapses, or hidden neurons
+                have no spikes in continuous time.
         """
         _ = network.output  # refuses none and more than one
+        for population in network.hidden:
+            neuron = population.neuron
+            reason = neuron.dynamics.only_in_steps if neuron.dynamics else ""
+            refuse_unless(
+                not reason,
+                "EventProp differentiates by the times of spikes, which the neurons "
+                f"{neuron.description.name} of {population.name} have in steps only: {reason}",
+                "take method=surrogate or eprop, or another neuron",
+            )
         check_one_synapse(network, "EventProp")
         check_currents(
             network,

@@ -23,15 +23,19 @@ from shd_genn.network.neurons.description import (
 from shd_genn.network.neurons.exponential import Exponential
 from shd_genn.network.neurons.hodgkin_huxley import HodgkinHuxley
 from shd_genn.network.neurons.izhikevich import Izhikevich
+from shd_genn.network.neurons.klif import KLIF
 from shd_genn.network.neurons.leaky_integrate import LeakyIntegrate
 from shd_genn.network.neurons.leaky_integrate_fire import LeakyIntegrateFire
 from shd_genn.network.neurons.own_neuron import Neuron
+from shd_genn.network.neurons.paralif import ParaLIF
 from shd_genn.network.neurons.quadratic_integrate_fire import QuadraticIntegrateFire
+from shd_genn.network.neurons.sliding_psn import SlidingPSN
 from shd_genn.network.neurons.spike_input import SpikeInput
 from shd_genn.network.readouts import READOUTS, Readout
 
 __all__ = [
     "HAND_WRITTEN_KINDS",
+    "KLIF",
     "NEURONS",
     "NEURON_KINDS",
     "NEURON_PARAMETERS",
@@ -47,8 +51,10 @@ __all__ = [
     "Neuron",
     "NeuronDescription",
     "NeuronModel",
+    "ParaLIF",
     "ParameterDescription",
     "QuadraticIntegrateFire",
+    "SlidingPSN",
     "SpikeInput",
     "Synapse",
     "SynapseDescription",
@@ -64,8 +70,10 @@ NEURONS: tuple[type[NeuronModel], ...] = (
     QuadraticIntegrateFire,
     Izhikevich,
     HodgkinHuxley,
+    KLIF,
+    ParaLIF,
 )
-"""All neurons, but for those by a user's own equations (`Neuron`)."""
+"""All neurons, but for `Neuron` and `SlidingPSN`, whose parameters depend on their arguments."""
 
 SYNAPSES: tuple[type[Synapse], ...] = (Exponential, Delta)
 """All synapses."""

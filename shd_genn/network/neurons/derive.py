@@ -51,6 +51,7 @@ class _Derivation:
         self.g: Any = read(condition) if condition else None
         self.r = {q: read(text) for q, text in self.equations.resets.items()}
         self.x0 = {q: read(text) for q, text in self.equations.initials.items()}
+        self.u = {q: read(text) for q, text in self.equations.updates.items()}
         self.varying = {*self.x.values(), self.current}
         self.b = {q: self._plain(sympy.diff(f, self.current)) for q, f in self.f.items()}
         self.A = {
@@ -70,14 +71,14 @@ class _Derivation:
 
     @cached_property
     def scheme(self) -> str:
-        linear = not any(a.free_symbols & self.varying for a in self.A.values())
+        linear = not any(a.free_symbols & self.varying for a in self.A.values()) and not self.u
         own = not any(self.A[q, q].free_symbols & {x} for q, x in self.x.items())
         fits = {"exact": linear, "exponential_euler": own, "rk2": True}
         chosen = self.equations.scheme
         if chosen == "auto":
             return next(name for name, holds in fits.items() if holds)
         reason = {
-            "exact": "the equations are not linear in all state variables",
+            "exact": "the equations are not linear in all state variables, or steps are updated",
             "exponential_euler": "an equation is not linear in its own variable",
             "rk2": "",
         }[chosen]
@@ -104,7 +105,8 @@ class _Derivation:
                 "spike would need the state of its targets otherwise",
             )
         refuse_unless(
-            any(b != 0 for b in self.b.values()),
+            any(b != 0 for b in self.b.values())
+            or any(u.has(self.current) for u in self.u.values()),
             "the current I enters no equation, so that spikes would have no effect",
             "add I to the equation of the voltage",
         )
@@ -126,8 +128,10 @@ class _Derivation:
         )
         read = [q for q, x in self.x.items() if self.g.has(x)]
         driven = {q for q, b in self.b.items() if b != 0}
+        driven |= {q for q, u in self.u.items() if u.has(self.current)}
         for _ in self.x:
             driven |= {q for (q, r), a in self.A.items() if r in driven and a != 0}
+            driven |= {q for q, u in self.u.items() if any(u.has(self.x[r]) for r in driven)}
         refuse_unless(
             any(q in driven for q in read),
             f"no input can reach the spike condition {condition}, because I drives none of its "
@@ -221,9 +225,17 @@ class _Derivation:
         """The step of the other schemes, in parameters and dt."""
         dt = self.dt
         if self.scheme == "exponential_euler":
-            return {q: self._exponential_euler(q) for q in self.f}
+            return self._updated({q: self._exponential_euler(q) for q in self.f})
         half = {self.x[q]: self.x[q] + dt / 2 * f for q, f in self.f.items()}
-        return {q: self.x[q] + dt * f.subs(half, simultaneous=True) for q, f in self.f.items()}
+        return self._updated(
+            {q: self.x[q] + dt * f.subs(half, simultaneous=True) for q, f in self.f.items()}
+        )
+
+    def _updated(self, step: dict[str, Expr]) -> dict[str, Expr]:
+        """A step with the update after it."""
+        after = {self.x[q]: e for q, e in step.items()}
+        updated = {q: u.subs(after, simultaneous=True) for q, u in self.u.items()}
+        return {**step, **updated}
 
     def _exponential_euler(self, q: str) -> Expr:
         """X + (c dt + A dt x) exprel(A dt), where x' = A x + c; A dt is one exponent, term by term.
@@ -340,11 +352,12 @@ def derive(
         states=tuple(x),
         parameters=parameters,
         learnable=learnable,
-        receives=tuple(q for q, b in d.b.items() if b != 0),
+        receives=tuple(q for q, b in d.b.items() if b != 0 or (q in d.u and d.u[q].has(d.current))),
         scheme=d.scheme,
         substep_ms=equations.substep_ms,
         spikes=spikes,
         crossing=d.crossing,
+        random=equations.random,
         state_dependent=bool(moved & d.varying),
         kept_at_spikes=tuple(name for name in (*x, CURRENT) if name in jump.inputs),
         coefficients=tuple(coefficients),

@@ -12,7 +12,7 @@ parameter that can be learned. Only what is not 0 is an output of a program.
 ================  =============================================  =============================
 program           inputs                                         outputs
 ================  =============================================  =============================
-``step``          state, I, parameters, coefficients, dt         ``q``: Φ
+``step``          state, I, parameters, coefficients, dt         ``q``: Φ, the update included
 ``jacobian``      as ``step``, with the state before it          ``J_q_r``: ∂Φ_q/∂r
 ``by_current``    as ``jacobian``                                ``B_q``: ∂Φ_q/∂I
 ``by_parameter``  as ``jacobian``                                ``D_q__p``: ∂Φ_q/∂p
@@ -128,6 +128,7 @@ class Derived:
         spikes: Whether it ever spikes; if not, ``spike``, ``by_state``, ``jump`` and ``reset`` are
             empty.
         crossing: Whether a spike is where the condition becomes true, not where it is true.
+        random: Whether it spikes at random, with the probability 1 / (1 + exp(-g)) in each step.
         state_dependent: Whether ``jacobian`` or ``by_current`` depend on the state, so that the
             backward pass needs it of every sub-step.
         kept_at_spikes: The state variables, and I, that ``jump`` reads.
@@ -145,6 +146,7 @@ class Derived:
     substep_ms: float | None
     spikes: bool
     crossing: bool
+    random: bool
     state_dependent: bool
     kept_at_spikes: tuple[str, ...]
     coefficients: tuple[str, ...]

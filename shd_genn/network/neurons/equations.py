@@ -39,13 +39,19 @@ class Equations:
             Empty: it never does.
         reset: What a spike does to the state: ``V = 0; w += b``, all from the values before it. A
             neuron whose reset changes no variable of the spike condition spikes when that
-            condition becomes true, and not in all steps in which it holds.
+            condition becomes true, and not in all steps in which it holds; ``V = V`` makes it spike
+            in all of them.
         initial: The state at the start of a trial, ``V = c; u = b * c``; 0 where none is given.
         scheme: How a step is computed.
         substep_ms: The longest step in ms that is computed at once; a longer time step is divided
             into the fewest equal parts that are short enough. None: never divided.
         refractory: Whether the variables that I drives and the reset sets are held for some time
             after a spike.
+        update: What each step does to the state after the equations and before the spike:
+            ``V = k * V``, all from the values before it; it may use I. Such a neuron is one of time
+            steps, and has no EventProp.
+        random: Whether the neuron spikes at random in each step: with the probability
+            1 / (1 + exp(-g)), where g is the spike condition.
     """
 
     text: str
@@ -55,6 +61,8 @@ class Equations:
     scheme: Scheme = "auto"
     substep_ms: float | None = None
     refractory: bool = False
+    update: str = ""
+    random: bool = False
 
     @cached_property
     def derivatives(self) -> dict[str, str]:
@@ -111,10 +119,27 @@ class Equations:
         """State variable → its value at the start of a trial, if it is given."""
         return self._values("initial", self.initial)
 
+    @cached_property
+    def updates(self) -> dict[str, str]:
+        """State variable → its value after the update of a step, of those that it changes."""
+        return self._values("update", self.update)
+
+    @cached_property
+    def only_in_steps(self) -> str:
+        """Why there are no spikes in continuous time, as a clause; empty if there are."""
+        kept = [q for q, value in self.resets.items() if value == q]
+        if self.update:
+            return "each step changes its state, besides its differential equations"
+        if self.random:
+            return "it spikes at random in each step"
+        if kept:
+            return f"a spike leaves {kept[0]} above the threshold, so that it spikes in every step"
+        return ""
+
     def names(self) -> set[str]:
         """All names that are neither state variables, nor defined by the text, nor the current."""
         expressions = [*self.derivatives.values(), *self.definitions.values()]
-        expressions += [*self.resets.values(), *self.initials.values()]
+        expressions += [*self.resets.values(), *self.initials.values(), *self.updates.values()]
         expressions += [self.condition] if self.condition else []
         found = set[str]().union(*(names_in(expression) for expression in expressions))
         return found - {*self.states, *self.definitions, CURRENT}

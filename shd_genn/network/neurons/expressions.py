@@ -43,6 +43,18 @@ def exprel_slope(x: Array | float) -> Array:
     return value
 
 
+def relu(x: Array | float) -> Array:
+    """The larger of x and 0."""
+    value: Array = np.maximum(x, 0)
+    return value
+
+
+def relu_slope(x: Array | float) -> Array:
+    """The derivative of `relu`, 0 at 0."""
+    value: Array = np.where(np.asarray(x) > 0, 1.0, 0.0)
+    return value
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "exp": np.exp,
     "log": np.log,
@@ -56,6 +68,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sign": np.sign,
     "exprel": exprel,
     "exprel_slope": exprel_slope,
+    "relu": relu,
+    "relu_slope": relu_slope,
 }
 """The functions that expressions may call, each of one argument."""
 
@@ -99,7 +113,7 @@ def _check(node: ast.AST, text: str) -> None:
     elif isinstance(node, ast.Call):
         name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
         if name not in FUNCTIONS:
-            known = ", ".join(f for f in FUNCTIONS if f != "exprel_slope")
+            known = ", ".join(f for f in FUNCTIONS if not f.endswith("_slope"))
             raise ConfigError(
                 f"{name} in {text.strip()!r} is no function of the language; use {known}, and * "
                 "between factors"

@@ -9,8 +9,11 @@ from shd_genn.network.neurons.adlif import AdLIF
 from shd_genn.network.neurons.description import NeuronModel
 from shd_genn.network.neurons.hodgkin_huxley import HodgkinHuxley
 from shd_genn.network.neurons.izhikevich import Izhikevich
+from shd_genn.network.neurons.klif import KLIF
 from shd_genn.network.neurons.leaky_integrate_fire import LeakyIntegrateFire
+from shd_genn.network.neurons.paralif import ParaLIF
 from shd_genn.network.neurons.quadratic_integrate_fire import QuadraticIntegrateFire
+from shd_genn.network.neurons.sliding_psn import SlidingPSN
 from shd_genn.support import user_files
 from shd_genn.support.errors import refuse_unless
 
@@ -21,6 +24,9 @@ NAMES: dict[str, type[NeuronModel]] = {
     "qif": QuadraticIntegrateFire,
     "izhikevich": Izhikevich,
     "hodgkin_huxley": HodgkinHuxley,
+    "klif": KLIF,
+    "paralif": ParaLIF,
+    "sliding_psn": SlidingPSN,
 }
 """Name on the command line → neuron."""
 

@@ -44,6 +44,8 @@ class Neuron(NeuronModel):
         tau_refrac: For how many ms after a spike the variables are held that the reset sets and I
             drives.
         name: Its name in messages and figures.
+        update: What each step does to the state after the equations, ``V = k * V``; a neuron with
+            an update is not for EventProp.
     """
 
     equations: str
@@ -55,6 +57,7 @@ class Neuron(NeuronModel):
     substep_ms: float | None = None
     tau_refrac: float = 0.0
     name: str = "Neuron"
+    update: str = ""
 
     def __post_init__(self) -> None:
         refuse_unless(
@@ -90,6 +93,7 @@ class Neuron(NeuronModel):
             self.scheme,
             self.substep_ms,
             self.tau_refrac > 0,
+            self.update,
         )
         parameters = tuple(_parameter(name, value) for name, value in self.parameters.items())
         return NeuronDescription.of(self.name, parameters, equations)

@@ -41,6 +41,22 @@ class exprel_slope(sympy.Function):  # noqa: N801
         return (sympy.exp(x) - 2 * exprel_slope(x)) / x
 
 
+class relu(sympy.Function):  # noqa: N801
+    """x where it is more than 0, else 0."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Its derivative."""
+        return relu_slope(self.args[0])
+
+
+class relu_slope(sympy.Function):  # noqa: N801
+    """The derivative of `relu`, 0 at 0."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Its derivative, for x that are not 0."""
+        return sympy.Integer(0)
+
+
 class Printer(StrPrinter):
     """SymPy's text, in the language of `expressions`."""
 
@@ -57,10 +73,17 @@ class Printer(StrPrinter):
         return repr(float(expr))
 
 
-FUNCTIONS = {
-    name: getattr(sympy, name)
-    for name in ("exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "tanh", "sign")
-} | {"abs": sympy.Abs, "exprel": exprel, "exprel_slope": exprel_slope}
+FUNCTIONS = (
+    {
+        name: getattr(sympy, name)
+        for name in ("exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "tanh", "sign")
+    }
+    | {"abs": sympy.Abs, "exprel": exprel, "exprel_slope": exprel_slope}
+    | {
+        "relu": relu,
+        "relu_slope": relu_slope,
+    }
+)
 
 
 def symbol(name: str) -> Expr:

@@ -161,6 +161,12 @@ inline Vector sign(Vector x) {
     return choose(is_less(x, 0.0f), -1.0f, choose(is_less(0.0f, x), 1.0f, Vector{}));
 }
 
+// x where it is more than 0, else 0; and its derivative, 0 at 0.
+inline float relu(float x) { return x > 0 ? x : 0.0f; }
+inline Vector relu(Vector x) { return choose(is_less(0.0f, x), x, Vector{}); }
+inline float relu_slope(float x) { return float(x > 0); }
+inline Vector relu_slope(Vector x) { return choose(is_less(0.0f, x), 1.0f, Vector{}); }
+
 inline float hyperbolic_cosine(float x) { return std::cosh(x); }
 inline Vector hyperbolic_cosine(Vector x) {
     const Vector y = exponential(x);

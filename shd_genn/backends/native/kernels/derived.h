@@ -3,6 +3,7 @@
 // written from them (neuron.h.j2); K is how its constants are read. network/neurons/derived.py says
 // what each number is; here lambda_I = -nu / tau_syn stands in the history, as of all neurons.
 
+#include "random_spikes.h"
 #include "spiking.h"
 #include "vector_math.h"
 
@@ -172,10 +173,11 @@ inline void hold(const Vector& held_for, const Vector (&before)[E::STATES],
         if (E::HELD[q]) s[q] = choose(is_less(0.0f, held_for), before[q], s[q]);
 }
 
-// A sub-step of one vector; returns the neurons that spike.
+// A sub-step of one vector; returns the neurons that spike: whose condition is `least` or more.
 template <class E, class K>
 inline uint64_t substep_of_vector(const K& c, Vector (&s)[E::STATES], const Vector& current,
-                                  [[maybe_unused]] const Vector& held_for) {
+                                  [[maybe_unused]] const Vector& held_for,
+                                  const Vector& least = {}) {
     [[maybe_unused]] Vector before[E::STATES];
     uint64_t not_now = 0;
     if constexpr (E::CROSSING) not_now = at_least(E::condition(c, s), 0.0f);
@@ -185,7 +187,7 @@ inline uint64_t substep_of_vector(const K& c, Vector (&s)[E::STATES], const Vect
         hold<E>(held_for, before, s);
         not_now |= at_least(held_for, 0.5f);
     }
-    return at_least(E::condition(c, s), 0.0f) & ~not_now;
+    return at_least(E::condition(c, s), least) & ~not_now;
 }
 
 // Keep the state of a neuron that spikes, and reset it.
@@ -259,14 +261,17 @@ inline uint64_t substeps_of_strip(const K& k, int offset, uint64_t may_spike, fl
 // A step of one strip that is not divided; returns the neurons that spike. They are reset later.
 template <class E, class K>
 inline uint64_t step_of_strip(const K& k, int offset, float* s_strip, const float* held_for,
-                              const Vector (&x)[VECTORS]) {
+                              const Vector (&x)[VECTORS], [[maybe_unused]] uint64_t noise_key,
+                              [[maybe_unused]] int step) {
     uint64_t spikes = 0;
     for (int i = 0; i < VECTORS; i++) {
         const auto c = k.at(offset, i);
         Vector s[E::STATES];
         load<E>(s_strip, i, s);
         const Vector current = c(OF_SCALE) * x[i];
-        spikes |= substep_of_vector<E>(c, s, current, at(held_for, i)) << (i * LANES);
+        Vector least = {};
+        if constexpr (E::RANDOM) least = noise_at(noise_key, step, offset + i * LANES);
+        spikes |= substep_of_vector<E>(c, s, current, at(held_for, i), least) << (i * LANES);
         store<E>(s_strip, i, s);
     }
     return spikes;
@@ -300,7 +305,9 @@ inline void step_derived(const K& k, State& state, const Arrivals (&in)[N], int 
         if constexpr (E::KEEPS_STATES)
             if (kept) keep_step<E>(state, offset, x, kept_at<E>(kept, offset, step, n_steps));
         if constexpr (E::SUBSTEPS == 1) {
-            const uint64_t spikes = step_of_strip<E>(k, offset, s_strip, held_for, x) & may_spike;
+            const uint64_t spikes =
+                step_of_strip<E>(k, offset, s_strip, held_for, x, state.noise_key, step) &
+                may_spike;
             count = list_spikes(spikes, offset, neuron, count);
         } else {
             alignas(Vector) float at_spike[AT_SPIKE<E>][STRIP] = {};

@@ -8,16 +8,9 @@
 
 #include "failure.h"
 #include "interface.h"
+#include "random_bits.h"
 
 namespace shd_genn {
-
-// Scramble a 64-bit number (the finaliser of SplitMix64); see plasticity.py.
-inline uint64_t mix(uint64_t x) {
-    x += 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
 
 inline double uniform(uint64_t bits) { return (double(bits >> 11) + 0.5) * 0x1p-53; }
 
