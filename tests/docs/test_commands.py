@@ -26,6 +26,7 @@ NOT_RUN = {
     "bin/python -m pytest": "the gate runs it: all tests",
     "python -m pytest -m genn": "the gate runs it: all tests",
     "analysis/gedanken.py": "takes 15 s; tests/behaviour/test_gedanken.py runs it, quicker",
+    "analysis/convolution.py": "needs PyTorch; tests/behaviour/test_convolution.py runs it",
     "campaign.py": "takes minutes; tests/crashes and tests/fuzz run it, quicker",
     "python tests/campaigns/": "takes minutes, and measures memory and time",
     "cd tests": "goes with the next command",
