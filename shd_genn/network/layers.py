@@ -26,6 +26,7 @@ from shd_genn.network import (
 from shd_genn.network.initialisers import Initialiser, Value
 from shd_genn.network.neuron_settings import Adlif, Alif, IzhikevichNeuron, Lif, NeuronSettings, Qif
 from shd_genn.network.neurons.izhikevich import CELLS
+from shd_genn.network.parts import DelayKind
 from shd_genn.network.settings import GammaTau, ModelConfig, NetworkSettings
 
 LONGEST = 3
@@ -128,6 +129,7 @@ class Delays(TypedDict):
     delay: float | Initialiser
     max_delay_steps: int
     train_delay: bool
+    delay_kind: DelayKind
 
 
 def delays(config: NetworkSettings, where: Literal["input", "recurrent", "hidden"]) -> Delays:
@@ -142,6 +144,7 @@ def delays(config: NetworkSettings, where: Literal["input", "recurrent", "hidden
         "delay": Uniform(0, spread / dt_ms) if spread > 0 else 0.0,
         "max_delay_steps": math.ceil(model.max_delay_ms / dt_ms),
         "train_delay": where in model.train_delays,
+        "delay_kind": model.delay_kind,
     }
 
 
