@@ -39,6 +39,7 @@ class Capabilities:
         derives: Whether it simulates any other neuron by its equations, too, and learns all of its
             parameters.
         derives_by: The training methods with which it does.
+        shares_delays_by: The training methods with which it has axonal and dendritic delays.
         readouts: The readouts of an output that it has.
         threads: Whether it computes on several cores.
         batched: Whether it computes the samples of a batch at the same time.
@@ -59,6 +60,7 @@ class Capabilities:
     learns: tuple[Kind, ...]
     derives: bool = False
     derives_by: tuple[type[Method], ...] = ()
+    shares_delays_by: tuple[type[Method], ...] = ()
     readouts: tuple[Readout, ...] = tuple(READOUTS)
     threads: bool = False
     batched: bool = True
@@ -98,6 +100,13 @@ class Capabilities:
         for connection in network.connections:
             synapse = type(connection.synapse)
             self._refuse_unless(synapse in self.synapses, f"simulate {synapse.__name__} synapses")
+            refuse_unless(
+                not connection.shares_delays or type(method) in self.shares_delays_by,
+                f"{self.title} has no {connection.delay_kind} delays with method {method.kind}, "
+                f"but connection {connection.name} has them",
+                "take --delay-kind synaptic, or --backend native (with --method eventprop) or "
+                "reference",
+            )
         readout = network.readout
         self._refuse_unless(readout in self.readouts, f"read an output by {readout}")
         derived = {p.name for p in network.populations if not self._has(p.neuron)}
@@ -186,6 +195,9 @@ def markdown_table(backends: Mapping[str, Capabilities]) -> str:
         "readouts": lambda c: _some(c.readouts, tuple(READOUTS)),
         "differ from neuron to neuron": lambda c: _some(c.varies, ALL_KINDS),
         "learned": lambda c: _some(c.learns, ALL_KINDS),
+        "axonal and dendritic delays": lambda c: (
+            _names([method.kind for method in c.shares_delays_by]) or "no"
+        ),
         "regularisation": lambda c: _names(list(c.regularises), "") or "none of these",
         "several cores": lambda c: _yes(c.threads),
         "samples at the same time": lambda c: _yes(c.batched),

@@ -31,7 +31,8 @@ Parameters = dict[str, NDArray[np.float32]]
 | `POPULATION.tau_syn` | `tau_syn`  | ms    | (neurons,)                       |
 | `POPULATION.v_thresh`| `v_thresh` |       | (neurons,)                       |
 
-Weights are always there; the others where the network has a number for each neuron or synapse.
+Axonal delays have the shape (source neurons,), dendritic ones (target neurons,). Weights are always
+there; the others where the network has a number for each neuron or synapse.
 """
 
 

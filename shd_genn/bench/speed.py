@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -42,13 +42,27 @@ from shd_genn.train import loop
 
 N_STEPS = TRIAL_MS  # of 1 ms
 SHD_SAMPLES = 8156
-Feature = Literal["plain", "tau", "threshold", "delay", "recurrent-delay"]
+Feature = Literal[
+    "plain",
+    "tau",
+    "threshold",
+    "delay",
+    "axonal-delay",
+    "dendritic-delay",
+    "recurrent-delay",
+    "recurrent-axonal-delay",
+    "recurrent-dendritic-delay",
+]
 FEATURES: dict[Feature, ModelConfig] = {
     "plain": ModelConfig(),
     "tau": ModelConfig(tau_distribution=GammaTau(), train_tau=True),
     "threshold": ModelConfig(train_v_thresh=True),
-    "delay": ModelConfig(delay_in_ms=150.0, train_delays=("input",)),
-    "recurrent-delay": ModelConfig(delay_rec_ms=20.0, train_delays=("recurrent",)),
+    "delay": (from_input := ModelConfig(delay_in_ms=150.0, train_delays=("input",))),
+    "axonal-delay": replace(from_input, delay_kind="axonal"),
+    "dendritic-delay": replace(from_input, delay_kind="dendritic"),
+    "recurrent-delay": (inside := ModelConfig(delay_rec_ms=20.0, train_delays=("recurrent",))),
+    "recurrent-axonal-delay": replace(inside, delay_kind="axonal"),
+    "recurrent-dendritic-delay": replace(inside, delay_kind="dendritic"),
 }
 """What is learned besides weights: time constants of hidden neurons, their thresholds, delays."""
 
@@ -62,7 +76,7 @@ class Options:
     topologies: tuple[Topology, ...] = ("recurrent", "feedforward")
     """Model files."""
     features: tuple[Feature, ...] = ("plain",)
-    """What is learned besides weights; recurrent-delay needs the recurrent topology."""
+    """What is learned besides weights; recurrent-… need the recurrent topology."""
     backend: tuple[BackendName, ...] = ("native",)
     """What computes; genn needs GeNN, and takes its GPU or else one core and batches of one sample;
     reference has one thread and is hundreds of times slower."""
@@ -91,9 +105,9 @@ class Options:
                 "name at least one value, or leave the option out",
             )
         refuse_unless(
-            self.topologies != ("feedforward",) or self.features != ("recurrent-delay",),
-            "--features recurrent-delay needs the recurrent topology, but --topologies has only "
-            "feedforward",
+            self.topologies != ("feedforward",) or not all(map(needs_recurrence, self.features)),
+            f"--features {' '.join(self.features)} needs the recurrent topology, but --topologies "
+            "has only feedforward",
             "add recurrent to --topologies",
         )
 
@@ -146,6 +160,11 @@ class Measurement:
     gpu_mj: float = math.nan
 
 
+def needs_recurrence(feature: Feature) -> bool:
+    """Whether only recurrent networks have what is learned."""
+    return feature.startswith("recurrent-")
+
+
 def main(arguments: list[str]) -> None:
     """Measure as the command line says."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench speed")
@@ -164,7 +183,7 @@ def main(arguments: list[str]) -> None:
         for backend in options.backend
         for topology in options.topologies
         for feature in options.features
-        if feature != "recurrent-delay" or topology == "recurrent"
+        if topology == "recurrent" or not needs_recurrence(feature)
         for hidden in options.hidden_sizes
         for batch in options.batch_sizes or (None,)
         for threads in (

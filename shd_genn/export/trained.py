@@ -61,8 +61,8 @@ class TrainedNetwork:
             return np.zeros(connection.shape, np.intp)
         given = self.parameters.get(f"{connection.name}.delay")
         if given is None:  # one number for all synapses
-            given = np.full(connection.shape, connection.delay, np.float32)
-        return whole_steps(given)
+            given = np.full(connection.delay_shape, connection.delay, np.float32)
+        return connection.of_synapses(whole_steps(given))
 
     def source_delays(self, connection: Connection, target: str) -> NDArray[np.intp]:
         """Whole steps that all spikes of a source neuron take longer, (sources,).

@@ -183,8 +183,10 @@ class Network:
         """All arrays of numbers: weights, and what differs between synapses or neurons."""
         weights = [Parameter(c.name, c.shape, c.connectivity.weight) for c in self.connections]
         delays = [
-            Parameter(f"{c.name}.delay", c.shape, c.delay, c.train_delay, 0, c.max_delay_steps)
-            for c in self.connections
+            Parameter(
+                f"{c.name}.delay", c.delay_shape, c.delay, c.train_delay, 0, c.max_delay_steps
+            )
+            for c in sorted(self.connections, key=lambda c: c.shares_delays)
             if c.delayed
         ]
         of_neurons = [

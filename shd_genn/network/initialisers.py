@@ -235,7 +235,8 @@ class Parameter:
 
     Attributes:
         key: ``CONNECTION`` for weights, ``CONNECTION.delay``, ``POPULATION.tau_mem`` …
-        shape: (source neurons, target neurons) for synapses, (neurons,) for neurons.
+        shape: (source neurons, target neurons) for synapses, (neurons,) for neurons and for delays
+            that neurons share.
         initial: The initial value.
         trained: Whether it is learned.
         low, high: Bounds that updates keep.

@@ -39,7 +39,11 @@ from shd_genn.network.neuron_settings import (
     SlidingPsn,
 )
 from shd_genn.network.neurons.izhikevich import CELLS
+<<<<<<< HEAD
 from shd_genn.network.neurons.sliding_psn import usual_weights
+=======
+from shd_genn.network.parts import DelayKind
+>>>>>>> speed
 from shd_genn.network.settings import GammaTau, ModelConfig, NetworkSettings
 
 LONGEST = 3
@@ -150,6 +154,7 @@ class Delays(TypedDict):
     delay: float | Initialiser
     max_delay_steps: int
     train_delay: bool
+    delay_kind: DelayKind
 
 
 def delays(config: NetworkSettings, where: Literal["input", "recurrent", "hidden"]) -> Delays:
@@ -164,6 +169,7 @@ def delays(config: NetworkSettings, where: Literal["input", "recurrent", "hidden
         "delay": Uniform(0, spread / dt_ms) if spread > 0 else 0.0,
         "max_delay_steps": math.ceil(model.max_delay_ms / dt_ms),
         "train_delay": where in model.train_delays,
+        "delay_kind": model.delay_kind,
     }
 
 

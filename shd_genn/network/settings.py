@@ -11,6 +11,7 @@ from shd_genn.network.formulas import CONSTANTS, Formula
 from shd_genn.network.learned_weight import Form as WeightForm
 from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.network.neuron_settings import Lif, NeuronChoice
+from shd_genn.network.parts import DelayKind
 from shd_genn.network.readouts import Readout
 from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.settings import Choice, Cure, Settings, UserPath
@@ -256,6 +257,10 @@ class ModelConfig(Settings):
     train_delays: tuple[Literal["input", "recurrent", "hidden"], ...] = ()
     """Connections whose delays are learned (Mészáros et al. 2025): input, recurrent (inside a
     layer), hidden (from one layer to the next)."""
+    delay_kind: DelayKind = "synaptic"
+    """synaptic: each synapse has its own delay; axonal: a presynaptic neuron has one for all its
+    synapses of a connection; dendritic: a postsynaptic neuron has one. Delays that neurons share
+    take less time and memory, and neuromorphic chips have them."""
     max_delay_ms: Delay = 1000.0
     """Longest delay that is drawn or learned, in ms."""
     readout: ReadoutChoice = field(default_factory=AvgVarExpWeight)
@@ -312,6 +317,12 @@ class ModelConfig(Settings):
         self._check_connections("recurrent", self.delay_rec_ms, self.model != "feedforward")
         several = len(self.hidden_sizes) > 1 or self.model not in ("recurrent", "feedforward")
         self._check_connections("hidden", self.delay_hidden_ms, several)
+        refuse_unless(
+            self.has_delays or self.delay_kind == "synaptic",
+            f"delay_kind is {self.delay_kind}, but no connection has delays",
+            "set delay_in_ms, delay_rec_ms, delay_hidden_ms or train_delays, or leave delay_kind "
+            "out",
+        )
         refuse_unless(
             0 < self.max_delay_ms or not self.train_delays,
             f"delays of {', '.join(self.train_delays)} connections are learned, but max_delay_ms "

@@ -43,8 +43,10 @@ from shd_genn.backends.protocols import (
 )
 from shd_genn.backends.reference.engine import Reference
 from shd_genn.learning.dropout import Dropout
+from shd_genn.learning.methods import EventProp
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network import Network, Normal
+from shd_genn.network.parts import DelayKind
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ConfigError
@@ -140,7 +142,20 @@ class DifferentiableConformance(DerivedConformance, LearnerConformance):
     def test_all_that_is_learned(self, backend: Backend, readout: Readout, delays: bool) -> None:
         """Time constants, thresholds and delays, too."""
         require_readout(backend, readout)
-        network = learned_network(readout, delays)
+        self.check_learned(backend, learned_network(readout, delays))
+
+    @pytest.mark.parametrize("delay_kind", ["axonal", "dendritic"])
+    def test_delays_that_neurons_share(self, backend: Backend, delay_kind: DelayKind) -> None:
+        """From the input, inside a layer, between layers and into the output."""
+        network = learned_network(delays=True, delay_kind=delay_kind)
+        if EventProp not in backend.CAPABILITIES.shares_delays_by:
+            with pytest.raises(ConfigError, match=f"has no {delay_kind} delays"):
+                differentiable(backend, network)
+            pytest.skip(f"{backend.CAPABILITIES.title} has no {delay_kind} delays")
+        self.check_learned(backend, network)
+
+    def check_learned(self, backend: Backend, network: Network) -> None:
+        """Spikes, gradients and updates of all that is learned are the reference's."""
         require_learned(backend, network)
         events, labels = random_events(6), random_labels(6)
         expected = Reference(network, CONFIG)

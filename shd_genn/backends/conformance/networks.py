@@ -30,6 +30,7 @@ from shd_genn.network import (
 from shd_genn.network.formulas import Formula
 from shd_genn.network.initialisers import Value
 from shd_genn.network.learned_weight import LearnedWeight
+from shd_genn.network.parts import DelayKind
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.spikes.events import Events
 
@@ -109,7 +110,11 @@ def network_with_spiking_outputs(readout: Readout) -> Network:
     return replace(network, connections=(*network.connections, lateral))
 
 
-def learned_network(readout: Readout = "avg_var_exp_weight", delays: bool = False) -> Network:
+def learned_network(
+    readout: Readout = "avg_var_exp_weight",
+    delays: bool = False,
+    delay_kind: DelayKind = "synaptic",
+) -> Network:
     """Two layers, in which every kind of parameter is learned somewhere and fixed elsewhere.
 
     Time constants and thresholds of the first layer and of the output are learned; those of the
@@ -134,8 +139,9 @@ def learned_network(readout: Readout = "avg_var_exp_weight", delays: bool = Fals
         if not (delays and late):
             return Connection(source, target, Dense(weight), synapse)
         if target is output:
-            return Connection(source, target, Dense(weight), synapse, 3.0, 3)
-        return Connection(source, target, Dense(weight), synapse, Uniform(0, 12), 14, True)
+            return Connection(source, target, Dense(weight), synapse, 3.0, 3, False, delay_kind)
+        delay = Uniform(0, 12)
+        return Connection(source, target, Dense(weight), synapse, delay, 14, True, delay_kind)
 
     return Network(
         (source, *layers, output),

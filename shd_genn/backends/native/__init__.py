@@ -61,6 +61,7 @@ CAPABILITIES = Capabilities(
     kernel_times=True,
     derives=True,
     derives_by=tuple(ENGINES),
+    shares_delays_by=(EventProp,),
     regularises=REGULARISATION,
 )
 

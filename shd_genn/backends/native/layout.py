@@ -41,7 +41,11 @@ CONNECTION = Structure(
     "Synapses from all neurons of one population to all of another.",
     (
         Field("const float*", "weights", "[source][stride]"),
-        Field("const int32_t*", "delay_steps", "likewise; null if there are no delays"),
+        Field(
+            "const int32_t*",
+            "delay_steps",
+            "likewise, or [source], or [target]; null without delays",
+        ),
         Field("int64_t", "stride", "floats from one row to the next"),
     ),
 )

@@ -142,7 +142,9 @@ def bytes_needed(
         for p in network.parameters
     )
     delays = sum(
-        8 * c.source.size * padded(c.target.size) for c in network.connections if c.delayed
+        8 * math.prod((*c.delay_shape[:-1], padded(c.delay_shape[-1])))
+        for c in network.connections
+        if c.delayed
     )
     late = {c.target.name for c in network.connections if c.delayed}
     of_thread = sum(

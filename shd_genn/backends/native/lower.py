@@ -12,6 +12,7 @@ from shd_genn.backends.native.neuron_code import NeuronCode
 from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Method, Surrogate
 from shd_genn.learning.methods.shapes import ShapeName
 from shd_genn.network import Kind, Network, Population, kind_of
+from shd_genn.network.parts import DelayKind
 from shd_genn.network.readouts import READOUTS, Form
 
 LARGE = 8 * 2**20
@@ -65,6 +66,7 @@ class ConnectionPlan:
         delayed: Whether its synapses have delays.
         large: Whether its weights are too many for a core's cache.
         learned_delay: Identifier of the array of its delays; None if they are not learned.
+        delay_kind: Which synapses share a delay.
     """
 
     name: str
@@ -74,6 +76,7 @@ class ConnectionPlan:
     delayed: bool
     large: bool
     learned_delay: str | None
+    delay_kind: DelayKind = "synaptic"
 
 
 SHAPES: dict[ShapeName, str] = {
@@ -124,7 +127,8 @@ class Plan:
         form: How it is read.
         learned: What is learned: weights in the order of connections, delays, then parameters of
             neurons.
-        n_learned_of_synapses: How many of these arrays are weights or delays.
+        n_learned_of_synapses: How many of these arrays have a number for each synapse. Delays that
+            neurons share are parameters of neurons.
         rule: The method, if it differentiates time steps; None for EventProp.
         line: Copies of each channel, itself included, if the input comes through a delay line
             that the kernels may know; else 0.
@@ -187,6 +191,11 @@ class Plan:
     def late_targets(self) -> tuple[PopulationPlan, ...]:
         """Populations that connections with delays end in."""
         return tuple(p for p in self.populations if any(c.delayed for c in self.inputs_of(p)))
+
+    @property
+    def shares_delays(self) -> bool:
+        """Whether synapses of any connection share delays."""
+        return any(c.delayed and c.delay_kind != "synaptic" for c in self.connections)
 
     @property
     def summed(self) -> tuple[ConnectionPlan, ...]:
@@ -272,6 +281,7 @@ def lower(
                 delayed=c.delayed,
                 large=4 * c.source.size * padded(c.target.size) >= LARGE,
                 learned_delay=learned.get(f"{c.name}.delay"),
+                delay_kind=c.delay_kind,
             )
             for c, identifier in zip(network.connections, connection_ids, strict=True)
         ),

@@ -42,7 +42,7 @@ class ParameterStore:
         learned: The parameters that are learned, in the order of `structures`.
         values: Key → all parameters.
         gradients, m, v: Key → likewise, of those that are learned.
-        delay_steps: Connection name → int32, delays in whole steps, padded as the weights.
+        delay_steps: Connection name → int32, delays in whole steps, padded.
         constants: Population name → (strips, `CONSTANTS`, neurons of a strip), where they differ;
             of neurons by their equations also (constants,), where they are the same.
     """
@@ -64,7 +64,7 @@ class ParameterStore:
                 self.constants[p.name] = aligned_zeros((n,))
                 self._update_derived(p, {})
         self.delay_steps = {
-            c.name: np.zeros(self.values[c.name].shape, np.int32)
+            c.name: np.zeros(self.values[f"{c.name}.delay"].shape, np.int32)
             for c in network.connections
             if c.delayed
         }

@@ -52,6 +52,7 @@ CAPABILITIES = Capabilities(
     learns=("weight", "delay", *DERIVATIVES),
     derives=True,
     derives_by=tuple(ENGINES),
+    shares_delays_by=(EventProp, Surrogate, EProp),
     batched=False,
     precision="float64",
     regularises=REGULARISATION,

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.derived_steps import StepAdjoint
 from shd_genn.backends.reference.replay import Replay, replay
-from shd_genn.backends.reference.synapses import whole_steps
+from shd_genn.backends.reference.synapses import delays_of
 from shd_genn.backends.reference.trial import Trial
 from shd_genn.learning.methods.shapes import Pseudo
 from shd_genn.learning.methods.surrogate import voltage_weights
@@ -168,7 +168,7 @@ def at_arrival(c: Connection, parameters: Mapping[str, Array], q: Array, step: i
     if not c.delayed:
         now: Array = q[step + 1]
         return now
-    arrival = step + 1 + whole_steps(parameters[f"{c.name}.delay"])
+    arrival = step + 1 + delays_of(c, parameters)
     late: Array = q[np.minimum(arrival, len(q) - 1), np.arange(c.target.size)]
     return late
 

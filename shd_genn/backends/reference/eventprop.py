@@ -6,7 +6,8 @@ form of mlGeNN's EventPropCompiler, run after the forward pass and with the same
 
 A spike that takes d steps longer acts d steps later, so its adjoint is read there (Mészáros et al.
 2025): dL/dw = -τ_syn λI(t + d), and what it causes is w (λV - λI)(t + d). Moving the arrival by δ
-costs δ w (λV - λI)(t + d), which is the gradient of the delay. Those of time constants and
+costs δ w (λV - λI)(t + d), which is the gradient of the delay; one that synapses share has the sum
+of theirs. Those of time constants and
 thresholds are in `sensitivities`, the steps of each neuron in `neurons`, and how the output is read
 and driven in `trial`. Neurons without code of their own are computed by what is derived of their
 equations, in `derived_neurons` and `derived_adjoint`.
@@ -37,7 +38,7 @@ from shd_genn.backends.reference.random_spikes import key_of_batch, key_of_trial
 from shd_genn.backends.reference.sensitivities import Constants
 from shd_genn.backends.reference.synapses import Synapses
 from shd_genn.backends.reference.trial import Trial, output_drive, read_out
-from shd_genn.network import Network
+from shd_genn.network import Connection, Network
 
 Array = NDArray[np.floating]
 FAR_BELOW = -1e9
@@ -205,7 +206,9 @@ def backward(
             gradient[c.name][fired] -= target.k.tau_syn * lambda_i
             moved = parameters[c.name][fired] * difference  # what moving an arrival does, per ms
             if c.train_delay:
-                gradient[f"{c.name}.delay"][fired] += dtype.type(config.dt_ms) * moved
+                _learn_delays(
+                    gradient[f"{c.name}.delay"], c, fired, dtype.type(config.dt_ms) * moved
+                )
             if c.source.name in feedback:
                 feedback[c.source.name][fired] += moved.sum(axis=1)
         if step == config.n_steps - 1:  # the kick at the end
@@ -238,6 +241,21 @@ def backward(
     for name, of_neuron in derived.items():
         gradient |= {f"{name}.{kind}": g for kind, g in of_neuron.gradient.items()}
     return gradient
+
+
+def _learn_delays(
+    gradient: Array, connection: Connection, fired: NDArray[np.intp], moved: Array
+) -> None:
+    """Add what moving the arrivals of some spikes costs, (spikes, target neurons), to delays.
+
+    A delay that synapses share moves the arrivals at all of them.
+    """
+    if connection.delay_kind == "axonal":
+        gradient[fired] += moved.sum(axis=1)
+    elif connection.delay_kind == "dendritic":
+        gradient += moved.sum(axis=0)
+    else:
+        gradient[fired] += moved
 
 
 def _now(sensitivities: Mapping[str, list[Array]], step: int) -> dict[str, Array]:

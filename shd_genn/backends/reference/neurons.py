@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.reference.sensitivities import Constants, Sensitivity
-from shd_genn.backends.reference.synapses import whole_steps
+from shd_genn.backends.reference.synapses import delays_of
 from shd_genn.network import (
     Connection,
     LeakyIntegrate,
@@ -134,7 +134,7 @@ def at_arrival(
     beyond, size = len(target.lambda_i) - 1, connection.target.size
     arrival = np.full((len(fired), size), step + 1)
     if connection.delayed:
-        arrival += whole_steps(parameters[f"{connection.name}.delay"][fired])
+        arrival += delays_of(connection, parameters)[fired]
     arrival, targets = np.minimum(arrival, beyond), np.arange(size)
     return target.lambda_i[arrival, targets], target.difference[arrival, targets]
 

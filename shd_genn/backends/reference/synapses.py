@@ -18,6 +18,11 @@ def whole_steps(delay: Array) -> NDArray[np.intp]:
     return steps
 
 
+def delays_of(connection: Connection, parameters: Mapping[str, Array]) -> NDArray[np.intp]:
+    """Whole steps that each synapse delays spikes, (source neurons, target neurons)."""
+    return connection.of_synapses(whole_steps(parameters[f"{connection.name}.delay"]))
+
+
 class Synapses:
     """A connection's weights and delays, its current, and the spikes that are under way.
 
@@ -38,7 +43,7 @@ class Synapses:
         self._targets = np.arange(connection.target.size)
         self._delay = None
         if connection.delayed:
-            self._delay = whole_steps(parameters[f"{connection.name}.delay"])
+            self._delay = delays_of(connection, parameters)
             self._under_way = np.zeros((n_steps + 1, connection.target.size), self._w.dtype)
 
     def receive(self, step: int, fired: NDArray[np.intp]) -> None:

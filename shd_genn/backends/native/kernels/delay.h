@@ -17,15 +17,22 @@ typedef float Four __attribute__((vector_size(16), may_alias));
 inline Four& four(float* p) { return reinterpret_cast<Four&>(*p); }
 inline const Four& four(const float* p) { return reinterpret_cast<const Four&>(*p); }
 
+// Which synapses share a delay: none, those of a source neuron, or those of a target neuron. The last
+// two are in shared_delay.h.
+enum DelayKind { SYNAPTIC, AXONAL, DENDRITIC };
+
 // What is computed from a connection's delays whenever they may have changed.
 struct Delays {
     int longest = 0;
-    // [source][target]: the place of that target d rows on, among rows of targets; not for the input
+    // [source][target] ([target] of dendritic ones, none of axonal ones): the place of that target d
+    // rows on, among rows of targets; not for the input
     std::vector<int32_t> places;
 
     void prepare(const Connection& c, const Population& source, const Population& target,
-                 bool from_input, int n_steps) {
-        const int64_t n = source.size * c.stride;
+                 bool from_input, int n_steps, DelayKind kind) {
+        const int64_t n = kind == AXONAL      ? source.size
+                          : kind == DENDRITIC ? target.padded
+                                              : source.size * c.stride;
         int32_t shortest = 0;
         longest = 0;
         for (int64_t k = 0; k < n; k++) {
@@ -34,7 +41,7 @@ struct Delays {
         }
         refuse_unless(shortest >= 0 && (int64_t(n_steps) + 2 + longest) * target.padded < INT32_MAX,
                       "a delay is out of range");
-        if (from_input) return;
+        if (from_input || kind == AXONAL) return;
         places.resize(n);
         for (int64_t row = 0; row < n; row += c.stride)
             for (int j = 0; j < target.padded; j++)

@@ -33,10 +33,9 @@ inline void add_arrivals(const Arrivals (&in)[N], int offset, Vector (&x)[VECTOR
 // caused += w_ij (lambda_V_j - lambda_I_j), spread over lanes: what the spike of neuron i did to one
 // target population.
 // NumPy twin: backends/reference/neurons.py:at_arrival
-inline void add_feedback(const Connection& c, const Population& target, const State& state,
+inline void add_feedback(const Connection& c, const Population& target, const float* difference,
                          int neuron, Vector (&caused)[VECTORS]) {
     const float* const row = c.weights + neuron * c.stride;
-    const float* const difference = state.difference.get();
     const int n = in_vectors(target.size), whole = n / STRIP * STRIP;
     for (int j = 0; j < whole; j += STRIP)
         for (int i = 0; i < VECTORS; i++) caused[i] += at(row + j, i) * at(difference + j, i);
