@@ -39,11 +39,8 @@ from shd_genn.network.neuron_settings import (
     SlidingPsn,
 )
 from shd_genn.network.neurons.izhikevich import CELLS
-<<<<<<< HEAD
 from shd_genn.network.neurons.sliding_psn import usual_weights
-=======
 from shd_genn.network.parts import DelayKind
->>>>>>> speed
 from shd_genn.network.settings import GammaTau, ModelConfig, NetworkSettings
 
 LONGEST = 3
