@@ -7,15 +7,14 @@ file export/bits.csv in the run's folder. Filled marks and solid lines are fine-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
-from analysis.tools.load import Results, each
+from analysis.tools.exported import tables
+from analysis.tools.load import Results
 from shd_genn.export.report import BITS_COLUMNS
-from shd_genn.support.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -37,26 +36,8 @@ def load(results: Results, options: script.Options) -> Numbers:
     Raises:
         DataError: if there is none.
     """
-    parts = []
-    for row in each(results.runs):
-        path = Path(str(row.path)) / "export" / "bits.csv"
-        if not path.is_file():
-            continue
-        try:
-            table = pd.read_csv(path)
-        except ValueError as error:
-            results.note(f"{path} cannot be used: {error}")
-            continue
-        if missing := [name for name in BITS_COLUMNS if name not in table]:
-            results.note(f"{path} cannot be used: it has no column {missing[0]}")
-            continue
-        parts.append(table.assign(run=row.run))
-    if not parts:
-        raise DataError(
-            "no run has a file export/bits.csv; write it with python -m shd_genn.export RUN "
-            "--report --bits 32 8 4"
-        )
-    return Numbers(pd.concat(parts, ignore_index=True), (results.left_out(),))
+    points = tables(results, "bits.csv", BITS_COLUMNS, "--report --bits 32 8 4")
+    return Numbers(points, (results.left_out(),))
 
 
 def plot(numbers: Numbers) -> Figure:

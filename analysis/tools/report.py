@@ -37,6 +37,7 @@ FIGURES = (
     "accuracy_by_time",
     "accuracy_by_spikes",
     "accuracy_by_bits",
+    "accuracy_by_step",
     "spike_counts",
     "silent_neurons",
     "epoch_time",

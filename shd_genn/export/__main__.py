@@ -13,7 +13,7 @@ import tyro
 from shd_genn.backends.choice import BackendOption
 from shd_genn.export import report
 from shd_genn.export.c_front_end import front_end_of
-from shd_genn.export.c_source import write_c
+from shd_genn.export.c_source import memory, write_c
 from shd_genn.export.costs import Costs, measure
 from shd_genn.export.fine_tune import FineTuning, fine_tune
 from shd_genn.export.nir_forms import Form
@@ -62,7 +62,8 @@ class Options:
     """torch: for snnTorch, Norse and SpikingJelly; steps: for other programs that integrate in
     steps of dt; continuous: the equations of the NIR paper."""
     report: bool = False
-    """Count operations and test the network on the test set; writes report.md and bits.csv."""
+    """Count operations and test the network on the test set; writes report.md, bits.csv
+    and, with dt_ms or delay_ms, steps.csv."""
     dt_ms: tuple[float | Literal["exact"], ...] = ()
     """For the report: other lengths of a step in ms, and exact for none; each is tested."""
     delay_ms: tuple[float, ...] = ()
@@ -91,11 +92,13 @@ def main() -> None:
     for target in dict.fromkeys(options.to):
         for path in WRITERS[target](options, networks, output):
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    if "c" in options.to:
+        print(_on_a_chip(folder, networks, options.bits))
     if _reports(options):
-        text, table = _report(options, folder, trained, networks)
-        write_text(output / "report.md", text)
-        write_text(output / "bits.csv", table)
-        print(f"{output / 'report.md'}:\n\n{text}")
+        files = _report(options, folder, trained, networks)
+        for name, text in files.items():
+            write_text(output / name, text)
+        print(f"{output / 'report.md'}:\n\n{files['report.md']}")
 
 
 def _reports(options: Options) -> bool:
@@ -151,6 +154,23 @@ def _networks(
 Networks = dict[Bits, TrainedNetwork]
 
 
+def _on_a_chip(folder: RunFolder, networks: Networks, precisions: tuple[Bits, ...]) -> str:
+    """Memory of the C files, and additions per ms of speech on the run's test set."""
+    lines = []
+    for bits in dict.fromkeys(precisions):
+        needed = memory(networks[bits], bits)
+        lines.append(
+            f"{bits} bits: {needed.flash:,} bytes of weights and constants, {needed.ram:,} bytes "
+            "of RAM"
+        )
+    summary = folder.summary
+    test = None if summary is None or summary.result is None else summary.result.test
+    if test is not None:
+        trial_ms = networks[32].n_steps * networks[32].dt_ms
+        lines.append(f"{test.synaptic_operations / trial_ms:,.0f} additions per ms of speech")
+    return "\n".join(lines)
+
+
 def _nir(options: Options, networks: Networks, output: Path) -> list[Path]:
     path = output / "network.nir"
     write_nir(networks[32], path, options.nir_form)
@@ -173,15 +193,12 @@ WRITERS: dict[Target, Callable[[Options, Networks, Path], list[Path]]] = {
 
 def _report(
     options: Options, folder: RunFolder, trained: TrainedNetwork, networks: Networks
-) -> tuple[str, str]:
-    """The report, and the table of its precisions."""
+) -> dict[str, str]:
+    """Name → text of the report and of its tables."""
     data, backend = folder.config.data, options.backend or folder.config.backend
     name = options.dataset or data.dataset
     dataset = _spread(samples_for(folder, name, "test", data.data_dir).dataset, options.samples)
-    places: list[Accuracy] = []
-    if options.dt_ms or options.delay_ms:
-        steps = options.dt_ms or (networks[32].dt_ms,)
-        places = off_grid(networks[32], dataset, steps, options.delay_ms, backend)
+    places = _places(options, trained, networks[32], dataset, backend)
     rows = [report.bits_row(trained, dataset, bits, backend) for bits in networks]
     rows += [
         report.bits_row(network, dataset, bits, backend, tuned=True)
@@ -189,8 +206,29 @@ def _report(
         if network is not trained
     ]
     costs = _counted(networks[32], dataset)
-    text = report.text(networks[32], dataset, costs, rows, places)
-    return text, report.bits_table(rows, dataset, costs)
+    files = {
+        "report.md": report.text(networks[32], dataset, costs, rows, places),
+        "bits.csv": report.bits_table(rows, dataset, costs),
+    }
+    return files | ({"steps.csv": report.steps_table(trained, dataset, places)} if places else {})
+
+
+def _places(
+    options: Options,
+    trained: TrainedNetwork,
+    tuned: TrainedNetwork,
+    dataset: SpikeDataset,
+    backend: BackendOption,
+) -> list[Accuracy]:
+    """What becomes of a network off its grid, before and after fine-tuning."""
+    if not options.dt_ms and not options.delay_ms:
+        return []
+    steps = options.dt_ms or (trained.dt_ms,)
+    rows = off_grid(trained, dataset, steps, options.delay_ms, backend)
+    if tuned is not trained:
+        after = off_grid(tuned, dataset, steps, options.delay_ms, backend)
+        rows += [replace(row, tuned=True) for row in after]
+    return rows
 
 
 def _counted(trained: TrainedNetwork, dataset: SpikeDataset) -> Costs | None:

@@ -35,6 +35,7 @@ class Accuracy:
         accuracy: Part of the samples whose word was recognised.
         same: Part of the samples with the same answer as on the grid that it was trained on.
         samples: How many.
+        tuned: Whether the network was fine-tuned.
     """
 
     step: Step
@@ -42,6 +43,7 @@ class Accuracy:
     accuracy: float
     same: float
     samples: int
+    tuned: bool = False
 
 
 def off_grid(

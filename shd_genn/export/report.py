@@ -26,6 +26,12 @@ BITS_COLUMNS = (
 )
 """Columns of ``bits.csv``; synaptic operations are those of a word."""
 
+STEPS_COLUMNS = (
+    *("step", "delay_ms", "fine_tuned", "accuracy", "same_answers"),
+    *("trained_step_ms", "dataset", "samples"),
+)
+"""Columns of ``steps.csv``; a step is in ms, or ``exact`` for none."""
+
 Row = Sequence[str]
 
 
@@ -89,13 +95,26 @@ def text(
 
 def bits_table(rows: Sequence[BitsRow], dataset: SpikeDataset, costs: Costs | None) -> str:
     """The rows of each precision as CSV, for ``analysis/accuracy_by_bits.py``."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(BITS_COLUMNS)
     operations = "" if costs is None else repr(costs.synaptic_operations)
+    lines: list[Sequence[object]] = []
     for row in rows:
         given = (row.accuracy, row.flash, row.ram, operations, dataset.name, len(dataset))
-        writer.writerow((row.bits, int(row.tuned), *given))
+        lines.append((row.bits, int(row.tuned), *given))
+    return _csv(BITS_COLUMNS, lines)
+
+
+def steps_table(
+    trained: TrainedNetwork, dataset: SpikeDataset, places: Sequence[off_grid.Accuracy]
+) -> str:
+    """The rows of each grid and delay as CSV, for ``analysis/accuracy_by_step.py``."""
+    of_all = (trained.dt_ms, dataset.name, len(dataset))
+    lines = [(p.step, p.delay_ms, int(p.tuned), p.accuracy, p.same, *of_all) for p in places]
+    return _csv(STEPS_COLUMNS, lines)
+
+
+def _csv(columns: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([columns, *lines])
     return table.getvalue()
 
 
@@ -144,8 +163,9 @@ def _bits(rows: Sequence[BitsRow], costs: Costs | None) -> str:
 
 
 def _places(places: Sequence[off_grid.Accuracy]) -> str:
-    rows = [
+    rows: list[Row] = [
         (
+            "fine-tuned" if p.tuned else "",
             "none: exact times" if p.step == "exact" else f"{p.step:g}",
             f"{p.delay_ms:g}",
             f"{p.accuracy:.2%}",
@@ -153,7 +173,9 @@ def _places(places: Sequence[off_grid.Accuracy]) -> str:
         )
         for p in places
     ]
-    heads = ("step (ms)", "delay of a spike (ms)", "accuracy", "same answers")
+    heads = ["network", "step (ms)", "delay of a spike (ms)", "accuracy", "same answers"]
+    if not any(p.tuned for p in places):
+        heads, rows = heads[1:], [row[1:] for row in rows]
     return (
         "## Off its grid\n\nA network adapts to the steps that it was trained with, which is "
         f"the first row.\n\n{_table(heads, rows)}"

@@ -170,8 +170,13 @@ def test_the_command_writes_files_and_a_report(run, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     names = {"network_8_bits.c", "weights.npz", "network.py", "network_torch.py", "report.md"}
-    names.add("bits.csv")
+    names |= {"bits.csv", "steps.csv"}
     assert {path.name for path in tmp_path.iterdir()} == names
+    assert "8 bits: " in done.stdout and " bytes of RAM" in done.stdout
+    spikes = run.folder.result.test.synaptic_operations
+    assert f"\n{spikes / 120:,.0f} additions per ms of speech\n" in done.stdout
+    steps = [line.split(",")[:3] for line in (tmp_path / "steps.csv").read_text().splitlines()]
+    assert steps[1:] == [["1.0", "1.0", "0"], ["0.5", "0.5", "0"], ["exact", "1.0", "0"]]
     report = (tmp_path / "report.md").read_text()
     for part in ("synaptic operations", "| 8, fine-tuned |", "none: exact times", "Horowitz"):
         assert part in report

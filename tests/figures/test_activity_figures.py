@@ -7,7 +7,13 @@ import pytest
 from helpers import fakes
 from helpers.drawn import PLAIN, rows, runs
 
-from analysis import accuracy_by_bits, accuracy_by_spikes, silent_neurons, spike_counts
+from analysis import (
+    accuracy_by_bits,
+    accuracy_by_spikes,
+    accuracy_by_step,
+    silent_neurons,
+    spike_counts,
+)
 from analysis.tools.load import read
 from shd_genn.record.rows import write_table
 from shd_genn.support.errors import DataError
@@ -87,3 +93,21 @@ def test_accuracy_by_bits_shows_what_the_report_has_written(tmp_path):
     (run / "export" / "bits.csv").write_text("bits\n4\n")
     with pytest.raises(DataError, match="no run has a file"):
         accuracy_by_bits.load(read([tmp_path]), PLAIN)
+
+
+def test_accuracy_by_step_shows_what_the_report_has_written(tmp_path):
+    run = fakes.write(tmp_path)
+    with pytest.raises(DataError, match="no run has a file export/steps"):
+        accuracy_by_step.load(read([tmp_path]), PLAIN)
+    fakes.steps(run)
+    exact, steps = accuracy_by_step.plot(accuracy_by_step.load(read([tmp_path]), PLAIN)).axes
+
+    def drawn(ax):
+        return {
+            kind: list(zip(one.get_xdata(), one.get_ydata(), strict=True))
+            for one in ax.lines
+            if (kind := one.get_linestyle()) in "-:" and len(one.get_xdata())
+        }
+
+    assert drawn(exact) == {":": [(0, 30)], "-": [(0, 70)]}
+    assert drawn(steps) == {":": [(0.5, 80), (1.0, 90)], "-": [(1.0, 85)]}

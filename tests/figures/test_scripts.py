@@ -53,6 +53,7 @@ def everything(grid, trained, tmp_path_factory):
     sound = np.sin(np.arange(4800) / 10) * np.hanning(4800)
     soundfile.write(place / "beep.wav", sound, 48_000)
     fakes.bits(trained)
+    fakes.steps(trained)
     # the really trained run has the better validation accuracy: figures of one run show it
     tables = [
         fakes.comparison(place / "compare.csv"),
@@ -74,7 +75,7 @@ def call(monkeypatch, name, *arguments):
 def test_a_script_draws(name, everything, trained, tmp_path, monkeypatch):
     grid, trained, one, two, sound, *tables = everything
     own = {"raster": trained, "parameters": trained, "cochleagram": sound}
-    own |= {"accuracy_by_bits": trained}
+    own |= {"accuracy_by_bits": trained, "accuracy_by_step": trained}
     own |= dict(zip(("peers", "roofline", "scaling", "energy"), tables, strict=True))
     given = [own.get(name, grid)]
     if name in OF_STUDIES:

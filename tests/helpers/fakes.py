@@ -10,7 +10,7 @@ import sqlalchemy
 
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
-from shd_genn.export.report import BITS_COLUMNS
+from shd_genn.export.report import BITS_COLUMNS, STEPS_COLUMNS
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
 from shd_genn.record.environment import FORMAT, DatasetRecord, Environment, SplitRecord
@@ -260,6 +260,16 @@ def energy(path):
         "native,CPU,32,recurrent,64,2,10,40,5,\n"
         "genn,RTX 4090,32,recurrent,64,1,8,20,2,60\n"
     )
+    return path
+
+
+def steps(run):
+    """The table of an export's report off the grid, in a run's folder."""
+    rows = [(1.0, 0, 0.9), (0.5, 0, 0.8), ("exact", 0, 0.3), (1.0, 1, 0.85), ("exact", 1, 0.7)]
+    lines = [f"{step},1.0,{tuned},{accuracy},1.0,1.0,tiny,60" for step, tuned, accuracy in rows]
+    path = run / "export" / "steps.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([",".join(STEPS_COLUMNS), *lines]) + "\n")
     return path
 
 
