@@ -36,6 +36,7 @@ FIGURES = (
     "readout_weight",
     "accuracy_by_time",
     "accuracy_by_spikes",
+    "costs",
     "accuracy_by_bits",
     "accuracy_by_step",
     "spike_counts",

@@ -28,10 +28,12 @@ class TestResult(SplitResult):
         accuracy_unseen: Accuracy on the other speakers.
         untrained_samples: Samples that are left out because their words were never trained.
         dense_operations: Products of all inputs with all weights in all steps of a trial; this and
-            the next three as NeuroBench defines them, see `shd_genn.network.operations`.
+            the next four as NeuroBench defines them, see `shd_genn.network.operations`.
         activation_sparsity: Part of the neurons × steps without a spike; None if outputs spike.
         connection_sparsity: Part of the weights that are 0.
         footprint_bytes: Bytes of all parameters.
+        membrane_updates: Neurons × steps in which the voltage changed, per trial: mean over up to
+            five samples. None if not all neurons are leaky integrators, or there are delays.
     """
 
     accuracy_seen: float | None = None
@@ -41,6 +43,7 @@ class TestResult(SplitResult):
     activation_sparsity: float | None = None
     connection_sparsity: float | None = None
     footprint_bytes: int | None = None
+    membrane_updates: float | None = None
 
 
 @dataclass(frozen=True)

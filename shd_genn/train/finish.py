@@ -10,17 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import Learner
+from shd_genn.backends.reference.counting import count, countable
 from shd_genn.datasets.split import speaker_name
 from shd_genn.network import operations
 from shd_genn.present.batches import count_batches
 from shd_genn.record.rows import EpochRow
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import RunResult, TestResult
+from shd_genn.spikes.dataset import SpikeDataset
 from shd_genn.support.machine import peak_memory
 from shd_genn.train.best_epoch import BestEpoch
 from shd_genn.train.evaluation import evaluate
 from shd_genn.train.notes import spikes_after
 from shd_genn.train.prepare import Experiment
+
+COUNTED = 5
+"""Test samples that membrane updates are counted on, at most."""
 
 
 def finish(
@@ -75,7 +80,18 @@ def _test(
     folder.write_epochs([*rows, evaluation.metrics])
     folder.write_predictions(evaluation.predictions)
     folder.write_arrays("spike_counts", evaluation.spike_counts)
-    return replace(evaluation.result, **_costs(learner, evaluation.spike_counts))
+    costs = _costs(learner, evaluation.spike_counts)
+    updates = _membrane_updates(learner, experiment.test.dataset)
+    return replace(evaluation.result, **costs, membrane_updates=updates)
+
+
+def _membrane_updates(learner: Learner, test: SpikeDataset) -> float | None:
+    """Per trial, of a few samples; None for neurons whose updates cannot be counted."""
+    if not countable(learner.network):
+        return None
+    few = np.unique(np.linspace(0, len(test) - 1, COUNTED).astype(np.int64))
+    counted = count(learner.network, learner.parameters(), learner.config, test.presented(few))
+    return counted.membrane_updates / len(few)
 
 
 def _costs(learner: Learner, spikes: Mapping[str, NDArray[np.int32]]) -> dict[str, Any]:

