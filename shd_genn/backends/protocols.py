@@ -97,12 +97,16 @@ class BatchResult:
             and nan without labels.
         spike_counts: Hidden population name → int32, (n_samples, neurons): spikes in the trial.
         input_spikes: int32, (n_samples,): input spikes emitted within the trial.
+        near_steps: Hidden population name → int64, (n_samples,): in how many steps its neurons,
+            all together, had a surrogate derivative that is not 0. Only of trials that were
+            learned from with a bounded surrogate, and of leaky integrate-and-fire neurons.
     """
 
     readout: NDArray[np.float32]
     loss: NDArray[np.float32]
     spike_counts: dict[str, NDArray[np.int32]]
     input_spikes: NDArray[np.int32]
+    near_steps: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def predictions(self) -> NDArray[np.int64]:

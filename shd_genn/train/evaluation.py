@@ -33,6 +33,7 @@ class Metrics:
         self.samples = self.correct = self.input_spikes = 0
         self.loss = 0.0
         self.spikes = {p.name: np.zeros(p.size, np.int64) for p in network.hidden}
+        self.near_steps: dict[str, int] = {}
         self.network = network
 
     def add(self, result: BatchResult, labels: NDArray[np.integer]) -> None:
@@ -43,6 +44,8 @@ class Metrics:
         self.input_spikes += int(result.input_spikes.sum())
         for name, counts in result.spike_counts.items():
             self.spikes[name] += counts.sum(axis=0)
+        for name, steps in result.near_steps.items():
+            self.near_steps[name] = self.near_steps.get(name, 0) + int(steps.sum())
         self._meter.poll()
 
     @property
@@ -66,7 +69,8 @@ class Metrics:
         spikes = {name: total / max(self.samples, 1) for name, total in self._totals.items()}
         if self.network.output in self.network.spiking:  # its spikes are not counted
             spikes[self.network.output.name] = 0.0
-        return training_operations(self.network, method, n_steps, spikes)
+        near = {name: total / max(self.samples, 1) for name, total in self.near_steps.items()}
+        return training_operations(self.network, method, n_steps, spikes, near)
 
     def row(
         self,

@@ -305,7 +305,9 @@ def test_entry_points_check_their_arguments():
         with pytest.raises(EngineError, match="a pointer is null"):
             library.times(None, None)
         with pytest.raises(EngineError, match="other trials are kept"):
-            backward = BACKWARD_ARGUMENTS(n_trials=3, drive=None, regulariser=None, feedback=None)
+            backward = BACKWARD_ARGUMENTS(
+                n_trials=3, drive=None, regulariser=None, feedback=None, near_steps=None
+            )
             library.backward(handle, backward)
         with pytest.raises(EngineError, match="a pointer is null"):
             library.forward(
@@ -323,6 +325,7 @@ def test_entry_points_check_their_arguments():
                     counts=None,
                     voltages=None,
                     silent=None,
+                    noise_key=0,
                 ),
             )
 
@@ -360,6 +363,7 @@ def test_spikes_out_of_range(offsets, channel, message):
                     counts=addresses.ctypes.data,
                     voltages=None,
                     silent=None,
+                    noise_key=0,
                 ),
             )
 

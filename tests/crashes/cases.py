@@ -216,6 +216,8 @@ def _by(method: str, *options: str) -> Case:
     return Case(lambda: start("run", *words), lambda: _go_on_with_run(*words), _outcome_of_run, 4)
 
 
+LAYER = ("--model", "feedforward")
+
 CASES = {
     "train": Case(
         lambda: start("run", *TRAIN), lambda: _go_on_with_run(*TRAIN), _outcome_of_run, 10
@@ -232,6 +234,9 @@ CASES = {
     "surrogate": _by("surrogate", "--neuron", "alif", "--backend", "reference"),
     "eprop": _by("eprop", "--feedback", "adaptive", "--backend", "reference"),
     "eprop-online": _by("eprop-online", "--feedback", "random", "--backend", "reference"),
+    "stdp": _by("stdp", *LAYER, "--device-levels", "32", "--device-noise", "0.05"),
+    "r-stdp": _by("r-stdp", *LAYER, "--backend", "reference"),
+    "conversion": _by("conversion", *LAYER, "--backend", "reference", "--bin-channels", "3"),
     "sweep": Case(_sweep, _sweep, _outcome_of_sweep),
 }
 """Name → command."""

@@ -60,7 +60,8 @@ class Model(SNNTorchModel):
             return self.net(batch)
 
 
-if __name__ == "__main__":
+def numbers():
+    """Name of each figure → NeuroBench's number."""
     warnings.simplefilter("ignore")
     trained, events, reference = trained_network(hidden_sizes=(30,))
     spikes = torch.from_numpy(dense_input(reference, events))
@@ -68,4 +69,9 @@ if __name__ == "__main__":
     loader = torch.utils.data.DataLoader(samples, batch_size=len(spikes))
     static = [Footprint, ConnectionSparsity, ParameterCount]
     workload = [ActivationSparsity, SynapticOperations, MembraneUpdates]
-    print(Benchmark(Model(Module(trained)), loader, [], [], [static, workload]).run())
+    found = Benchmark(Model(Module(trained)), loader, [], [], [static, workload]).run()
+    return found | found["SynapticOperations"]
+
+
+if __name__ == "__main__":
+    print(numbers())

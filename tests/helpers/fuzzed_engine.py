@@ -148,6 +148,7 @@ def call_engine(content: bytes, path: Path) -> None:
                             learn=bool(stream.below(2)),
                             lag=stream.one_of((0, 0, 0, 1, -1)),
                             silent=None,
+                            noise_key=0,
                             readout=pointer(readout),
                             counts=pointer(places),
                             voltages=pointer(voltages),
@@ -163,6 +164,7 @@ def call_engine(content: bytes, path: Path) -> None:
                             drive=pointer(drive),
                             regulariser=pointer(places),
                             feedback=None,
+                            near_steps=None,
                         ),
                     )
                 case 2:

@@ -327,8 +327,25 @@ def test_operations_of_training():
     }
     for method, operations in expected.items():
         assert training_operations(network, method, 100, spikes) == operations, method
+    near = {"hidden0": 30.0}  # neurons times steps in which a bounded surrogate is not 0
+    skipping = training_operations(network, Surrogate("boxcar"), 100, spikes, near)
+    assert skipping == 2 * forward + 30 * (4 + 2)
     weighted = replace_sizes(layered_network(hidden_sizes=(4,)), {"input": 3, "output": 2})
     assert training_operations(weighted, EProp(), 100, spikes) == 2 * forward + 4 * 2
+
+
+def test_steps_near_the_threshold_are_counted():
+    """A boxcar that reaches everywhere is like an unbounded surrogate: all neurons, all steps."""
+    network = layered_network(hidden_sizes=(20,))
+
+    def near(method):
+        engine = reference.compile(network, method, CONFIG)
+        return engine.train_batch(*SAMPLES, 0.0).near_steps
+
+    wide, narrow = near(Surrogate("boxcar", 1e-6))["hidden0"], near(Surrogate("boxcar", 4.0))
+    assert (wide == 20 * CONFIG.n_steps).all() and wide.shape == (3,)
+    assert (narrow["hidden0"] > 0).all() and (narrow["hidden0"] < 0.5 * wide).all()
+    assert near(Surrogate("atan")) == {} and near(EProp()) == {}
 
 
 def test_work_of_a_method_that_is_not_known_is_refused():

@@ -164,7 +164,7 @@ class EngineCalls:
         drive: FloatArray,
         jumps: Mapping[str, FloatArray],
         feedback: Mapping[str, FloatArray],
-    ) -> None:
+    ) -> dict[str, NDArray[np.int64]]:
         """Backward pass of the trials that the last forward pass has kept.
 
         Args:
@@ -172,11 +172,15 @@ class EngineCalls:
             drive: What the loss does to the output's adjoint, (n_samples, …).
             jumps: Population → what the regulariser does at each of its spikes, (neurons,).
             feedback: Population → weights for errors, in place of output weights.
+
+        Returns:
+            Population → `BatchResult.near_steps`, of those where it was counted.
         """
         regulariser = _addresses([jumps.get(p.name) for p in self._populations])
         of_feedback = None
         if feedback:
             of_feedback = _addresses([feedback.get(p.name) for p in self._populations])
+        near = np.full((len(self._populations), len(drive)), -1, np.int64)
         self.library.backward(
             engine,
             BACKWARD_ARGUMENTS(
@@ -184,8 +188,11 @@ class EngineCalls:
                 drive=drive.ctypes.data,
                 regulariser=ctypes.addressof(regulariser),
                 feedback=None if of_feedback is None else ctypes.addressof(of_feedback),
+                near_steps=near.ctypes.data,
             ),
         )
+        found = zip(self._populations, near, strict=True)
+        return {p.name: steps for p, steps in found if (steps >= 0).all() and len(steps)}
 
     def adam(self, engine: int, adam: Adam, step: int, rates: list[float]) -> None:
         """One update of all that is learned, with a rate for each array."""

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -314,8 +315,8 @@ class NativeEngine:
         if network.output in network.spiking:  # its spikes are not regularised
             jumps[network.output.name] = np.zeros(network.output.size, np.float32)
         drive = np.ascontiguousarray(drive / np.float32(len(labels)))
-        self._calls.backward(engine, drive, jumps, self._feedback_weights())
-        return self._result(readout, loss, counts), of_readout
+        near = self._calls.backward(engine, drive, jumps, self._feedback_weights())
+        return replace(self._result(readout, loss, counts), near_steps=near), of_readout
 
     def _jump(self, population: Population, counts: NDArray[np.int32]) -> FloatArray:
         """What the regulariser does at each spike of a population, (neurons,)."""

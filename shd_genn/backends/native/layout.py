@@ -131,6 +131,7 @@ BACKWARD_ARGUMENTS = Structure(
         Field("const float*", "drive", "[trial][class]; [trial][step][class] if steps differ"),
         Field("const float* const*", "regulariser", "[population][neuron]: the jump at a spike"),
         Field("const float* const*", "feedback", "[population][neuron][class, padded], or null"),
+        Field("int64_t*", "near_steps", "[population][trial], or null; see surrogate.h"),
     ),
 )
 

@@ -138,6 +138,28 @@ def backward(
     return gradient
 
 
+def near_steps(
+    network: Network,
+    config: CompileConfig,
+    parameters: Mapping[str, Array],
+    trial: Trial,
+    derivative: Pseudo,
+) -> dict[str, int]:
+    """`BatchResult.near_steps` of a trial: hidden population → its neurons times steps with ψ > 0.
+
+    Arguments as of `backward`.
+    """
+    done = replay(network, config, parameters, trial)
+    return {
+        p.name: sum(
+            int(np.count_nonzero(done[p.name].surrogate(derivative, step)))
+            for step in range(config.n_steps)
+        )
+        for p in network.hidden
+        if p.name in done
+    }
+
+
 def output_derivative(network: Network, n_steps: int, trial: Trial, drive: Array) -> Array:
     """∂L/∂V of the output in each step, in mlGeNN's scale: (n_steps, classes)."""
     weights = voltage_weights(network, n_steps).astype(drive.dtype)

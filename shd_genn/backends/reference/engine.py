@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -217,7 +218,14 @@ class Reference:
         if masks:
             for name, scale in self.config.objective.dropout.scales(self.network).items():
                 total[name] *= self._dtype.type(scale)
+        result = replace(result, near_steps=self._near_steps(parameters, trials))
         return result, total | self._learned.gradient(by_readout, self._voltages(trials))
+
+    def _near_steps(
+        self, parameters: Mapping[str, Array], trials: list[Trial]
+    ) -> dict[str, NDArray[np.int64]]:
+        """`BatchResult.near_steps`, which the method may count."""
+        return {}
 
     def _drive_of_readout(self, trials: list[Trial], labels: NDArray[np.integer]) -> Array:
         """-∂L/∂readout, (n_samples, n_classes), of a learned weight."""

@@ -46,6 +46,18 @@ class SurrogateReference(Reference):
         rule = self._rule()
         return self.gradients(self.network, self.config, parameters, trial, drive, jumps, rule)
 
+    def _near_steps(
+        self, parameters: Mapping[str, Array], trials: list[Trial]
+    ) -> dict[str, NDArray[np.int64]]:
+        rule = self._rule()
+        if not (rule.transports and rule.derivative.bounded):
+            return {}
+        counted = [
+            bptt.near_steps(self.network, self.config, parameters, trial, rule.derivative)
+            for trial in trials
+        ]
+        return {name: np.array([of[name] for of in counted], np.int64) for name in counted[0]}
+
     def _rule(self) -> bptt.Rule:
         """What is differentiated, and how."""
         assert isinstance(self.method, Surrogate)

@@ -14,9 +14,11 @@ gradient, at one spike or in one step. Operations of neurons and of the optimise
 | `conversion`   | all     | all                                        | all         |
 
 "spikes" means the synapses that all spikes arrive at. ¹ In every step, where the loss is of each
-step (``var``). Surrogates of bounded support need less than is counted here: they skip neurons that
-are far from their thresholds. ² A neuron's input weights twice a spike, not in a control; and the
-sums of the reader: the square of the number of its spike counts if it is linear, else that number.
+step (``var``). ² A neuron's input weights twice a spike, not in a control; and the sums of the
+reader: the square of the number of its spike counts if it is linear, else that number.
+
+With a bounded surrogate, the errors of a leaky integrate-and-fire neuron are needed only in the
+steps in which it is near its threshold. The engines count these steps while they train.
 """
 
 from __future__ import annotations
@@ -48,7 +50,11 @@ def forward_operations(network: Network, spikes: Mapping[str, float]) -> float:
 
 
 def training_operations(
-    network: Network, method: Method, n_steps: int, spikes: Mapping[str, float]
+    network: Network,
+    method: Method,
+    n_steps: int,
+    spikes: Mapping[str, float],
+    near_steps: Mapping[str, float] | None = None,
 ) -> float:
     """Synaptic operations of the forward and the backward pass of a trial.
 
@@ -57,6 +63,8 @@ def training_operations(
         method: What it is trained with.
         n_steps: Time steps of a trial.
         spikes: Population → its spikes in a trial, all neurons together; those of the input, too.
+        near_steps: Population → its neurons times steps of a trial in which a bounded surrogate is
+            not 0; all steps of those that are not given.
 
     Raises:
         ConfigError: if the work of the method is not known.
@@ -69,7 +77,8 @@ def training_operations(
     if isinstance(method, EventProp):
         return 2 * arriving + sum(spikes[c.source.name] * c.target.size for c in hidden)
     if isinstance(method, Surrogate):
-        return 2 * arriving + n_steps * sum(c.source.size * c.target.size for c in hidden)
+        steps = {p.name: float(n_steps * p.size) for p in network.spiking} | dict(near_steps or {})
+        return 2 * arriving + sum(steps[c.source.name] * c.target.size for c in hidden)
     if isinstance(method, EProp):
         each_step = READOUTS[network.readout].form == "each_step"
         errors = to_output * (n_steps if each_step else 1)

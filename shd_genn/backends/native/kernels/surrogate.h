@@ -156,11 +156,21 @@ inline void for_near(const K& k, const Psi& psi, const float* v_row, const Body&
     }
 }
 
+// How many neurons have a surrogate that is not 0 in a step, padding counted and not.
+struct Near {
+    int with_padding, neurons;
+};
+
 template <class K, class Psi>
-inline int count_near(const K& k, const Psi& psi, const float* v_row) {
-    int n = 0;
-    for_near(k, psi, v_row, [&](int, uint64_t bits) { n += __builtin_popcountll(bits); });
-    return n;
+inline Near count_near(const K& k, const Psi& psi, const float* v_row) {
+    Near near = {};
+    for_near(k, psi, v_row, [&](int offset, uint64_t bits) {
+        near.with_padding += __builtin_popcountll(bits);
+        const int left = k.p.size - offset;
+        if (left < LANES) bits &= left > 0 ? (uint64_t(1) << left) - 1 : 0;
+        near.neurons += __builtin_popcountll(bits);
+    });
+    return near;
 }
 
 // List the neurons whose surrogate is not 0 in a step.
