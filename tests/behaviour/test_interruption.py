@@ -47,13 +47,18 @@ def test_sigterm_leaves_an_interrupted_run(data, tmp_path):
     ],
 )
 def test_a_signal_whose_exception_is_swallowed_is_raised_again(number, expected):
-    before = signal.getsignal(number)
-    with pytest.raises(expected), interruptible() as check:
-        check()
-        with suppress(KeyboardInterrupt):  # as Python does inside a destructor or a callback
-            signal.raise_signal(number)
-        check()
-    assert signal.getsignal(number) is before
+    outside = signal.getsignal(number)
+    before = signal.SIG_DFL if outside is signal.SIG_IGN else outside  # as under nohup
+    signal.signal(number, before)
+    try:
+        with pytest.raises(expected), interruptible() as check:
+            check()
+            with suppress(KeyboardInterrupt):  # as Python does inside a destructor or a callback
+                signal.raise_signal(number)
+            check()
+        assert signal.getsignal(number) is before
+    finally:
+        signal.signal(number, outside)
 
 
 @pytest.mark.parametrize("error", [ValueError("open writing handle"), RuntimeError(), OSError()])
