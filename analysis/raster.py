@@ -141,7 +141,13 @@ def plot(numbers: Numbers) -> Figure:
     )
     for column, trial in zip(axes.T, numbers.trials, strict=True):
         for ax, events in zip(column[:-1], trial.recording.spikes.values(), strict=True):
-            ax.plot(events.times_ms, events.channels, ",", color="0.1", rasterized=True)
+            ax.plot(
+                *(events.times_ms, events.channels, "."),
+                ms=np.clip(60 / np.sqrt(len(events.channels) + 1), 0.7, 3.0),  # few can be seen
+                mew=0,
+                color="0.1",
+                rasterized=True,
+            )
             ax.margins(y=0.02)
             ax.grid(False)
         column[0].set_title(trial.title)

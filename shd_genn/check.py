@@ -18,7 +18,8 @@ from shd_genn.backends.proof import STEPS_MS, Convergence, Finding, Proof
 from shd_genn.network.neurons.named import neurons_of
 from shd_genn.support.cli import command, parse, print_table
 from shd_genn.support.errors import ConfigError, refuse_unless
-from shd_genn.support.files import require_ending, require_writable, written_aside
+from shd_genn.support.files import require_ending, require_writable
+from shd_genn.support.pictures import save_picture
 from shd_genn.support.progress import progress
 
 
@@ -78,7 +79,8 @@ def main() -> None:
         print(verdict(name, proved[name]))
         wrong += [f"{name}: {f.what}" for f in proved[name].findings if not f.holds]
     if options.output is not None:
-        draw({name: each.convergence for name, each in proved.items()}, options.output)
+        curves = {name: each.convergence for name, each in proved.items()}
+        save_picture(options.output, lambda: draw(curves))
         print(f"figure              {options.output}")
     if wrong:
         raise ConfigError(
@@ -148,7 +150,7 @@ def _table(name: str, findings: Sequence[Finding]) -> Table:
     return table
 
 
-def draw(curves: Mapping[str, Convergence], output: Path) -> None:
+def draw(curves: Mapping[str, Convergence]) -> Figure:
     """The error of the gradient in steps against the length of a step."""
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
@@ -164,8 +166,7 @@ def draw(curves: Mapping[str, Convergence], output: Path) -> None:
     axes.set_xticks(steps, [f"{step:g}" for step in steps], minor=False)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.legend()
-    with written_aside(output) as aside:
-        figure.savefig(aside, dpi=150)
+    return figure
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from shd_genn.encode.recordings import READABLE
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import DataError, refuse_unless
-from shd_genn.support.files import PICTURES, require_ending, require_file, write_text, written_aside
+from shd_genn.support.files import PICTURES, require_ending, require_file, write_text
 from shd_genn.support.paths import readable_name
+from shd_genn.support.pictures import save_picture
 from shd_genn.support.progress import progress
 from shd_genn.train import notes
 from shd_genn.train.answer_figure import plot
@@ -95,8 +96,7 @@ def _show(answer: Answer, sound: Path, output: Path | None) -> None:
         if output.suffix.lower() == ".csv":
             write_text(output, _csv([_row(sound, answer)]))
         else:
-            with written_aside(output) as aside:
-                plot(answer, sound.name).savefig(aside, dpi=150)
+            save_picture(output, lambda: plot(answer, sound.name))
     notes.show(answer.notes)
     for word, probability in answer.ranking():
         print(f"{word:12} {probability:6.1%}")

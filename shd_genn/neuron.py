@@ -20,7 +20,8 @@ from shd_genn.network.neurons import NeuronModel
 from shd_genn.network.neurons.named import neurons_of
 from shd_genn.support.cli import command, parse
 from shd_genn.support.errors import ConfigError, refuse_unless
-from shd_genn.support.files import require_ending, require_writable, written_aside
+from shd_genn.support.files import require_ending, require_writable
+from shd_genn.support.pictures import save_picture
 
 Array = NDArray[np.floating]
 DT_MS = 0.1
@@ -69,9 +70,7 @@ def main() -> None:
         "keep one of them in the file",
     )
     ((name, neuron),) = named.items()
-    figure = draw(name, neuron, options.tau_syn_ms)
-    with written_aside(options.output) as aside:
-        figure.savefig(aside, dpi=150)
+    save_picture(options.output, lambda: draw(name, neuron, options.tau_syn_ms))
     print(f"picture             {options.output}")
 
 

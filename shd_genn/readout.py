@@ -14,7 +14,8 @@ from shd_genn.network.formulas import GRID, Formula
 from shd_genn.network.readouts import Readout, weight_of
 from shd_genn.network.settings import Weighted
 from shd_genn.support.cli import command, parse
-from shd_genn.support.files import require_ending, require_file, written_aside
+from shd_genn.support.files import require_ending, require_file
+from shd_genn.support.pictures import save_picture
 
 NAMED: dict[Readout, str] = {
     "avg_var": ":",
@@ -58,8 +59,7 @@ def main() -> None:
     require_ending(output)
     require_file(output)
     formula = Weighted(**values).weight
-    with written_aside(output) as aside:
-        plot(formula).savefig(aside, dpi=150)
+    save_picture(output, lambda: plot(formula))
     print("\n".join(describe(formula)))
     print(f"figure       {output}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import math
 import shlex
 import traceback
 from collections.abc import Iterator, Sequence
@@ -239,7 +240,9 @@ def _tables(results: Results, loaded: dict[str, Any]) -> dict[str, Table]:
             "dataset": rows["dataset"],
             "change to the best by validation": rows["change"],
             "pairs": rows["n"],
-            "difference (points)": [(f"{100 * d:+.1f}", d) for d in rows["difference"]],
+            "difference (points)": [
+                ("" if math.isnan(d) else f"{100 * d:+.1f}", d) for d in rows["difference"]
+            ],
             "test": rows["test"],
             "p (Holm)": [(p_value(p), p) for p in rows["p"]],
         }

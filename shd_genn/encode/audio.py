@@ -17,6 +17,9 @@ from shd_genn.support.errors import DataError, refuse_unless
 
 BLOCK = 1 << 20
 """Samples that are read at a time when a file is checked."""
+SILENT_RANGE = 2 / 2**15
+"""A sound whose samples differ by no more than this is silent: two steps of 16 bits, as dither and
+rounding have. Scaled to the usual level, it would be loud noise."""
 OFFSET_RATIO = 0.1
 """A constant offset larger than this fraction of the level is removed, because it is no sound."""
 
@@ -155,7 +158,7 @@ class _Level:
         """Refuse an empty or silent sound.
 
         Raises:
-            DataError: if the sound has no samples, is constant or is not finite.
+            DataError: if the sound has no samples, is silent or is not finite.
         """
         refuse_unless(self._n > 0, f"{path} holds no samples", "leave it out", DataError)
         refuse_unless(
@@ -168,5 +171,12 @@ class _Level:
             self._low < self._high,
             f"{path} must not be silent, but all its samples are {self._high:g}",
             "leave it out",
+            DataError,
+        )
+        refuse_unless(
+            self._high - self._low > SILENT_RANGE,
+            f"{path} must not be silent, but its samples differ by {self._high - self._low:.1g} "
+            "of full scale at most, as those of rounded silence, or of two channels that cancel",
+            "leave it out, or keep one channel",
             DataError,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -35,6 +36,9 @@ def command(main: Callable[[], None]) -> None:
     143: ended by SIGTERM, or by SIGHUP as its terminal was closed. What it prints cannot be
     written, e.g. because a disk is full: 2.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # words of any language: what the terminal has no letters for is printed as numbers
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with interruptible():
             main()

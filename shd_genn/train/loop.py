@@ -182,6 +182,9 @@ def _recorded(training: Training) -> Iterator[None]:
     except PrunedError as error:
         record("pruned", str(error))
         raise
+    except BrokenPipeError:
+        record("interrupted", "the program that read what the run prints has ended")
+        raise
     except Exception as error:
         record("failed", str(error) or type(error).__name__)
         raise

@@ -15,6 +15,7 @@ from typing import get_args
 import pytest
 from helpers import networks
 
+from shd_genn.backends import native
 from shd_genn.backends.conformance import derived
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.native.render import render
@@ -54,6 +55,10 @@ def test_no_compiler_but_a_warm_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     assert answer(ANSWER) == 42
+    compiler = native.describe()["compiler"]  # as a run's environment.json has it
+    assert (
+        compiler["command"] == "none" and "all libraries were in the cache" in compiler["version"]
+    )
     with pytest.raises(BuildError, match=r"no C\+\+ compiler was found"):
         builder.build_library(OTHER, "test")
 

@@ -1,5 +1,6 @@
 """Signals end a training after what is complete has been saved, and none is lost."""
 
+import errno
 import json
 import os
 import signal
@@ -47,13 +48,18 @@ def test_sigterm_leaves_an_interrupted_run(data, tmp_path):
     ],
 )
 def test_a_signal_whose_exception_is_swallowed_is_raised_again(number, expected):
-    before = signal.getsignal(number)
-    with pytest.raises(expected), interruptible() as check:
-        check()
-        with suppress(KeyboardInterrupt):  # as Python does inside a destructor or a callback
-            signal.raise_signal(number)
-        check()
-    assert signal.getsignal(number) is before
+    outside = signal.getsignal(number)
+    before = signal.SIG_DFL if outside is signal.SIG_IGN else outside  # as under nohup
+    signal.signal(number, before)
+    try:
+        with pytest.raises(expected), interruptible() as check:
+            check()
+            with suppress(KeyboardInterrupt):  # as Python does inside a destructor or a callback
+                signal.raise_signal(number)
+            check()
+        assert signal.getsignal(number) is before
+    finally:
+        signal.signal(number, outside)
 
 
 @pytest.mark.parametrize("error", [ValueError("open writing handle"), RuntimeError(), OSError()])
@@ -191,6 +197,22 @@ def test_a_closed_pipe_does_not_lose_the_table(data, tmp_path):
     result = subprocess.run(quietly, capture_output=True, text=True, check=False)
     assert result.returncode == 141 and "Traceback" not in result.stderr
     assert table.read_text() == (folder.path / "predictions.csv").read_text()
+
+
+def test_a_closed_pipe_interrupts_a_run(data, tmp_path):
+    """As when `tee` is ended, which reads the lines of epochs."""
+
+    def print_nowhere(folder, rows):
+        if rows:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        loop.start(settings(data, epochs=2), tmp_path, print_nowhere, name="one")
+    folder = RunFolder.open(tmp_path / "one")
+    assert folder.summary.state == "interrupted"
+    assert folder.summary.reason == "the program that read what the run prints has ended"
+    loop.resume(folder, folder.config)
+    assert folder.summary.complete
 
 
 def test_runs_have_names(data, tmp_path):

@@ -1,5 +1,6 @@
 """Settings on the command line: options, flags, choices, help, and what is refused."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -148,6 +149,13 @@ def test_a_closed_pipe_ends_quietly():
         check=False,
     )
     assert result.stderr == "" and result.stdout != "" and result.returncode in (0, 141)
+
+
+def test_words_that_the_terminal_has_no_letters_for():
+    code = "from shd_genn.support.cli import command; command(lambda: print('ja 是'))"
+    latin = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=latin)
+    assert printed == b"ja \\u662f\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -93,6 +93,18 @@ def test_no_such_source(tmp_path):
         find_recordings(tmp_path / "nowhere")
 
 
+def test_rounded_silence_is_silent(tmp_path):
+    """Dither of a constant, and two channels that cancel but for rounding; quiet sound is none."""
+    dither = 0.3 + np.arange(8000) % 3 / 2**15
+    tone = 0.2 * np.sin(np.arange(8000) / 9)
+    for sound in (dither, np.stack([tone, -tone], axis=1)):
+        soundfile.write(tmp_path / "a.wav", sound, 16_000)
+        with pytest.raises(DataError, match=r"silent, but its samples differ by [0-9e.-]+ of full"):
+            check_audio(tmp_path / "a.wav", 0, 10, cut=False)
+    soundfile.write(tmp_path / "a.wav", 0.001 * tone, 16_000)
+    check_audio(tmp_path / "a.wav", 0, 10, cut=False)
+
+
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.raw", "a.txt"])
 def test_what_is_no_sound(tmp_path, name):
     path = tmp_path / name

@@ -83,6 +83,7 @@ class Dying:
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 def test_a_study_stops_when_its_workers_only_die(tmp_path):
     """Each reason names another worker's log; the error is the same."""
     space = load_space(str(sweeping.write_space(tmp_path)))

@@ -35,6 +35,7 @@ from shd_genn.network import (
     SpikeInput,
 )
 from shd_genn.support.builder import compiler_version, find_compiler, flags
+from shd_genn.support.errors import BuildError
 
 __all__ = ["CAPABILITIES", "compile", "describe", "status"]
 
@@ -72,15 +73,13 @@ def status() -> Status:
 
 
 def describe() -> dict[str, Any]:
-    """The compiler, with its version and flags."""
-    compiler = find_compiler()
-    return {
-        "compiler": {
-            "command": " ".join(compiler),
-            "version": compiler_version(compiler),
-            "flags": " ".join(flags()),
-        }
-    }
+    """The compiler, with its version and flags; without one all libraries are in the cache."""
+    try:
+        compiler = find_compiler()
+        command, version = " ".join(compiler), compiler_version(compiler)
+    except BuildError:
+        command, version = "none", "unknown: all libraries were in the cache"
+    return {"compiler": {"command": command, "version": version, "flags": " ".join(flags())}}
 
 
 def compile(
