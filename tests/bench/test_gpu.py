@@ -1,12 +1,13 @@
 """`python -m shd_genn.bench gpu`, on the emulated GPU, from end to end."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 from helpers import emulation
 
-from shd_genn.bench.gpu import cases, command, measure
+from shd_genn.bench.gpu import beside, cases, command, measure
 from shd_genn.support.errors import ConfigError
 
 NAME = "recurrent, avg_var_exp_weight"
@@ -70,6 +71,24 @@ def test_no_row_is_begun_when_time_is_over(tmp_path):
         stage: [{"result": "left out: 0 s were over"}] for stage in ("where", "digests")
     }
     assert "left out" in (tmp_path / "results.md").read_text()
+
+
+VERBOSE = """
+test_a.py::test_one PASSED                 [ 25%]
+[gw0] [ 50%] PASSED test_a.py::test_two
+[gw1] [ 75%] FAILED test_a.py::test_three
+test_a.py::test_four SKIPPED (no GPU)      [100%]
+FAILED test_a.py::test_three - AssertionError: 1 == 2
+"""
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_passed_is_counted_though_the_time_is_over(ends, tmp_path):
+    program = f"import time; print({VERBOSE!r}, flush=True); time.sleep({0 if ends else 60})"
+    row = beside.tests_passed([sys.executable, "-c", program], tmp_path, 60 if ends else 2)
+    counts = [row[key] for key in ("passed", "failed", "skipped", "error")]
+    assert counts == [2, 1, 1, 0] and len(row["failures"]) == 1
+    assert row["result"].startswith("left out: the rest, after 2 s") is not ends
 
 
 def test_unknown_stages_are_refused(tmp_path):

@@ -49,7 +49,7 @@ def tests_passed(command: Sequence[str], folder: Path, seconds: float) -> Row:
         output = error.stdout or b""
         text, ended = output.decode() if isinstance(output, bytes) else output, False
     counts = {
-        name.lower(): len(re.findall(rf"^.*\b{name}\b.*%\].*$", text, re.MULTILINE))
+        name.lower(): len(re.findall(rf"^(?=.*%\]).*\b{name}\b", text, re.MULTILINE))
         for name in ("PASSED", "FAILED", "SKIPPED", "ERROR")
     }
     lines = text.strip().splitlines()
