@@ -70,7 +70,10 @@ def code_of(source: str, folder: Path, capabilities: Sequence[int]) -> list[Kern
     command = [*toolchain.command, *STRICT, "-o", str(library), str(text)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise BuildError(f"nvcc {toolchain.version} refuses the kernels:\n{result.stderr[-2000:]}")
+        raise BuildError(
+            f"nvcc {toolchain.version} does not compile {text} without a warning; "
+            f"report this:\n{result.stderr[-2000:]}"
+        )
     loops = _step_loops(library, nvcc)
     return [
         KernelCode(*key, *numbers, loops.get(key, {}))
