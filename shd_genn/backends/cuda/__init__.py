@@ -16,7 +16,6 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.learning.methods import EventProp, Method
 from shd_genn.network import Exponential, LeakyIntegrate, LeakyIntegrateFire, Network, SpikeInput
-from shd_genn.network.readouts import READOUTS
 
 if TYPE_CHECKING:
     from shd_genn.backends.cuda.engine import CudaEngine
@@ -35,7 +34,6 @@ CAPABILITIES = Capabilities(
     derives=True,
     derives_by=(EventProp,),
     kernel_times=True,
-    readouts=tuple(name for name in READOUTS if name != "learned_weight"),
 )
 
 

@@ -23,6 +23,7 @@ from shd_genn.backends.protocols import (
     require_channels,
     require_samples,
 )
+from shd_genn.learning.learned_readout import LearnedReadout
 from shd_genn.learning.methods.eventprop import gradient_scale
 from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
@@ -77,6 +78,7 @@ class CudaEngine:
         )
         self._of_neurons = [a for a in self.plan.arrays if len(a.parameter.shape) == 1]
         self._step = 0
+        self._learned = LearnedReadout(network)
         self.set_parameters(network.initial_parameters(config.seed))
 
     def __enter__(self) -> Self:
@@ -104,7 +106,7 @@ class CudaEngine:
         """
         learned = self.plan.learned
         rates = np.array([rate_of(learning_rate, a.parameter.key) for a in learned])
-        result = self._backward(events, labels)
+        result, of_readout = self._backward(events, labels)
         adam = self.config.adam
         self._step += 1
         with np.errstate(over="ignore"):  # parameters that are not finite are found in training
@@ -113,25 +115,31 @@ class CudaEngine:
             (adam.beta1, adam.beta2, adam.epsilon), 1 / (1 - adam.beta2**self._step), rates
         )
         self.parameters_changed()
+        for key, g in of_readout.items():
+            self._learned.update(g, adam, self._step, rate_of(learning_rate, key))
         return result
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
         """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
-        self._backward(events, labels)
+        _, of_readout = self._backward(events, labels)
         scale = np.float32(gradient_scale(self.network, self.config.n_steps))
         flat = self.device.pull(device.GRADIENT, self.plan.n_learned)
-        return {key: scale * g for key, g in unpacked(self.plan.learned, flat).items()}
+        gradients = unpacked(self.plan.learned, flat) | of_readout
+        return {key: scale * g for key, g in gradients.items()}
 
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
         losses, passes = [], []
-        with_voltages = labels is not None and needs_voltages(self.network.readout)
+        with_voltages = bool(self._learned) or (
+            labels is not None and needs_voltages(self.network.readout)
+        )
         for part in self._parts(events, learns=False, voltages=with_voltages):
-            passes.append(self.forward_pass(_part_of(events, part), with_voltages))
-            loss = np.full(len(passes[-1].readout), np.nan, np.float32)
+            forward = self._read(self.forward_pass(_part_of(events, part), with_voltages))
+            loss = np.full(len(forward.readout), np.nan, np.float32)
             if labels is not None:
-                loss = self._loss(passes[-1], labels[part])[0].astype(np.float32)
+                loss = self._loss(forward, labels[part])[0].astype(np.float32)
             losses.append(loss)
+            passes.append(forward)
         return self._result(_joined(passes), np.concatenate(losses))
 
     def record(self, events: Events) -> Recording:
@@ -153,7 +161,7 @@ class CudaEngine:
         """A copy of all parameters."""
         plan = self.plan
         found = unpacked(plan.arrays, self.device.pull(device.VALUES, plan.n_values))
-        return {p.key: found[p.key] for p in self.network.parameters}
+        return {p.key: found[p.key] for p in self.network.parameters} | self._learned.parameters()
 
     def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
         """Replace the weights, and those other parameters that are given.
@@ -162,8 +170,9 @@ class CudaEngine:
             ConfigError: if they are not of this network.
         """
         self.network.check_parameters(parameters)
+        self._learned.set(parameters)
         known = parameters
-        if len(parameters) < len(self.plan.arrays):
+        if any(a.parameter.key not in parameters for a in self.plan.arrays):
             known = self.parameters() | dict(parameters)
         self.device.push(device.VALUES, packed(self.plan.arrays, known))
         self._constants_are_old = True
@@ -175,11 +184,12 @@ class CudaEngine:
             flat = self.device.pull(which, self.plan.n_learned)
             moments = unpacked(self.plan.learned, flat)
             state |= {f"{prefix}_{key}": array for key, array in moments.items()}
-        return state
+        return state | self._learned.state()
 
     def set_optimiser_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Replace the optimiser's state; moments that are not given become 0."""
         self._step = int(state["step"])
+        self._learned.set_state(state)
         for prefix, which in (("m_", device.MOMENT_M), ("v_", device.MOMENT_V)):
             moments = {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
             self.device.push(which, packed(self.plan.learned, moments))
@@ -281,11 +291,30 @@ class CudaEngine:
         self.device.push(device.CONSTANTS, constants)
         self._constants_are_old = False
 
-    def _loss(self, forward: Forward, labels: NDArray[np.integer]) -> tuple[FloatArray, FloatArray]:
-        return loss_and_drive(self.network, self.config, forward.readout, labels, forward.voltages)
+    def _read(self, forward: Forward) -> Forward:
+        """The same, with the readout whose weight is learned, if there is one."""
+        if not self._learned:
+            return forward
+        assert forward.voltages is not None
+        readout = self._learned.read(forward.voltages).astype(np.float32)
+        return replace(forward, readout=readout)
 
-    def _backward(self, events: Events, labels: NDArray[np.integer]) -> BatchResult:
-        """Gradients of a batch. If it comes in parts, each is run forward once more."""
+    def _loss(
+        self, forward: Forward, labels: NDArray[np.integer]
+    ) -> tuple[FloatArray, FloatArray, Parameters]:
+        """The loss, its drive, and the gradient of what the readout learns."""
+        voltages = forward.voltages
+        if not self._learned:
+            readout = forward.readout
+            return *loss_and_drive(self.network, self.config, readout, labels, voltages), {}
+        assert voltages is not None
+        _, loss, drive, by_readout = self._learned.loss_and_drive(self.config, voltages, labels)
+        return loss, drive, self._learned.gradient(by_readout, voltages)
+
+    def _backward(
+        self, events: Events, labels: NDArray[np.integer]
+    ) -> tuple[BatchResult, Parameters]:
+        """Gradients of a batch, and of its readout. In parts, each is run forward once more."""
         require_samples(labels)
         with_voltages = needs_voltages(self.network.readout)
         parts = self._parts(events, learns=True, voltages=with_voltages)
@@ -295,7 +324,8 @@ class CudaEngine:
             forward = _joined(
                 [self.forward_pass(_part_of(events, p), with_voltages, learns=True) for p in parts]
             )
-        loss, drive = self._loss(forward, labels)
+        forward = self._read(forward)
+        loss, drive, of_readout = self._loss(forward, labels)
         jump = self._jump(forward)
         drive = drive.astype(np.float32) / np.float32(len(labels))
         for i, part in enumerate(parts):
@@ -303,7 +333,7 @@ class CudaEngine:
                 self.forward_pass(_part_of(events, part), voltages=False, learns=True)
             mine = drive[part]
             self.device.backward(len(mine), mine, jump, first_part=i == 0)
-        return self._result(forward, loss.astype(np.float32))
+        return self._result(forward, loss.astype(np.float32)), of_readout
 
     def _jump(self, forward: Forward) -> FloatArray:
         """The regulariser's jump of every lane; an output's spikes are not regularised."""

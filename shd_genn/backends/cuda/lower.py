@@ -267,7 +267,9 @@ def _population(
 ) -> PopulationPlan:
     inputs = network.inputs_of(population)
     late = [c for c in inputs if c.delayed]
-    places = {kind: learned.get(f"{population.name}.{kind}", -1) for kind in DERIVATIVES}
+    tau_mem, tau_syn, v_thresh = (
+        learned.get(f"{population.name}.{kind}", -1) for kind in DERIVATIVES
+    )
     return PopulationPlan(
         name=population.name,
         number=number,
@@ -280,7 +282,9 @@ def _population(
         takes_input=any(c.source == network.input for c in inputs),
         takes_late=any(c.source != network.input for c in late),
         is_late_target=len(late) > 0,
-        **places,
+        tau_mem=tau_mem,
+        tau_syn=tau_syn,
+        v_thresh=v_thresh,
     )
 
 
@@ -299,7 +303,9 @@ def _derived(
     assert places == [places[0] + i * plan.width for i in range(len(places))]
     return replace(
         plan,
-        **dict.fromkeys(DERIVATIVES, -1),
+        tau_mem=-1,
+        tau_syn=-1,
+        v_thresh=-1,
         code=code_of(population, kinds, dt_ms),
         learned_first=places[0] if places else -1,
         kept_first=kept_first,

@@ -18,7 +18,7 @@ import tyro
 
 from shd_genn.backends.cuda.build import gpu_toolchain
 from shd_genn.bench.gpu import measure
-from shd_genn.bench.gpu.measure import STAGES, Lab, Row
+from shd_genn.bench.gpu.measure import STAGES, WITHOUT_GPU, Lab, Row
 from shd_genn.support.cli import parse
 from shd_genn.support.errors import refuse_unless, require
 from shd_genn.support.files import write_text
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     """Do as the command line says."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench gpu")
     lab = Lab(
-        toolchain=gpu_toolchain(),
+        toolchain=None if {*options.stages} <= WITHOUT_GPU else gpu_toolchain(),
         hidden=options.hidden_sizes,
         batch_sizes=options.batch_sizes,
     )

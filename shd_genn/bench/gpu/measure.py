@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from shd_genn.backends import genn
 from shd_genn.backends.cuda import build, device
 from shd_genn.backends.cuda.engine import CudaEngine
 from shd_genn.backends.cuda.lower import lower
 from shd_genn.backends.cuda.render import render
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.bench.activity import Topology, activate, synthetic_model
-from shd_genn.bench.gpu import cases
+from shd_genn.bench.gpu import beside, cases, code
+from shd_genn.bench.neurons import NEURONS, network_of
 from shd_genn.config import Config
-from shd_genn.datasets.noise import N_CLASSES, TRIAL_MS, synthetic_batch
+from shd_genn.datasets.noise import BATCH, N_CLASSES, TRIAL_MS, synthetic_batch
 from shd_genn.network import Network
 from shd_genn.network.model_files import build_network
 from shd_genn.present.batches import batches, count_batches, one_ahead
@@ -60,6 +61,8 @@ class Lab:
         repetitions: Batches that are timed, after two to warm up.
         n_steps: Steps of a trial, of 1 ms.
         epoch_samples: Samples of an epoch; SHD has 8156.
+        learned_samples: Samples of an epoch of what is learned beside other backends.
+        neurons: Those whose speed is measured, of `NEURONS`.
         cases: Those whose digests are compared.
     """
 
@@ -70,6 +73,8 @@ class Lab:
     repetitions: int = 20
     n_steps: int = TRIAL_MS
     epoch_samples: int = 8156
+    learned_samples: int = 512
+    neurons: tuple[str, ...] = ("alif", "adlif", "qif", "izhikevich", "hodgkin_huxley")
     cases: dict[str, cases.Case] = field(default_factory=lambda: dict(cases.CASES))
 
     @cached_property
@@ -152,23 +157,13 @@ def conformance(lab: Lab) -> Iterator[Row]:
     if not all(file.exists() for file in files):
         yield {"result": "left out: no checkout with tests"}
         return
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "cuda", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-k", "cuda", "-p", "no:cacheprovider"]
     command += ["-W", "default"]  # another NumPy may warn of what this one does not
-    if importlib.util.find_spec("xdist"):
-        command += ["-n", "8"]
-    command += map(str, files)
-    try:
-        result = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SUITE_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        yield {"result": f"left out: took more than {SUITE_SECONDS} s"}
-        return
-    lines = result.stdout.strip().splitlines()
-    yield {
-        "result": lines[-1].strip("= ") if lines else result.stderr[-500:],
-        "failed": [line for line in lines if line.startswith(("FAILED", "ERROR", "E  "))][:40],
-    }
+    yield beside.tests_passed([*command, *_workers(), *map(str, files)], ROOT, SUITE_SECONDS)
+
+
+def _workers() -> tuple[str, ...]:
+    return ("-n", "8") if importlib.util.find_spec("xdist") else ()
 
 
 def sanitized(lab: Lab) -> Iterator[Row]:
@@ -207,7 +202,14 @@ def speed(lab: Lab) -> Iterator[Row]:
                     yield _speed_of(lab, lab.network(hidden, topology), hidden, topology, batch)
 
 
-def _speed_of(lab: Lab, network: Network, hidden: int, topology: str, batch: int) -> Row:
+def neurons(lab: Lab) -> Iterator[Row]:
+    """The same of neurons that are described by equations, with the second size of `hidden`."""
+    hidden = lab.hidden[min(1, len(lab.hidden) - 1)]
+    for name in lab.neurons:
+        yield _speed_of(lab, network_of(NEURONS[name], hidden), hidden, name, lab.batch_sizes[0])
+
+
+def _speed_of(lab: Lab, network: Network, hidden: int, kind: str, batch: int) -> Row:
     shown = list(_batches(lab, batch))
     with lab.compile(network, lab.config()) as engine:
         free = engine.device.memory()
@@ -229,7 +231,7 @@ def _speed_of(lab: Lab, network: Network, hidden: int, topology: str, batch: int
         }
     train_ms = 1e3 * float(np.median(times))
     return {
-        "topology": topology,
+        "network": kind,
         "hidden": hidden,
         "batch": batch,
         "spikes per neuron": spikes,
@@ -319,22 +321,48 @@ def _dataset(lab: Lab) -> SpikeDataset:
     )
 
 
-def mlgenn(lab: Lab) -> Iterator[Row]:
-    """Our genn backend beside it, which runs mlGeNN's code, where that is installed."""
-    status = genn.status()
-    if not status.usable:
-        yield {"result": f"left out: {status.why}"}
-        return
-    from shd_genn.bench import speed as others
+def genn_speed(lab: Lab) -> Iterator[Row]:
+    """The genn backend, which runs mlGeNN's code, where that is installed."""
+    yield from beside.genn_speed(lab.hidden)
 
-    for hidden in lab.hidden:
-        row = others.measure(others.Case("genn", "recurrent", "plain", hidden, 1, 5))
-        yield {
-            "hidden": hidden,
-            "device": row.device,
-            "batch": row.batch,
-            "ms a sample": row.train_ms,
-        }
+
+def genn_tests(lab: Lab) -> Iterator[Row]:
+    """Its conformance suite on this GPU."""
+    yield from beside.genn_tests(ROOT, _workers(), SUITE_SECONDS)
+
+
+def trained(lab: Lab) -> Iterator[Row]:
+    """Training with the cuda backend, native and genn, side by side."""
+    network, config = lab.network(lab.hidden[0]), lab.config(batch_size=BATCH)
+    with lab.compile(network, config) as engine:
+        yield from beside.trained(engine, network, config, lab.learned_samples)
+
+
+def kernels(lab: Lab) -> Iterator[Row]:
+    """What nvcc makes of the kernels that walk through steps, for four compute capabilities."""
+    networks = {f"leaky, {hidden}": lab.network(hidden) for hidden in lab.hidden}
+    hidden = lab.hidden[min(1, len(lab.hidden) - 1)]
+    networks |= {f"{n}, {hidden}": network_of(NEURONS[n], hidden) for n in lab.neurons}
+    for name, network in networks.items():
+        source = render(lower(network, lab.config()), network.input.name)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found = code.code_of(source, Path(folder), code.CAPABILITIES)
+            except build.Unusable as error:
+                yield {"result": f"left out: {error.why}"}
+                return
+        for kernel in code.STEP_KERNELS:
+            mine = sorted((c for c in found if c.kernel == kernel), key=lambda c: c.capability)
+            yield {
+                "network": name,
+                "kernel": kernel,
+                "compute capability": [c.capability for c in mine],
+                "registers": [c.registers for c in mine],
+                "own memory, bytes": [c.stack for c in mine],
+                "spilled": sum(c.spilled for c in found),
+                "instructions of the loop": [sum(c.loop.values()) for c in mine],
+                "barriers in it": [c.loop.get("BAR", 0) for c in mine],
+            }
 
 
 STAGES: dict[str, Callable[[Lab], Iterator[Row]]] = {
@@ -343,11 +371,17 @@ STAGES: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "digests": digests,
     "conformance": conformance,
     "speed": speed,
+    "neurons": neurons,
     "epochs": epochs,
     "sanitized": sanitized,
-    "mlgenn": mlgenn,
+    "genn_speed": genn_speed,
+    "trained": trained,
+    "genn_tests": genn_tests,
+    "kernels": kernels,
 }
 """Name → stage, in the order in which they are done."""
+WITHOUT_GPU = {"where", "kernels"}
+"""Those that need no GPU."""
 
 
 def cleaned(text: str) -> str:

@@ -129,6 +129,7 @@ struct DerivedNeurons {
             if constexpr (E::TAU_SYN >= 0) store(rows + ROW_OF_Z<E> * P::WIDTH, z);
             if constexpr (E::REFRACTORY) store(rows + ROW_OF_HELD<E> * P::WIDTH, held_for);
         }
+#pragma unroll  // or the state is kept in memory
         for (int v = 0; v < V; v++) {
             fires[v] = false;
             if (neuron + v >= P::SIZE || unbounded[v]) continue;  // padding stays as it starts
@@ -268,6 +269,7 @@ struct DerivedAdjoint {
         const bool is_last = step == n_steps - 1;
         const Kept<P, const float> before(trials.kept_steps, trial, step, n_steps, neuron);
         const Kept<P, const float> later(trials.kept_steps, trial, is_last ? step : step + 1, n_steps, neuron);
+#pragma unroll
         for (int v = 0; v < V; v++) {
             difference[v] = 0;
             if (neuron + v >= P::SIZE) continue;

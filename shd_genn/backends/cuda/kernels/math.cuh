@@ -18,6 +18,8 @@ DEVICE bool is_less(float a, float b) { return a < b; }
 DEVICE bool reaches(float size, float limit) { return size >= limit; }
 DEVICE float absolute(float x) { return fabsf(x); }
 DEVICE float sign(float x) { return float(x > 0) - float(x < 0); }
+DEVICE float relu(float x) { return x > 0 ? x : 0.0f; }
+DEVICE float relu_slope(float x) { return float(x > 0); }
 DEVICE float quotient(float a, float b) { return a / b; }
 DEVICE float reciprocal(float x) { return 1.0f / x; }
 DEVICE float exponential(float x);
