@@ -1,5 +1,6 @@
 #pragma once
 // Rows of a strip of neurons, of which each neuron is read as many steps later as it has a delay.
+// NumPy twin: backends/reference/neurons.py:at_arrival
 
 #include <algorithm>
 #include <vector>
@@ -36,7 +37,8 @@ inline void transpose(Vector (&x)[LANES]) {
 // numbers of all steps are put side by side, so that 16 steps of a neuron are one load: half the time
 // of a load for each number.
 inline void advance_strip(const float* from, int64_t from_stride, const int32_t* d, int n_from,
-                          int n_steps, float* to, int64_t to_stride, std::vector<float>& by_neuron) {
+                          int n_steps, float* to, int64_t to_stride,
+                          std::vector<float>& by_neuron) {
     const int longest = *std::max_element(d, d + STRIP);
     const int64_t length = in_vectors(std::max(n_from, n_steps + longest)) + 2 * LANES;
     by_neuron.resize(LANES * length);

@@ -145,8 +145,8 @@ inline void learn_axonal(const Arrivals& in, const Population& target, const Sta
 
 // Dendritic delays likewise, and those of other populations in any case: the spikes of a step move what arrives at each target.
 // NumPy twin: backends/reference/eventprop.py:_learn_delays
-inline void learn_dendritic(const Connection& c, const Tape& tape, const Population& target, int step,
-                            float dt_ms, const Array& arriving, float* gradient) {
+inline void learn_dendritic(const Connection& c, const Tape& tape, const Population& target,
+                            int step, float dt_ms, const Array& arriving, float* gradient) {
     const Arrivals in[] = {arrivals(c, tape, step + 1)};
     if (in[0].count == 0) return;
     for (int offset = 0; offset < target.padded; offset += STRIP) {
