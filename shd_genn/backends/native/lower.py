@@ -189,8 +189,52 @@ class Plan:
 
     @property
     def late_targets(self) -> tuple[PopulationPlan, ...]:
-        """Populations that connections with delays end in."""
-        return tuple(p for p in self.populations if any(c.delayed for c in self.inputs_of(p)))
+        """Populations whose adjoint of all steps is needed: targets of delays.
+
+        Shared delays of the input need it only if they are dendritic and learn step by step.
+        """
+        return tuple(
+            p
+            for p in self.populations
+            if any(
+                c.delayed
+                and (
+                    c.source != self.input
+                    or c.delay_kind == "synaptic"
+                    or (c.delay_kind == "dendritic" and c in self.late_inputs)
+                )
+                for c in self.inputs_of(p)
+            )
+        )
+
+    @property
+    def learn_by_rows(self) -> tuple[ConnectionPlan, ...]:
+        """Connections whose shared delays learn with their weights, from lambda_I alone.
+
+        They start in the input and end in leaky integrate-and-fire neurons; see shared_delay.h.
+        """
+        return tuple(
+            c
+            for c in self.connections
+            if c.learned_delay
+            and c.delay_kind != "synaptic"
+            and c.source == self.input
+            and c.target.spikes
+            and not c.target.code
+            and c.target != self.output
+        )
+
+    @property
+    def late_inputs(self) -> tuple[ConnectionPlan, ...]:
+        """Connections from the input whose shared delays learn step by step."""
+        return tuple(
+            c
+            for c in self.connections
+            if c.learned_delay
+            and c.delay_kind != "synaptic"
+            and c.source == self.input
+            and c not in self.learn_by_rows
+        )
 
     @property
     def shares_delays(self) -> bool:

@@ -24,8 +24,8 @@ enum DelayKind { SYNAPTIC, AXONAL, DENDRITIC };
 // What is computed from a connection's delays whenever they may have changed.
 struct Delays {
     int longest = 0;
-    // [source][target] ([target] of dendritic ones, none of axonal ones): the place of that target d
-    // rows on, among rows of targets; not for the input
+    // [source][target], not for the input; [target] of dendritic ones, none of axonal ones: the place
+    // of that target d rows on, among rows of targets
     std::vector<int32_t> places;
 
     void prepare(const Connection& c, const Population& source, const Population& target,
@@ -41,7 +41,7 @@ struct Delays {
         }
         refuse_unless(shortest >= 0 && (int64_t(n_steps) + 2 + longest) * target.padded < INT32_MAX,
                       "a delay is out of range");
-        if (from_input || kind == AXONAL) return;
+        if (kind == AXONAL || (kind == SYNAPTIC && from_input)) return;
         places.resize(n);
         for (int64_t row = 0; row < n; row += c.stride)
             for (int j = 0; j < target.padded; j++)

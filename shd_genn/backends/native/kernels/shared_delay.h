@@ -7,31 +7,34 @@
 // spikes of a step are added first, and each target takes the sum d steps later. A step then costs a
 // load and a store at an address of its own for each target neuron, and a spike costs none.
 
+#include "advance.h"
 #include "delay.h"
 
 // Axonal: the source neurons whose spikes arrive in each step to come. For spikes of the input there
 // are rows for all steps of a trial; for others, as many as delays are long, used in turn.
 struct AxonQueue {
     std::vector<Neuron> rows;
-    std::vector<int32_t> count;  // of each row
-    int width = 0;
+    std::vector<int32_t> count;  // of each row; a power of two, so that no step has to be divided
+    int width = 0, mask = 0;
 
     void make(int n_rows, const Population& source) {
-        if (n_rows != int(count.size())) rows.resize(size_t(n_rows) * source.size);
+        mask = 1;
+        while (mask < n_rows) mask *= 2;
+        count.assign(mask--, 0);
         width = source.size;
-        count.assign(n_rows, 0);
+        if (rows.size() < count.size() * width) rows.resize(count.size() * width);
     }
-    void clear_row(int step) { count[step % count.size()] = 0; }  // it has arrived
+    void clear_row(int step) { count[step & mask] = 0; }  // it has arrived
 
     // A neuron spikes at most once a step, and all its spikes take as long: a row has room for all.
     void push(int step, Neuron neuron) {
-        const size_t row = step % count.size();
+        const size_t row = step & mask;
         rows[row * width + count[row]++] = neuron;
     }
 
     // What arrives in a step.
     Arrivals arrivals(const Connection& c, int step) const {
-        const size_t row = step % count.size();
+        const size_t row = step & mask;
         return {rows.data() + row * width, count[row], c.weights, c.stride};
     }
 };
@@ -47,36 +50,17 @@ inline void send_axonal(const Connection& c, const Tape& tape, int begin, int en
         }
 }
 
-// to[step][j] = from[step + d_j][j] for one strip of neurons; 0 from row n_from on.
-inline void advance_strip(const float* from, int64_t from_stride, const int32_t* d, int n_from,
-                          int n_steps, float* to, int64_t to_stride) {
-    const int longest = *std::max_element(d, d + STRIP);
-    for (int j = 0; j < STRIP; j += 16) {
-        const float* early[16];
-        for (int b = 0; b < 16; b++) early[b] = from + d[j + b] * from_stride + j + b;
-        float* row = to + j;
-        for (int step = 0; step < n_steps; step++, row += to_stride) {
-            const int64_t at_once = step * from_stride;
-            if (step + longest < n_from) {
-#pragma GCC unroll 16
-                for (int b = 0; b < 16; b++) row[b] = early[b][at_once];
-            } else {
-                for (int b = 0; b < 16; b++)
-                    row[b] = step + d[j + b] < n_from ? early[b][at_once] : 0.0f;
-            }
-        }
-    }
-}
-
 // Dendritic: send off all input spikes of a trial, into all rows of the result. `scratch` holds the
 // sums of one strip, below as many rows of zeros as delays are long.
 // NumPy twin: backends/reference/synapses.py:Synapses.receive
 inline void send_inputs_dendritic(const Connection& c, const Delays& delays, const Tape& tape,
                                   const Population& target, int n_steps,
-                                  std::vector<float>& scratch, const UnderWay& under_way) {
+                                  std::vector<float>& scratch, std::vector<float>& by_neuron,
+                                  const UnderWay& under_way) {
     const int longest = delays.longest;
-    scratch.assign(size_t(STRIP) * (longest + n_steps) + 16, 0.0f);
-    float* const aligned = scratch.data() + (-(reinterpret_cast<uintptr_t>(scratch.data()) / 4) & 15);
+    scratch.resize(size_t(STRIP) * (longest + n_steps) + 16);
+    float* const aligned = on_cache_line(scratch);
+    std::fill_n(aligned, STRIP * longest, 0.0f);
     for (int offset = 0; offset < target.padded; offset += STRIP) {
         for (int step = 0; step < n_steps; step++) {
             const Arrivals in[] = {arrivals(c, tape, step)};
@@ -88,7 +72,7 @@ inline void send_inputs_dendritic(const Connection& c, const Delays& delays, con
         int32_t ahead[STRIP];
         for (int j = 0; j < STRIP; j++) ahead[j] = longest - c.delay_steps[offset + j];
         advance_strip(aligned, STRIP, ahead, n_steps + longest, n_steps, under_way.row(0) + offset,
-                      under_way.width);
+                      under_way.width, by_neuron);
     }
 }
 
@@ -132,61 +116,100 @@ inline void read_dendritic_arrivals(const Delays& delays, const Population& targ
     const float* const rows = differences.get();
     float* const to = row.get();
     const int next = (step + 1) * target.padded, after = n_steps * target.padded;
-    for (int j = 0; j < target.padded; j++)
-        to[j] = rows[std::min(next + delays.places[j], after + j)];
+    const int32_t* const places = delays.places.data();
+    if (step + 1 + delays.longest < n_steps) {
+#pragma GCC unroll 16
+        for (int j = 0; j < target.padded; j++) to[j] = (rows + next)[places[j]];
+    } else {
+        for (int j = 0; j < target.padded; j++) to[j] = rows[std::min(next + places[j], after + j)];
+    }
 }
 
-// As add_gradient, at the arrivals of shared delays. If delays are learned, then delay_gradient[n] -
-// n is the neuron that has the delay - receives the sum of dt w_ij (lambda_V_j - lambda_I_j) over
-// all synapses of that neuron and all arrivals of the trial.
+// Axonal delays of the input learn while the adjoint goes back, if their targets are other neurons than
+// those of leaky_integrate_fire.h (see add_shared_gradient): each spike moves the arrivals at all
+// targets, and costs sum_j w_ij (lambda_V_j - lambda_I_j). by_source[i] spreads the sum over lanes.
+// NumPy twin: backends/reference/eventprop.py:_learn_delays
+inline void learn_axonal(const Arrivals& in, const Population& target, const State& state,
+                         const Array& by_source) {
+    const float* const difference = state.difference.get();
+    for (int k = 0; k < in.count; k++) {
+        const float* const row = in.weights + in.source[k] * in.stride;
+        Vector caused[VECTORS] = {};
+        for (int offset = 0; offset < target.padded; offset += STRIP)
+            for (int v = 0; v < VECTORS; v++)
+                caused[v] += at(row + offset, v) * at(difference + offset, v);
+        Vector& total = at(by_source.get(), in.source[k]);
+        for (int v = 0; v < VECTORS; v++) total += caused[v];
+    }
+}
+
+// Dendritic delays likewise, and those of other populations in any case: the spikes of a step move what arrives at each target.
+// NumPy twin: backends/reference/eventprop.py:_learn_delays
+inline void learn_dendritic(const Connection& c, const Tape& tape, const Population& target,
+                            int step, float dt_ms, const Array& arriving, float* gradient) {
+    const Arrivals in[] = {arrivals(c, tape, step + 1)};
+    if (in[0].count == 0) return;
+    for (int offset = 0; offset < target.padded; offset += STRIP) {
+        Vector x[VECTORS] = {};
+        add_arrivals(in, offset, x);
+        for (int v = 0; v < VECTORS; v++)
+            at(gradient + offset, v) += dt_ms * x[v] * at(arriving.get() + offset, v);
+    }
+}
+
+// lambda_V - lambda_I, summed over some steps, from the sums of lambda_I over these steps and over the
+// steps before them: lambda_I(t - 1) = G lambda_V(t) + beta lambda_I(t), see leaky_integrate_fire.h. So
+// no history of lambda_V is needed. G is 0 beyond the last neuron.
+template <class Constant>
+inline Vector difference_of(Constant gain, Constant beta, Vector lambda_i, Vector before) {
+    const Constant divisor = gain == 0 ? gain + 1 : gain;
+    return (before - (beta + gain) * lambda_i) / divisor;
+}
+
+// As add_gradient, at the arrivals of shared delays. If delays of the input are learned, then
+// delay_gradient[n] - n is the neuron that has the delay - receives the sum of
+// dt w_ij (lambda_V_j - lambda_I_j) over all its synapses and arrivals.
 // NumPy twin: backends/reference/eventprop.py:backward
 template <DelayKind KIND, bool LEARNS_DELAY, class K>
 inline void add_shared_gradient(const K& k, const Connection& c, const Tape& tape,
-                                const Population& source, const Array& history,
-                                const Array& differences, int n_steps, float dt_ms,
-                                std::vector<float>& scratch, float* gradient, float* delay_gradient,
-                                const TrialOrder& order) {
+                                const Population& source, const Array& history, int n_steps,
+                                float dt_ms, std::vector<float>& scratch,
+                                std::vector<float>& by_neuron, float* gradient,
+                                [[maybe_unused]] float* delay_gradient, const TrialOrder& order) {
     const bool first = order.is_first();
-    const int64_t size = int64_t(STRIP) * n_steps;
-    if (KIND == DENDRITIC) scratch.resize((LEARNS_DELAY ? 2 : 1) * size + 16);
-    [[maybe_unused]] float* const aligned = scratch.data() + (-(reinterpret_cast<uintptr_t>(scratch.data()) / 4) & 15);
+    if (KIND == DENDRITIC) scratch.resize(int64_t(STRIP) * n_steps + 16);
+    float* const late = on_cache_line(scratch);
     for (int offset = 0; offset < k.p.padded; offset += STRIP) {
         const auto constants = k.strip(offset);
         const float* lambda_i = history_at(history.get(), offset, 0, n_steps);
-        const float* difference = differences.get() + offset;
-        int64_t difference_stride = k.p.padded;
         if constexpr (KIND == DENDRITIC) {
-            const int32_t* const d = c.delay_steps + offset;
-            advance_strip(lambda_i, STRIP, d, n_steps, n_steps, aligned, STRIP);
-            lambda_i = aligned;
-            if constexpr (LEARNS_DELAY) {
-                advance_strip(difference, difference_stride, d, n_steps, n_steps, aligned + size,
-                              STRIP);
-                difference = aligned + size;
-                difference_stride = STRIP;
-            }
+            advance_strip(lambda_i, STRIP, c.delay_steps + offset, n_steps, n_steps, late, STRIP,
+                          by_neuron);
+            lambda_i = late;
         }
-        Vector by_target[VECTORS] = {};
+        [[maybe_unused]] Vector by_target[VECTORS] = {};
         order.for_sources(offset / STRIP, k.p.padded / STRIP, source, [&](int i) {
             const int begin = tape.begin_of[i], d = KIND == DENDRITIC ? 0 : c.delay_steps[i];
             int end = tape.begin_of[i + 1];
             while (end > begin && tape.arrival[end - 1] + d >= n_steps) end--;  // after the trial
             if (begin == end && !first) return;
             float* const row = gradient + i * c.stride + offset;
-            Vector total[VECTORS] = {}, moved[VECTORS] = {};
+            Vector total[VECTORS] = {};
+            [[maybe_unused]] Vector before[VECTORS] = {}, moved[VECTORS];
             for (int s = begin; s < end; s++) {
-                const int64_t arrival = tape.arrival[s] + d;
+                const float* const now = lambda_i + int64_t(tape.arrival[s] + d) * STRIP;
                 for (int v = 0; v < VECTORS; v++) {
-                    total[v] += at(lambda_i + arrival * STRIP, v);
-                    if constexpr (LEARNS_DELAY)
-                        moved[v] += at(difference + arrival * difference_stride, v);
+                    total[v] += at(now, v);
+                    if constexpr (LEARNS_DELAY) before[v] += at(now - STRIP, v);
                 }
             }
-            [[maybe_unused]] const float* const weights = c.weights + i * c.stride + offset;
             for (int v = 0; v < VECTORS; v++) {
                 const Vector g = first ? Vector{} : at(row, v);
                 at(row, v) = g - constants.tau_syn(v) * total[v];
-                if constexpr (LEARNS_DELAY) moved[v] *= at(weights, v);
+                if constexpr (LEARNS_DELAY)
+                    moved[v] = at(c.weights + i * c.stride + offset, v) *
+                               difference_of(constants.adjoint_gain(v), constants.beta(v), total[v],
+                                             before[v]);
             }
             if constexpr (LEARNS_DELAY && KIND == DENDRITIC)
                 for (int v = 0; v < VECTORS; v++) by_target[v] += moved[v];
