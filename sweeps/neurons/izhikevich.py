@@ -1,4 +1,9 @@
-"""Izhikevich's neurons."""
+"""Izhikevich's neurons.
+
+Gradients are clipped: on English digits the training accuracy after four epochs was 36 % with it and
+20 % without. In steps of 2 ms, V grows without bound where the input is strong: a neuron emits one
+spike in a step, and V is reset once.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +15,10 @@ def space(trial: BaseTrial) -> Mapping[str, Any]:
     """Settings of a trial; names are those of the options of python -m shd_genn.run."""
     return {
         "neuron": "izhikevich",
-        "learning_rate": trial.suggest_float("learning_rate", 5e-4, 5e-3, log=True),
+        "dt_ms": 1.0,
+        "clip_gradient": trial.suggest_float("clip_gradient", 5e-4, 2e-2, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 2e-3, 1e-2, log=True),
         "reg_lambda": trial.suggest_float("reg_lambda", 1e-11, 1e-8, log=True),
         "cell": trial.suggest_categorical("cell", ["RS", "FS", "CH", "IB", "LTS"]),
-        "current_gain": trial.suggest_float("current_gain", 1.5, 10.0, log=True),
+        "current_gain": trial.suggest_float("current_gain", 1.0, 4.0, log=True),
     }

@@ -52,7 +52,9 @@ def code_of(population: Population, learned: tuple[str, ...], dt_ms: float) -> N
     if not is_derived(population):
         return None
     derived = population.neuron.derived
-    return neuron_code(derived, learned, derived.substeps(dt_ms))
+    substeps = derived.substeps(dt_ms)
+    # tables are numbers of the code, and depend on the sub-step; nothing else does
+    return neuron_code(derived, learned, substeps, dt_ms / substeps if derived.table else None)
 
 
 def is_derived(population: Population) -> bool:

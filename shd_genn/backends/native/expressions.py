@@ -79,7 +79,7 @@ class CppPrinter(StrPrinter):
         positive = [self._factor(a) for a in expr.args if not a.could_extract_minus_sign()]
         negative = [self._factor(-a) for a in expr.args if a.could_extract_minus_sign()]
         if not positive:
-            positive.append(f"-{negative.pop(0)}")
+            return f"-({' + '.join(negative)})"
         return " + ".join(positive) + "".join(f" - {term}" for term in negative)
 
     def _print_Mul(self, expr: Expr) -> str:

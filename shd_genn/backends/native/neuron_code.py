@@ -28,6 +28,40 @@ the steps for which variables are held after a spike."""
 
 
 @dataclass(frozen=True)
+class Tables:
+    """How fast gates change, as polynomials of the voltage in intervals of equal length.
+
+    A gate x goes to x + Q - R x in a sub-step. Polynomials are given by the coefficients of the
+    powers of the distance from an interval's middle, from 0 up, each for all intervals.
+
+    Attributes:
+        state: The place of the voltage among the state variables.
+        low: Where the first interval begins.
+        length: How long an interval is; their middles are multiples of it.
+        gates: The places of the gates.
+        leaves: R of each gate, (gates, powers, intervals).
+        enters: Q of each gate.
+    """
+
+    state: int
+    low: float
+    length: float
+    gates: tuple[int, ...]
+    leaves: tuple[tuple[tuple[float, ...], ...], ...]
+    enters: tuple[tuple[tuple[float, ...], ...], ...]
+
+    @property
+    def middles(self) -> tuple[float, ...]:
+        """The middles of the intervals."""
+        return tuple(self.low + (i + 0.5) * self.length for i in range(len(self.leaves[0][0])))
+
+    @property
+    def first(self) -> int:
+        """The number of the first interval, whose middle is so many lengths."""
+        return round(self.low / self.length + 0.5)
+
+
+@dataclass(frozen=True)
 class NeuronCode:
     """The functions of a neuron in C++; kernels/neuron.h.j2 says what each of them does.
 
@@ -43,6 +77,7 @@ class NeuronCode:
         substeps: Into how many sub-steps a time step is divided.
         keeps_states: Whether the backward pass needs the state of every step.
         held: For each state variable, whether it is held after a spike.
+        tables: The rates that are read from tables; None if there are none.
     """
 
     states: tuple[str, ...]
@@ -56,6 +91,7 @@ class NeuronCode:
     substeps: int
     keeps_states: bool
     held: tuple[bool, ...]
+    tables: Tables | None = None
 
     @property
     def rows(self) -> int:
@@ -64,27 +100,32 @@ class NeuronCode:
 
 
 @functools.cache
-def neuron_code(derived: Derived, learned: tuple[str, ...], substeps: int) -> NeuronCode:
+def neuron_code(
+    derived: Derived, learned: tuple[str, ...], substeps: int, substep_ms: float | None = None
+) -> NeuronCode:
     """The code of a neuron, from the cache or, the first time, by SymPy.
 
     Args:
         derived: What is derived of its equations.
         learned: The parameters that are learned; ``tau_syn`` may be one.
         substeps: Into how many sub-steps a time step is divided.
+        substep_ms: The length of a sub-step, for neurons with tables.
     """
 
     def work() -> NeuronCode:
         from shd_genn.backends.native.translate import translate  # SymPy takes a second to import
 
-        return translate(derived, learned, substeps)
+        return translate(derived, learned, substeps, substep_ms)
 
-    return kept_in_cache((derived, learned, substeps, _sources()), NeuronCode, work)
+    return kept_in_cache((derived, learned, substeps, substep_ms, _sources()), NeuronCode, work)
 
 
 @functools.cache
 def _sources() -> str:
     """The text of what translates, so that a change of it is not answered from the cache."""
     folder = Path(__file__).parent
-    files = [folder / name for name in ("expressions.py", "neuron_code.py", "translate.py")]
+    files = [
+        folder / name for name in ("expressions.py", "neuron_code.py", "tables.py", "translate.py")
+    ]
     files.append(folder.parents[1] / "network/neurons/symbolic.py")  # prints constants
     return "".join(file.read_text(encoding="utf-8") for file in files)

@@ -16,7 +16,11 @@ from shd_genn.support.interface import templates
 def render(plan: Plan) -> str:
     """Write out kernels/engine.cpp.j2 for a network, and put all headers in their places."""
     environment = templates(KERNELS)
-    environment.filters |= {"cpp": _boolean, "learned_parameters": _learned_parameters}
+    environment.filters |= {
+        "cpp": _boolean,
+        "float_literal": _float_literal,
+        "learned_parameters": _learned_parameters,
+    }
     template = environment.get_template("engine.cpp.j2")
     text = template.render(plan=plan, strip=STRIP, neuron_parameters=DERIVATIVES)
     return assemble(_without_gaps(text), "engine.cpp", KERNELS, interface=INTERFACE)
@@ -36,6 +40,10 @@ def _without_gaps(text: str) -> str:
 
 def _boolean(value: bool) -> str:
     return str(bool(value)).lower()
+
+
+def _float_literal(value: float) -> str:
+    return f"{value:.9e}f"
 
 
 def _learned_parameters(kinds: Collection[Kind]) -> str:

@@ -13,15 +13,18 @@ from shd_genn.backends.native.expressions import (
     statements,
 )
 from shd_genn.backends.native.neuron_code import FIXED, NeuronCode
+from shd_genn.backends.native.tables import fit, gates_of
 from shd_genn.network.neurons.derived import Derived
 from shd_genn.network.neurons.equations import CURRENT
 from shd_genn.network.neurons.expressions import Program, tree_of
 from shd_genn.network.neurons.symbolic import Printer, expression_of, symbol
 
 
-def translate(derived: Derived, learned: tuple[str, ...], substeps: int) -> NeuronCode:
+def translate(
+    derived: Derived, learned: tuple[str, ...], substeps: int, substep_ms: float | None
+) -> NeuronCode:
     """Write the functions of a neuron; arguments as in `neuron_code`."""
-    return _Translation(derived, learned).code(substeps)
+    return _Translation(derived, learned, substep_ms).code(substeps)
 
 
 def _given(name: str) -> Expr:
@@ -40,7 +43,9 @@ def _is_costly(expressions: Sequence[Expr]) -> bool:
 class _Translation:
     """A neuron's programs in C++'s names: states ``s0`` …, their adjoint ``m0`` …."""
 
-    def __init__(self, derived: Derived, learned: tuple[str, ...]) -> None:
+    def __init__(
+        self, derived: Derived, learned: tuple[str, ...], substep_ms: float | None
+    ) -> None:
         self.derived, self.learned = derived, learned
         n = len(derived.states)
         self.s, self.m = ([symbol(f"{x}{i}") for i in range(n)] for x in ("s", "m"))
@@ -56,6 +61,21 @@ class _Translation:
         self.matrix |= {
             name: e for name, e in by_parameter.items() if name.rpartition("__")[2] in learned
         }
+        self.kept: dict[str, int] = {}
+        self.gates = self.find_gates(substep_ms) if derived.table and substep_ms else {}
+
+    def find_gates(self, substep_ms: float) -> dict[Expr, tuple[Expr, Expr]]:
+        """The gates that tables may have; their rates depend on the voltage and on dt."""
+        assert self.derived.table
+        dt = _given("dt")
+        length = {dt: sympy.Float(substep_ms, 17)}
+        numbers = length | {
+            _given(name): e.xreplace(length)
+            for name, e in self.read(self.derived.constants).items()
+            if e.free_symbols == {dt}
+        }
+        step = {self.names[q]: e.xreplace(numbers) for q, e in self.step.items()}
+        return gates_of(step, self.names[self.derived.table[0]])
 
     def read(self, program: Program) -> dict[str, Expr]:
         """The outputs of a program, without temporaries; names of C++ in place of its own."""
@@ -68,6 +88,10 @@ class _Translation:
         """All functions."""
         d = self.derived
         bodies = {"step": self.assigned(self.step), **self.adjoint()}
+        tables = None
+        if d.table and self.gates:
+            tables = fit(self.gates, self.s, (str(self.names[d.table[0]]), *d.table[1:]))
+            bodies |= self.by_tables()
         if d.spikes:
             bodies |= {
                 "condition": self.hoisted({"return": self.read(d.spike)["g"]}),
@@ -95,6 +119,11 @@ class _Translation:
         names = [str(c) for c in self.table.found.values()]
         copied = {str(s): f"s[{i}]" for i, s in enumerate(self.s)}
         copied |= {str(m): f"m[{i}]" for i, m in enumerate(self.m)}
+        copied |= {
+            f"{x}_{i}": f"gate_{i}.{x}"
+            for i in range(len(self.s))
+            for x in ("change", "leaves", "slope")
+        }
         lines = {name: statements(outputs, names, copied) for name, outputs in bodies.items()}
         return NeuronCode(
             states=d.states,
@@ -108,7 +137,31 @@ class _Translation:
             substeps=substeps,
             keeps_states=d.state_dependent or bool(self.learned or d.held),
             held=tuple(q in d.held for q in d.states),
+            tables=tables,
         )
+
+    def by_tables(self) -> dict[str, dict[str, Expr]]:
+        """The step, and its derivatives with it, where gates are read from tables."""
+        assert self.derived.table
+        voltage = self.derived.table[0]
+        step, matrix = dict(self.step), dict(self.matrix)
+        for i, (q, x) in enumerate(zip(self.derived.states, self.s, strict=True)):
+            if x in self.gates:
+                change, leaves, slope = (symbol(f"{n}_{i}") for n in ("change", "leaves", "slope"))
+                self.table.varying |= {change, leaves, slope}
+                step[q], matrix[f"J_{q}_{q}"], matrix[f"J_{q}_{voltage}"] = (
+                    x + change,
+                    1 - leaves,
+                    slope,
+                )
+        entries = {
+            f"j[{i}]": self.kept_of(name, matrix[name]) for i, name in enumerate(self.entry_names)
+        }
+        after = {f"s[{i}]": step[q] for i, q in enumerate(self.derived.states)}
+        return {
+            "step_by_tables": self.hoisted(after),
+            "linearise_by_tables": self.hoisted(entries | after),
+        }
 
     def assigned(self, values: Mapping[str, Expr]) -> dict[str, Expr]:
         """State variables that get a new value."""
@@ -128,9 +181,18 @@ class _Translation:
         if d.exact or _is_costly([*self.step.values(), *self.matrix.values()]):
             # derivatives are computed with the step, because they share what takes long
             varying = {n: e for n, e in self.matrix.items() if e.free_symbols & self.table.varying}
-            self.entries = list(varying.values())
+            self.entry_names = list(varying)
             entry = {name: symbol(f"j[{i}]") for i, name in enumerate(varying)}
+            for q in d.states if not d.exact else ():
+                name = f"J_{q}_{q}"  # what is kept of the diagonal is how far it is from 1
+                if name in entry:
+                    sign = -1 if self.names[q] in self.gates else 1
+                    entry[name] = 1 + sign * entry[name]
+                    self.kept[name] = sign
+            self.entries = [self.kept_of(name, e) for name, e in varying.items()]
             entry = {**self.matrix, **entry}
+        elif d.scheme == "rk2":
+            return self.midpoint()
         else:  # each is computed where it is multiplied by the adjoint, from the state
             self.entries = list(self.s) if d.state_dependent or self.learned else []
             at = {s: symbol(f"j[{i}]") for i, s in enumerate(self.entries)}
@@ -141,6 +203,8 @@ class _Translation:
             f"m[{i}]": self.weighed({q: entry.get(f"J_{q}_{r}", 0) for q in d.states})
             for i, r in enumerate(d.states)
         }
+        if self.kept:
+            back = {place: sympy.expand(e) for place, e in back.items()}
         learn = {
             p: self.weighed({q: entry.get(f"D_{q}__{p}", 0) for q in d.states})
             for p in self.learned
@@ -161,6 +225,69 @@ class _Translation:
             "into_decaying": self.hoisted({"return": self.weighed(decayed)}),
             "learn": self.hoisted(learn),
         }
+
+    def midpoint(self) -> dict[str, dict[str, Expr]]:
+        """The midpoint rule, back through its two halves.
+
+        With f' at the state in the middle, k = dt f'^T m, and then m += k + dt/2 f'^T k with f' at
+        the state before the step. States in the middle are kept, so that nothing is computed twice.
+        """
+        d, dt = self.derived, _given("dt")
+        rates, inflow = self.read(d.rates), self.read(d.input)
+        partials = {
+            name: e
+            for name, e in self.read(d.partials).items()
+            if name.startswith("A_") or name.rpartition("__")[2] in self.learned
+        }
+        middle = {s: s + dt / 2 * rates[q] for q, s in zip(d.states, self.s, strict=True)}
+        after = {
+            f"s[{i}]": s + dt * rates[q].xreplace(middle)
+            for i, (q, s) in enumerate(zip(d.states, self.s, strict=True))
+        }
+        read = set[Expr]().union(*(e.free_symbols for e in partials.values()))
+        known = [s for s in self.s if s in read]
+        self.entries = [*known, *(middle[s] for s in known)]
+        places = [symbol(f"j[{i}]") for i in range(len(self.entries))]
+        self.table.varying |= {*places}
+        before = dict(zip(known, places, strict=False))
+        halfway = dict(zip(known, places[len(known) :], strict=True))
+
+        def back(at: Mapping[Expr, Expr], m: Mapping[str, Expr]) -> dict[str, Expr]:
+            """f'^T m, by the state, the current and parameters."""
+            columns = {
+                r: sum(partials.get(f"A_{q}_{r}", 0) * m[q] for q in d.states) for r in d.states
+            }
+            columns |= {
+                p: sum(partials.get(f"f_{q}__{p}", 0) * m[q] for q in d.states)
+                for p in self.learned
+            }
+            columns[CURRENT] = sum(inflow.get(f"b_{q}", 0) * m[q] for q in d.states)
+            return {name: sympy.sympify(e).xreplace(at) for name, e in columns.items()}
+
+        m = dict(zip(d.states, self.m, strict=True))
+        second = {name: dt * e for name, e in back(halfway, m).items()}
+        first = {name: dt / 2 * e for name, e in back(before, second).items()}
+        found = {f"m[{i}]": m[q] + second[q] + first[q] for i, q in enumerate(d.states)}
+        found["by_current +"] = second[CURRENT] + first[CURRENT]
+        found |= {
+            f"by_parameter[{i}] +": second[p] + first[p]
+            for i, p in enumerate(self.learned)
+            if second[p] + first[p] != 0
+        }
+        linearise = {f"j[{i}]": e for i, e in enumerate(self.entries)} | after
+        none = {"return": sympy.Integer(0)}
+        return {
+            "step": self.hoisted(after),
+            "linearise": self.hoisted(linearise),
+            "back": self.hoisted(found),
+            "into_current": none,
+            "into_decaying": none,
+            "learn": {},
+        }
+
+    def kept_of(self, name: str, entry: Expr) -> Expr:
+        """What is kept of an entry of the linearised step."""
+        return self.kept[name] * (entry - 1) if name in self.kept else entry
 
     def weighed(self, of_state: Mapping[str, Expr]) -> Expr:
         """The sum over states of their adjoint, times something."""

@@ -5,6 +5,7 @@ This module is imported only when a neuron is derived for the first time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ from shd_genn.network.neurons.symbolic import (
     Expr,
     check_names,
     exprel,
+    exprel_slope,
     expression_of,
     program_of,
     symbol,
@@ -242,14 +244,45 @@ class _Derivation:
 
         So what A and c share, such as the rate of a gate, is multiplied by dt once.
         """
-        x, f = self.x[q], self.f[q]
+        exponent, change = self._exponent_and_change(q)
+        return self.x[q] + (change if exponent == 0 else change * exprel(exponent))
+
+    def _exponent_and_change(self, q: str) -> tuple[Expr, Expr]:
+        """A dt, and x' dt at the start of the step."""
+        x = self.x[q]
         exponent = self._times_dt(self.A[q, q])
-        if exponent == 0:
-            return x + self.dt * f
-        return x + (self._times_dt(f.subs(x, 0)) + exponent * x) * exprel(exponent)
+        return exponent, self._times_dt(self.f[q].subs(x, 0)) + exponent * x
 
     def _times_dt(self, expr: Expr) -> Expr:
-        return sympy.Add(*(self.dt * term for term in sympy.Add.make_args(expr)))
+        plain = expr if expr.has(sympy.Function) else sympy.expand(expr)
+        return sympy.Add(*(self.dt * term for term in sympy.Add.make_args(plain)))
+
+    def jacobian(self, step: Mapping[str, Expr]) -> dict[str, Expr]:
+        """The derivatives of a step, which is given as it is computed.
+
+        Those of exponential Euler by another variable r are written as a_r ((c_r/a_r + x) exprel(a)
+        + x' dt exprel_slope(a)), a = A dt, where c_r/a_r is a number, such as a reversal potential:
+        then what stands in the brackets is shared by all gates of a current.
+        """
+        found = {(q, r): sympy.diff(e, s) for q, e in step.items() for r, s in self.x.items()}
+        if self.scheme == "exponential_euler":
+            for q, r in found:
+                bracketed = self._bracketed(q, r) if q != r else None
+                if bracketed is not None:
+                    found[q, r] = self.hoist(bracketed)
+        return {f"J_{q}_{r}": e for (q, r), e in found.items() if e != 0}
+
+    def _bracketed(self, q: str, r: str) -> Expr | None:
+        exponent, change = self._exponent_and_change(q)
+        by_r = sympy.diff(exponent, self.x[r])
+        if by_r == 0 or by_r.has(sympy.Function):
+            return None
+        c_r = sympy.diff(change, self.x[r]) - by_r * self.x[q]
+        ratio = sympy.cancel(c_r / by_r)
+        if ratio.free_symbols & self.varying:
+            return None
+        bracket = (ratio + self.x[q]) * exprel(exponent) + change * exprel_slope(exponent)
+        return by_r * bracket
 
     def jump(self) -> dict[str, Expr]:
         """What the adjoint of a spike takes."""
@@ -327,8 +360,7 @@ def derive(
             if e.has(d.p[p])
         }
         step = {q: d.hoist(e) for q, e in plain.items()}
-    jacobian = {f"J_{q}_{r}": sympy.diff(e, s) for q, e in step.items() for r, s in x.items()}
-    jacobian = {name: e for name, e in jacobian.items() if e != 0}
+    jacobian = d.jacobian(step)
     by_current = {f"B_{q}": sympy.diff(e, d.current) for q, e in step.items()}
     by_current = {name: e for name, e in by_current.items() if e != 0}
     constants = EMPTY

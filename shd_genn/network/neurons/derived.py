@@ -136,6 +136,7 @@ class Derived:
         constants: The program of the coefficients of other schemes than ``exact``.
         linear: Exact scheme only: ``A_q_r``, ``b_q``, ``c_q`` and their derivatives ``…__p``.
         held: The variables that are held after a spike, if the neuron has a refractory time.
+        table: Where rates may be read from tables; see `Equations`.
     """
 
     states: tuple[str, ...]
@@ -165,6 +166,7 @@ class Derived:
     input: Program
     rates: Program
     partials: Program
+    table: tuple[str, float, float] | None = None
 
     @property
     def exact(self) -> bool:
@@ -198,9 +200,10 @@ def derived_of(
 
         return derive(undivided, parameters, learnable)
 
-    undivided = replace(equations, substep_ms=None)  # nothing that is derived depends on it
+    # nothing that is derived depends on these
+    undivided = replace(equations, substep_ms=None, table=None)
     found = kept_in_cache((undivided, parameters, learnable, _sources()), Derived, work)
-    return replace(found, substep_ms=equations.substep_ms)
+    return replace(found, substep_ms=equations.substep_ms, table=equations.table)
 
 
 @functools.cache

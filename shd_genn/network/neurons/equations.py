@@ -52,6 +52,9 @@ class Equations:
             steps, and has no EventProp.
         random: Whether the neuron spikes at random in each step: with the probability
             1 / (1 + exp(-g)), where g is the spike condition.
+        table: A state variable, and the lowest and highest value of it between which the native
+            backend reads rates of gates, which are functions of that variable alone, from tables
+            (NEURON has TABLE for this). Beyond, and without it, they are computed.
     """
 
     text: str
@@ -63,6 +66,7 @@ class Equations:
     refractory: bool = False
     update: str = ""
     random: bool = False
+    table: tuple[str, float, float] | None = None
 
     @cached_property
     def derivatives(self) -> dict[str, str]:

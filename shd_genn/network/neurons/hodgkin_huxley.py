@@ -67,6 +67,7 @@ class HodgkinHuxley(NeuronModel):
             # the gates' steady state at -65 mV
             initial="V = -65; m = 0.0529325; h = 0.5961208; n = 0.3176769",
             substep_ms=0.05,
+            table=("V", -90.0, 60.0),
         ),
     )
 

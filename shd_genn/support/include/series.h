@@ -46,32 +46,43 @@ DEVICE Number hyperbolic_tangent_near_0(const Number& x) {
 
 // exprel(x) = (exp(x) - 1) / x, which is 1 at 0, and its derivative: near 0, which is where the
 // exponent of a short step lies, by polynomials with the right value at 0 that were fitted for the
-// smallest relative error: a short one up to NEAR, a longer one up to NOT_FAR.
-constexpr float NEAR = 0.1f, NOT_FAR = 0.5f;
+// smallest relative error: a short one up to NEAR, a longer one from -2 to NOT_FAR, because exponents of
+// steps are negative: those of Hodgkin and Huxley's neurons stay within during a spike.
+constexpr float NEAR = 0.1f, NOT_FAR = 0.5f, MIDDLE = -0.75f, HALF = 1.25f;
 
 template <class Number>
 DEVICE Number exprel(const Number& x) {
     constexpr float SHORT[] = {1.0f, 5.000001150e-1f, 1.667357051e-1f, 4.166190487e-2f};
-    constexpr float LONG[] = {
-        1.0f, 4.999998343e-1f, 1.666613529e-1f, 4.166897160e-2f, 8.402393757e-3f, 1.387573227e-3f};
-    const Number size = absolute(x);
-    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
-    const Number near = polynomial(LONG, x);
-    if (!reaches(size, NOT_FAR)) return near;
-    return choose(is_less(size, NOT_FAR), near, Number(quotient(exponential(x) - 1.0f, x)));
+    constexpr float LONG[] = {1.0f,
+                              4.999995828e-1f,
+                              1.666677296e-1f,
+                              4.167276248e-2f,
+                              8.333969861e-3f,
+                              1.371664694e-3f,
+                              1.758264843e-4f,
+                              1.297259860e-5f};
+    if (!reaches(absolute(x), NEAR)) return polynomial(SHORT, x);
+    const Number near = polynomial(LONG, x), from_middle = absolute(x - MIDDLE);
+    if (!reaches(from_middle, HALF)) return near;
+    return choose(is_less(from_middle, HALF), near, Number(quotient(exponential(x) - 1.0f, x)));
 }
 
 template <class Number>
 DEVICE Number exprel_slope(const Number& x) {
     constexpr float SHORT[] = {0.5f, 3.333334757e-1f, 1.250575262e-1f, 3.332305921e-2f};
-    constexpr float LONG[] = {
-        0.5f, 3.333331257e-1f, 1.249953814e-1f, 3.333646787e-2f, 7.004724917e-3f, 1.185661737e-3f};
-    const Number size = absolute(x);
-    if (!reaches(size, NEAR)) return polynomial(SHORT, x);
-    const Number near = polynomial(LONG, x);
-    if (!reaches(size, NOT_FAR)) return near;
+    constexpr float LONG[] = {0.5f,
+                              3.333329856e-1f,
+                              1.250012666e-1f,
+                              3.333891183e-2f,
+                              6.943881046e-3f,
+                              1.173345372e-3f,
+                              1.524801046e-4f,
+                              1.127357245e-5f};
+    if (!reaches(absolute(x), NEAR)) return polynomial(SHORT, x);
+    const Number near = polynomial(LONG, x), from_middle = absolute(x - MIDDLE);
+    if (!reaches(from_middle, HALF)) return near;
     const Number far = quotient(exponential(x) * (x - 1.0f) + 1.0f, Number(x * x));
-    return choose(is_less(size, NOT_FAR), near, far);
+    return choose(is_less(from_middle, HALF), near, far);
 }
 
 // x / (exp(x) - 1) = 1 / exprel(x), and its derivative, given exp(x); likewise.

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "simd.h"
+#include "tables.h"
 
 typedef int32_t Integers __attribute__((vector_size(VECTOR_BYTES), may_alias));
 

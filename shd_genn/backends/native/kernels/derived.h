@@ -174,20 +174,22 @@ inline void hold(const Vector& held_for, const Vector (&before)[E::STATES],
 }
 
 // A sub-step of one vector; returns the neurons that spike: whose condition is `least` or more.
+// fulfils: those whose condition was so before the sub-step; then those after it.
 template <class E, class K>
 inline uint64_t substep_of_vector(const K& c, Vector (&s)[E::STATES], const Vector& current,
-                                  [[maybe_unused]] const Vector& held_for,
-                                  const Vector& least = {}) {
+                                  [[maybe_unused]] const Vector& held_for, const Vector& least,
+                                  uint64_t& fulfils) {
     [[maybe_unused]] Vector before[E::STATES];
     uint64_t not_now = 0;
-    if constexpr (E::CROSSING) not_now = at_least(E::condition(c, s), 0.0f);
+    if constexpr (E::CROSSING) not_now = fulfils;
     if constexpr (E::REFRACTORY) std::copy_n(s, E::STATES, before);
     E::step(c, s, current);
     if constexpr (E::REFRACTORY) {
         hold<E>(held_for, before, s);
         not_now |= at_least(held_for, 0.5f);
     }
-    return at_least(E::condition(c, s), least) & ~not_now;
+    fulfils = at_least(E::condition(c, s), least);
+    return fulfils & ~not_now;
 }
 
 // Keep the state of a neuron that spikes, and reset it.
@@ -224,38 +226,48 @@ inline void reset_lanes(const K& c, uint64_t bits, Vector (&s)[E::STATES]) {
     for (int q = 0; q < E::STATES; q++) s[q] = select(bits, after[q], s[q]);
 }
 
+// Vectors whose sub-steps are computed in turns, because each waits for its own results.
+constexpr int SIDE_BY_SIDE = 2;
+
 // The sub-steps of one strip, with resets between them; returns the neurons that spike.
 template <class E, class K>
 inline uint64_t substeps_of_strip(const K& k, int offset, uint64_t may_spike, float* s_strip,
                                   const float* held_for, const Vector (&x)[VECTORS],
                                   float (&at_spike)[AT_SPIKE<E>][STRIP],
                                   uint8_t (&substep)[STRIP]) {
-    uint64_t spikes = 0;
-    Vector s[VECTORS][E::STATES], current[VECTORS];
-    for (int i = 0; i < VECTORS; i++) {
-        load<E>(s_strip, i, s[i]);
-        current[i] = k.at(offset, i)(OF_SCALE) * x[i];
-        at(at_spike[E::STATES], i) = current[i];
-    }
-    for (int sub = 0; sub < E::SUBSTEPS; sub++) {
-        uint64_t above = 0;
-        for (int i = 0; i < VECTORS; i++)
-            above |= substep_of_vector<E>(k.at(offset, i), s[i], current[i], at(held_for, i))
-                     << (i * LANES);
-        uint64_t now = above & ~spikes & may_spike;
-        spikes |= now;
-        if (!now) continue;
-        for (int i = 0; i < VECTORS; i++) {
-            const uint64_t bits = now >> (i * LANES) & ALL_LANES;
-            if (!bits) continue;
-            for (int q = 0; q < E::STATES; q++)
-                at(at_spike[q], i) = select(bits, s[i][q], at(at_spike[q], i));
-            reset_lanes<E>(k.at(offset, i), bits, s[i]);
+    uint64_t all_spikes = 0;
+    for (int first = 0; first < VECTORS; first += SIDE_BY_SIDE) {
+        Vector s[SIDE_BY_SIDE][E::STATES], current[SIDE_BY_SIDE];
+        uint64_t spikes[SIDE_BY_SIDE] = {}, fulfils[SIDE_BY_SIDE] = {};
+        for (int b = 0; b < SIDE_BY_SIDE; b++) {
+            const auto c = k.at(offset, first + b);
+            load<E>(s_strip, first + b, s[b]);
+            current[b] = c(OF_SCALE) * x[first + b];
+            at(at_spike[E::STATES], first + b) = current[b];
+            if constexpr (E::CROSSING) fulfils[b] = at_least(E::condition(c, s[b]), 0.0f);
         }
-        for (; now; now &= now - 1) substep[__builtin_ctzll(now)] = uint8_t(sub);
+        for (int sub = 0; sub < E::SUBSTEPS; sub++)
+#pragma GCC unroll 2
+            for (int b = 0; b < SIDE_BY_SIDE; b++) {
+                const int i = first + b;
+                const auto c = k.at(offset, i);
+                const uint64_t above = substep_of_vector<E>(c, s[b], current[b], at(held_for, i),
+                                                            Vector{}, fulfils[b]);
+                uint64_t now = above & ~spikes[b] & may_spike >> (i * LANES);
+                if (!now) continue;
+                spikes[b] |= now;
+                for (int q = 0; q < E::STATES; q++)
+                    at(at_spike[q], i) = select(now, s[b][q], at(at_spike[q], i));
+                reset_lanes<E>(c, now, s[b]);
+                for (; now; now &= now - 1)
+                    substep[i * LANES + __builtin_ctzll(now)] = uint8_t(sub);
+            }
+        for (int b = 0; b < SIDE_BY_SIDE; b++) {
+            store<E>(s_strip, first + b, s[b]);
+            all_spikes |= spikes[b] << ((first + b) * LANES);
+        }
     }
-    for (int i = 0; i < VECTORS; i++) store<E>(s_strip, i, s[i]);
-    return spikes;
+    return all_spikes;
 }
 
 // A step of one strip that is not divided; returns the neurons that spike. They are reset later.
@@ -271,7 +283,10 @@ inline uint64_t step_of_strip(const K& k, int offset, float* s_strip, const floa
         const Vector current = c(OF_SCALE) * x[i];
         Vector least = {};
         if constexpr (E::RANDOM) least = noise_at(noise_key, step, offset + i * LANES);
-        spikes |= substep_of_vector<E>(c, s, current, at(held_for, i), least) << (i * LANES);
+        uint64_t fulfils = 0;
+        if constexpr (E::CROSSING) fulfils = at_least(E::condition(c, s), 0.0f);
+        spikes |= substep_of_vector<E>(c, s, current, at(held_for, i), least, fulfils)
+                  << (i * LANES);
         store<E>(s_strip, i, s);
     }
     return spikes;

@@ -154,7 +154,7 @@ inline void learn_exact(const K& k, const State& state, int step, int n_steps, f
 template <class E>
 constexpr int block_of() {
     int block = VECTORS;
-    while (block > 1 && block * at_least_one(E::ENTRIES) * E::SUBSTEPS * VECTOR_BYTES > 24 * 1024)
+    while (block > 1 && block * at_least_one(E::ENTRIES) * E::SUBSTEPS * VECTOR_BYTES > 30 * 1024)
         block /= 2;
     return block;
 }
