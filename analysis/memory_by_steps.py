@@ -65,7 +65,7 @@ def plot(numbers: Numbers) -> Figure:
             ax.errorbar(part["steps"], part["mean"], spread, color=colour, marker="o", capsize=2.5)
         ax.set_xlabel("time steps of a trial")
         ax.set_xlim(left=0)
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.08 * points.loc[points["panel"] == panel, "high"].max())
         if i % 2 == 0:
             ax.set_ylabel("peak memory (MiB)")
     for method, colour in colours.items():
