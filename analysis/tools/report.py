@@ -45,6 +45,7 @@ FIGURES = (
     "epoch_time",
     "energy",
     "memory",
+    "memory_by_steps",
     "peers",
     "roofline",
     "scaling",

@@ -1,13 +1,14 @@
 """Time, memory and the limits of the machine: figures against the tables that they show."""
 
 import statistics
+import tomllib
 
 import numpy as np
 import pytest
 from helpers import fakes
 from helpers.drawn import PLAIN, lines, summaries
 
-from analysis import epoch_time, memory, peers, roofline, scaling
+from analysis import epoch_time, memory, memory_by_steps, peers, roofline, scaling
 from analysis.tools import by_size
 from analysis.tools.load import read
 from shd_genn.support.errors import DataError
@@ -47,6 +48,19 @@ def test_time_and_memory_of_runs_and_benchmarks(grid, tmp_path):
         "genn, Some GPU, 1 thread": 342,
     }
     assert memory.plot(memory.load(results, PLAIN)).axes[0].get_ylim()[0] == 0
+
+
+def test_memory_against_the_length_of_a_trial(grid, tmp_path):
+    points = memory_by_steps.load(read([grid]), PLAIN).points
+    config = tomllib.loads((next(grid.iterdir()) / "config.toml").read_text())
+    steps = round(config["data"]["trial_ms"] / config["dt_ms"])
+    assert set(points["steps"]) == {steps} and set(points["method"]) == {"eventprop"}
+    mine = points.set_index("panel").loc["tiny, 16 hidden, batch 32"]
+    assert (mine["mean"], mine["low"], mine["high"]) == (316, 316, 316)
+    figure = memory_by_steps.plot(memory_by_steps.Numbers(points))
+    assert [ax.get_ylim()[0] for ax in figure.axes] == [0] * len(figure.axes)
+    with pytest.raises(DataError, match="no complete run that has its peak memory"):
+        memory_by_steps.load(epoch_time_only(tmp_path), PLAIN)
 
 
 def test_a_comparison_is_drawn_as_measured_and_names_what_was_not(tmp_path):
