@@ -1,4 +1,4 @@
-"""The functions of vector_math.h, compiled, against NumPy in float64 over all of their range."""
+"""The functions of vector_math.h and of math.cuh, compiled, against NumPy in float64."""
 
 import ctypes
 import platform
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shd_genn.backends import cuda
 from shd_genn.network.neurons.expressions import exprel, exprel_slope, relu, relu_slope
 from shd_genn.support import builder
 
@@ -17,6 +18,8 @@ SOURCE = Path(__file__).with_name("vector_math.cpp")
 N = 4096
 X86 = platform.machine() == "x86_64"
 WIDTHS = {"widest": (), "eight lanes": ("-mno-avx512f",), "four lanes": ("-mno-avx",)}
+CUDA = Path(cuda.__file__).parent / "kernels"
+ON_GPU = "one number, as on a GPU"
 TINY, LARGE = 1e-30, 1e30
 
 
@@ -65,11 +68,13 @@ def compiler(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=list(WIDTHS) if X86 else ["widest"])
+@pytest.fixture(scope="module", params=[*(WIDTHS if X86 else ["widest"]), ON_GPU])
 def library(request, compiler, tmp_path_factory):
     """The functions as one compiler makes them, for vectors of one width."""
     path = tmp_path_factory.mktemp("vector_math") / "library.so"
-    flags = [*builder.FLAGS, *WIDTHS[request.param], "-Werror", f"-I{INCLUDE}"]
+    on_gpu = ("-DON_GPU", "-ffp-contract=off", f"-I{CUDA}")
+    of_width = {**WIDTHS, ON_GPU: on_gpu}[request.param]
+    flags = [*builder.FLAGS, *of_width, "-Werror", f"-I{INCLUDE}"]
     subprocess.run([compiler, *flags, str(SOURCE), "-o", str(path)], check=True)
     loaded = ctypes.CDLL(str(path))
     assert N % loaded.lanes() == 0

@@ -1,6 +1,25 @@
 // The functions of vector_math.h on arrays, for test_vector_math.py: `scalar` takes one number after
 // the other, `vector` as many as a vector has lanes (n is a multiple of that).
+#ifdef ON_GPU  // those of the cuda backend, for one number
+#include <cstring>
+
+#define __device__
+#define __forceinline__ inline
+inline float __int_as_float(int bits) {
+    float x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+#include "math.cuh"
+
+constexpr int LANES = 1;
+using Vector = float;
+inline float larger(float a, float b) { return fmaxf(a, b); }
+inline float smaller(float a, float b) { return fminf(a, b); }
+inline float arctangent(float x) { return atanf(x); }  // no equation has it
+#else
 #include "vector_math.h"
+#endif
 
 template <class Function>
 void apply(const float* x, const float* y, float* scalar, float* vector, int n, Function function) {
