@@ -174,6 +174,20 @@ def test_dense_input_arrives_a_step_after_it_was_emitted():
     assert 7950 < dense[:, 1].sum() <= 8000
 
 
+def test_a_delay_line_copies_the_input_for_all_peers():
+    setting = Setting("recurrent", hidden=16, n_steps=100, threads=1, copies=2)
+    batch = Batch.synthetic(2).through(setting)
+    dense = batch.dense(100, setting.n_inputs)
+    first, second, third = np.split(dense, 3, axis=2)  # 30 ms apart, which are 3 steps
+    assert dense.shape == (100, 2, 2100) and first.sum() > 10_000
+    np.testing.assert_array_equal(second[3:], first[:-3])
+    np.testing.assert_array_equal(third[6:], first[:-6])
+    assert not second[:3].any() and not third[:6].any()
+    assert setting.network.input.size == 2100 and table.named(setting).endswith(
+        "2 copies of each channel"
+    )
+
+
 def compare(*arguments, **options):
     command = [sys.executable, "-m", "shd_genn.bench", "peers", *map(str, arguments)]
     return subprocess.Popen(
@@ -237,6 +251,7 @@ def test_ctrl_c_keeps_what_has_been_measured(tmp_path):
         ("--limit-s", 0, "0 < limit_s"),
         ("--limit-gb", 0, "0 < limit_gb"),
         ("--n-steps", 2000, "1 <= n_steps <= 1000"),
+        ("--copies", 31, "0 <= copies <= 30"),
         ("--hidden-sizes", 0, "1 <= hidden_sizes"),
         ("--threads", 4096, "1 <= threads"),
         ("--spikes-per-neuron", "nan", "0 < spikes_per_neuron < inf"),

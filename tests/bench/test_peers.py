@@ -43,7 +43,7 @@ def made(name, **settings):
     given = {"topology": "recurrent", "hidden": 16, "n_steps": 200, "threads": 1}
     setting = Setting(**{**given, **settings})
     kind = load(name)
-    batch = Batch.synthetic(kind.batch_size)
+    batch = Batch.synthetic(kind.batch_size).through(setting)
     if LIBRARIES[name].method == "event-based":
         times, channels = batch.events.sample(0)
         batch = Batch(Events.of([(10 * times[:800], channels[:800])]), batch.labels)
@@ -97,10 +97,11 @@ def test_it_does_the_same_work_as_the_native_engine(name, topology):
         native.close()
 
 
+@pytest.mark.parametrize("copies", [0, 2])
 @pytest.mark.parametrize("name", [p for p in PEERS if p.values[0] in {"jax", "torch"}])
-def test_plain_peers_have_the_native_loss(name):
-    peer, setting = made(name)
-    native, _ = made("native")
+def test_plain_peers_have_the_native_loss(name, copies):
+    peer, setting = made(name, copies=copies)
+    native, _ = made("native", copies=copies)
     try:
         match_activity(peer, setting, setting.network.initial_parameters(0))
         match_activity(native, setting, setting.network.initial_parameters(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,11 @@ from shd_genn.datasets.noise import N_CHANNELS, TRIAL_MS, synthetic_batch
 from shd_genn.network import Network
 from shd_genn.network.model_files import build_network
 from shd_genn.network.settings import ModelConfig
+from shd_genn.present.delay_line import DelayedEvents, DelayLine
 from shd_genn.spikes.events import Events
 
+LAG_MS = 30.0
+"""Delay between copies, as in Nowotny, Turner & Knight (2025)."""
 Weights = dict[str, NDArray[np.float32]]
 """``input_hidden0`` (channels, hidden), ``hidden0_hidden0`` (hidden, hidden) of recurrent networks,
 ``hidden0_output`` (hidden, classes): what a spike adds to the synaptic current."""
@@ -36,6 +39,8 @@ class Setting:
             time is measured.
         spikes_per_neuron: Input weights are scaled until each hidden neuron spikes this often in a
             sample, on average.
+        copies: Delayed copies of each input channel, as a delay line makes them; each has weights
+            of its own.
     """
 
     topology: Topology
@@ -44,6 +49,17 @@ class Setting:
     threads: int
     learning_rate: float = 1e-7
     spikes_per_neuron: float = SPIKES_PER_NEURON
+    copies: int = 0
+
+    @property
+    def n_inputs(self) -> int:
+        """Input neurons: the channels and their copies."""
+        return N_CHANNELS * (1 + self.copies)
+
+    @property
+    def line(self) -> DelayLine | None:
+        """The delay line; None if there are no copies."""
+        return DelayLine(self.copies, LAG_MS, N_CHANNELS, TRIAL_MS) if self.copies else None
 
     @property
     def dt_ms(self) -> float:
@@ -52,8 +68,14 @@ class Setting:
 
     @property
     def model(self) -> ModelConfig:
-        """The network's settings: the project's defaults."""
-        return synthetic_model(self.topology, self.hidden)
+        """The network's settings: the project's defaults; copies share the mean input."""
+        model, share = synthetic_model(self.topology, self.hidden), 1 / (1 + self.copies)
+        return replace(
+            model,
+            n_inputs=self.n_inputs,
+            w_in_mean=share * model.w_in_mean,
+            w_in_sd=share * model.w_in_sd,
+        )
 
     @property
     def network(self) -> Network:
@@ -98,14 +120,31 @@ class Batch:
         """The number of samples."""
         return len(self.events)
 
-    def dense(self, n_steps: int) -> NDArray[np.float32]:
-        """The input as an array (n_steps, n_samples, channels): 1 where a spike arrives, else 0.
+    def through(self, setting: Setting) -> Batch:
+        """The batch on the time grid and through the setting's delay line, if it has one."""
+        if setting.line is None:
+            return self
+        config = CompileConfig(n_steps=setting.n_steps, dt_ms=setting.dt_ms)
+        steps = [steps_of_input(*self.events.sample(i), config) for i in range(len(self))]
+        on_grid = Events.of(
+            [
+                (
+                    np.repeat(np.arange(setting.n_steps) * setting.dt_ms, [len(c) for c in sample]),
+                    np.concatenate(sample),
+                )
+                for sample in steps
+            ]
+        )
+        return Batch(DelayedEvents(on_grid, setting.line), self.labels)
+
+    def dense(self, n_steps: int, n_inputs: int = N_CHANNELS) -> NDArray[np.float32]:
+        """The input as an array (n_steps, n_samples, inputs): 1 where a spike arrives, else 0.
 
         As in this project's engines, a channel emits at most one spike a step; further spikes wait
         for the next steps. A spike arrives one step after it was emitted.
         """
         config = CompileConfig(n_steps=n_steps, dt_ms=TRIAL_MS / n_steps)
-        arrives = np.zeros((n_steps, len(self), N_CHANNELS), np.float32)
+        arrives = np.zeros((n_steps, len(self), n_inputs), np.float32)
         for sample in range(len(self)):
             emitted = steps_of_input(*self.events.sample(sample), config)
             for step, channels in enumerate(emitted[:-1], start=1):

@@ -19,7 +19,7 @@ import tyro
 
 from shd_genn.bench.activity import SPIKES_PER_NEURON, Topology
 from shd_genn.bench.peers import table
-from shd_genn.bench.peers.case import Setting
+from shd_genn.bench.peers.case import LAG_MS, Setting
 from shd_genn.bench.peers.harness import Limits, measure
 from shd_genn.bench.peers.libraries import LIBRARIES, PeerName
 from shd_genn.datasets.noise import TRIAL_MS
@@ -46,6 +46,9 @@ class Options:
     """Numbers of cores; genn on a CPU uses one in any case."""
     spikes_per_neuron: float = SPIKES_PER_NEURON
     """Input weights are scaled until each hidden neuron spikes this often in a sample."""
+    copies: int = 0
+    """Delayed copies of each input channel, 30 ms apart, each with weights of its own: 10 is the
+    delay line of nowotny2025-best-shd."""
     repetitions: int = 5
     """Number of turns that are timed, after one batch to warm up. A turn lasts a quarter of a
     second or one batch, whichever is longer."""
@@ -65,6 +68,13 @@ class Options:
         require(0 < self.limit_s, "0 < limit_s", self.limit_s, "120 are usual")
         require(0 < self.limit_gb, "0 < limit_gb", self.limit_gb, "8 are usual")
         require_positive("spikes_per_neuron", self.spikes_per_neuron, "9 are usual")
+        require(0 <= self.copies <= 30, "0 <= copies <= 30", self.copies, "the papers use 10")
+        refuse_unless(
+            not self.copies or all(TRIAL_MS / n <= LAG_MS for n in self.n_steps),
+            f"copies are {LAG_MS:g} ms apart, but a step lasts longer with --n-steps "
+            f"{' '.join(map(str, self.n_steps))}",
+            "take more steps",
+        )
         for n in self.n_steps:
             require(
                 1 <= n <= TRIAL_MS,
@@ -85,9 +95,15 @@ def main(arguments: list[str]) -> None:
     """Run the command."""
     options = parse(Options, arguments, prog="python -m shd_genn.bench peers")
     peers = chosen(options.peers)
+    if options.copies:
+        peers = [name for name in peers if can_delay(name, asked=name in options.peers)]
     rows = _so_far(options)
     settings = [
-        Setting(topology, hidden, n_steps, threads, spikes_per_neuron=options.spikes_per_neuron)
+        Setting(
+            *(topology, hidden, n_steps, threads),
+            spikes_per_neuron=options.spikes_per_neuron,
+            copies=options.copies,
+        )
         for n_steps, hidden, topology, threads in itertools.product(
             options.n_steps, options.hidden_sizes, options.topologies, options.threads
         )
@@ -113,6 +129,21 @@ def main(arguments: list[str]) -> None:
     finally:  # after Ctrl-C, too: print what has been measured
         if rows:
             print(table.markdown(rows)) if options.markdown else table.show(rows)
+
+
+def can_delay(name: PeerName, *, asked: bool) -> bool:
+    """Whether a peer's network has any number of inputs.
+
+    Raises:
+        ConfigError: if it has not, but the user chose it.
+    """
+    able = LIBRARIES[name].method != "event-based" and name != "spyx"
+    refuse_unless(
+        able or not asked,
+        f"peer {name} has no delay line, but --copies is set",
+        "leave the peer or the copies out",
+    )
+    return able
 
 
 def chosen(names: tuple[PeerName, ...]) -> list[PeerName]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -49,6 +49,7 @@ class Row:
         cpu: Name of the processor.
         commit: Commit of this project.
         started: Time when the measurement of the setting began.
+        copies: Delayed copies of each input channel.
     """
 
     peer: str
@@ -73,6 +74,7 @@ class Row:
     cpu: str
     commit: str
     started: str
+    copies: int = 0
 
     @property
     def setting(self) -> Setting:
@@ -83,6 +85,7 @@ class Row:
             self.n_steps,
             self.threads,
             spikes_per_neuron=self.spikes_wanted,
+            copies=self.copies,
         )
 
 
@@ -120,6 +123,7 @@ def rows_of(setting: Setting, measured: Iterable[Measured], started: datetime) -
                 cpu=cpu,
                 commit=commit,
                 started=f"{started:%Y-%m-%d %H:%M:%S}",
+                copies=setting.copies,
             )
         )
     return rows
@@ -140,7 +144,13 @@ def read(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as text:
             return [
-                Row(**{f.name: kinds[str(f.type)](given[f.name]) for f in fields(Row)})
+                Row(
+                    **{
+                        f.name: kinds[str(f.type)](given[f.name])
+                        for f in fields(Row)
+                        if f.name in given or f.default is MISSING  # tables of earlier commits
+                    }
+                )
                 for given in csv.DictReader(text)
             ]
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -220,6 +230,7 @@ def named(setting: Setting) -> str:
     cores = f"{setting.threads} core{'s' if setting.threads > 1 else ''}"
     spikes = setting.spikes_per_neuron
     others = "" if spikes == SPIKES_PER_NEURON else f", {number(spikes)} spikes per neuron"
+    others += f", {setting.copies} copies of each channel" if setting.copies else ""
     return f"{setting.n_steps} steps, {setting.hidden} hidden, {setting.topology}, {cores}{others}"
 
 

@@ -85,7 +85,7 @@ def serve(pipe: Connection, name: PeerName, setting: Setting, limit_gb: float) -
 
 
 def _serve(pipe: Connection, kind: PeerClass, setting: Setting) -> None:
-    batch = Batch.synthetic(kind.batch_size)
+    batch = Batch.synthetic(kind.batch_size).through(setting)
     placed = kind.place(setting, batch)
     # made before memory is measured, and kept to the end: they do not count as the peer's
     weights = setting.network.initial_parameters(seed=0)

@@ -29,6 +29,7 @@ class CompiledPeer:
             dt_ms=setting.dt_ms,
             n_threads=setting.threads,
             batch_size=len(batch),
+            delay_line=setting.line,
         )
         self._batch, self._learning_rate = batch, setting.learning_rate
         self._compiled = require_learner(

@@ -19,7 +19,8 @@ class JaxPeer:
     @staticmethod
     def place(setting: Setting, batch: Batch) -> Placed:
         """Input (n_steps, n_samples, channels) and labels."""
-        return jnp.asarray(batch.dense(setting.n_steps)), jnp.asarray(batch.labels)
+        dense = batch.dense(setting.n_steps, setting.n_inputs)
+        return jnp.asarray(dense), jnp.asarray(batch.labels)
 
     def close(self) -> None:
         """Nothing to do."""

@@ -21,7 +21,7 @@ from norse.torch.functional.lif import (
 from torch import nn
 
 from shd_genn.bench.peers.libraries.torch_common import LinearPeer, compiled_in_chunks
-from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES
+from shd_genn.datasets.noise import N_CLASSES
 
 
 class Peer(LinearPeer):
@@ -38,7 +38,7 @@ class Peer(LinearPeer):
         p_out = LIParameters(**taus)
         dt_s = s.dt_ms / 1000
         self._recurrent = s.topology == "recurrent"
-        self._in = nn.Linear(N_CHANNELS, s.hidden, bias=False)
+        self._in = nn.Linear(s.n_inputs, s.hidden, bias=False)
         self._rec = nn.Linear(s.hidden, s.hidden, bias=False)
         self._out = nn.Linear(s.hidden, N_CLASSES, bias=False)
 

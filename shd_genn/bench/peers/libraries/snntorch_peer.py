@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     from snntorch import surrogate
 
 from shd_genn.bench.peers.libraries.torch_common import TorchPeer, compiled_in_chunks
-from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES
+from shd_genn.datasets.noise import N_CLASSES
 
 
 class Peer(TorchPeer):
@@ -37,7 +37,7 @@ class Peer(TorchPeer):
         decays: dict[str, Any] = {"alpha": s.decay_syn, "beta": s.decay_mem}
         spike = surrogate.fast_sigmoid(slope=25)
         self._recurrent = s.topology == "recurrent"
-        self._in = nn.Linear(N_CHANNELS, s.hidden, bias=False)
+        self._in = nn.Linear(s.n_inputs, s.hidden, bias=False)
         self._out = nn.Linear(s.hidden, N_CLASSES, bias=False)
         if self._recurrent:
             self._hidden = snn.RSynaptic(**decays, linear_features=s.hidden, spike_grad=spike)

@@ -17,7 +17,7 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import nn
 
 from shd_genn.bench.peers.libraries.torch_common import LinearPeer, compiled_in_chunks
-from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES
+from shd_genn.datasets.noise import N_CLASSES
 
 
 class Peer(LinearPeer):
@@ -34,7 +34,7 @@ class Peer(LinearPeer):
             **decays, v_threshold=float(s.model.v_thresh), surrogate_function=spike
         )
         self._recurrent = s.topology == "recurrent"
-        self._in = layer.Linear(N_CHANNELS, s.hidden, bias=False, step_mode="m")
+        self._in = layer.Linear(s.n_inputs, s.hidden, bias=False, step_mode="m")
         self._rec = nn.Linear(s.hidden, s.hidden, bias=False)
         self._out = layer.Linear(s.hidden, N_CLASSES, bias=False, step_mode="m")
 

@@ -34,7 +34,7 @@ class TorchPeer(ABC):
     def place(setting: Setting, batch: Batch) -> Placed:
         """Input (n_steps, n_samples, channels) and labels."""
         labels = torch.from_numpy(batch.labels.astype(np.int64))
-        return torch.from_numpy(batch.dense(setting.n_steps)), labels
+        return torch.from_numpy(batch.dense(setting.n_steps, setting.n_inputs)), labels
 
     def __init__(self, setting: Setting, placed: Placed) -> None:
         torch.set_num_threads(setting.threads)

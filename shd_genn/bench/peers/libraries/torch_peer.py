@@ -16,7 +16,7 @@ import torch
 
 from shd_genn.bench.peers.libraries.readout import spike_weights
 from shd_genn.bench.peers.libraries.torch_common import TorchPeer, compiled_in_chunks
-from shd_genn.datasets.noise import N_CHANNELS, N_CLASSES
+from shd_genn.datasets.noise import N_CLASSES
 
 SLOPE = 10.0
 """Slope of SuperSpike's fast sigmoid (Zenke & Ganguli 2018)."""
@@ -44,7 +44,10 @@ class Peer(TorchPeer):
     def build(self) -> None:
         """Make the weights and the step function."""
         hidden, recurrent = self.setting.hidden, self.setting.topology == "recurrent"
-        shapes = {"input_hidden0": (N_CHANNELS, hidden), "hidden0_output": (hidden, N_CLASSES)}
+        shapes = {
+            "input_hidden0": (self.setting.n_inputs, hidden),
+            "hidden0_output": (hidden, N_CLASSES),
+        }
         if recurrent:
             shapes["hidden0_hidden0"] = (hidden, hidden)
         self._weights = {k: torch.nn.Parameter(torch.zeros(s)) for k, s in shapes.items()}
