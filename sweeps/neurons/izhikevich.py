@@ -1,8 +1,8 @@
 """Izhikevich's neurons.
 
-Gradients are clipped: on English digits the training accuracy after four epochs was 36 % with it and
-20 % without. In steps of 2 ms, V grows without bound where the input is strong: a neuron emits one
-spike in a step, and V is reset once.
+Gradients are clipped: on English digits the training accuracy after four epochs was 36 % with it
+and 20 % without. In steps of 2 ms, V grows without bound where the input is strong: a neuron emits
+one spike in a step, and V is reset once.
 """
 
 from collections.abc import Mapping

@@ -197,6 +197,10 @@ def own(**changes):
             "no input can reach the spike condition",
         ),
         ({"spike": "V + I >= v_thresh"}, "depends on the current I"),
+        (
+            {"spike": "-V * V >= v_thresh"},
+            r"no state reaches the spike condition -V \* V >= v_thresh of Neuron: .* lacks 1 or",
+        ),
         ({"equations": "V' = (I - V)tau_mem"}, "is no expression"),
         ({"equations": "tau_mem * V' = I - lambda_(V)"}, "lambda_ .* is no function"),
         ({"equations": "tau_mem * V' = I - V[0]"}, "is not part of the language"),

@@ -122,7 +122,7 @@ class _Derivation:
             self._check_condition()
 
     def _check_condition(self) -> None:
-        condition = self.equations.condition
+        condition = self.equations.spike.strip()
         refuse_unless(
             not self.g.has(self.current),
             f"the spike condition {condition} depends on the current I, which jumps",
