@@ -151,14 +151,6 @@ def test_labels_without_names_have_no_gaps(tmp_path):
     assert load(tmp_path, seed=0).train.n_classes == 4
 
 
-@pytest.mark.parametrize(("factor", "noted"), [(1, False), (1000, True)])
-def test_times_in_ms_are_noted(tmp_path, capsys, factor, noted):
-    times = [[0.1 * factor, 0.2 * factor, 0.3 * factor]] * 4
-    small.raw(tmp_path / "train.h5", times, [[1, 2, 3]] * 4, [0, 1] * 2)
-    load(tmp_path, seed=0)
-    assert ("100% of the spikes come after the trial" in capsys.readouterr().err) == noted
-
-
 def test_other_channels_in_the_test_set(tmp_path, train):
     small.write(tmp_path, train=train, test=small.dataset([0, 1], n_channels=80))
     with pytest.raises(DataError, match="must have the 700 channels of train, but has 80; encode"):
