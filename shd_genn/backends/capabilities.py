@@ -104,8 +104,8 @@ class Capabilities:
                 not connection.shares_delays or type(method) in self.shares_delays_by,
                 f"{self.title} has no {connection.delay_kind} delays with method {method.kind}, "
                 f"but connection {connection.name} has them",
-                "take --delay-kind synaptic, or --backend native (with --method eventprop) or "
-                "reference",
+                "take --delay-kind synaptic, or --backend reference or native (the latter with "
+                "--method eventprop)",
             )
         readout = network.readout
         self._refuse_unless(readout in self.readouts, f"read an output by {readout}")

@@ -31,6 +31,7 @@ def test_no_code_asks_for_a_backends_name():
         "shd_genn/backends/genn/build.py": "GeNN has backends, too",
         "shd_genn/backends/genn/engine.py": "GeNN has backends, too",
         "shd_genn/backends/genn/installation.py": "GeNN has backends, too",
+        "shd_genn/bench/gpu/beside.py": "what the cuda backend is beside",
         "shd_genn/bench/gpu/measure.py": "what it measures",
         "shd_genn/bench/peers/libraries/__init__.py": "the registry of peers",
         "shd_genn/bench/peers/libraries/genn_peer.py": "what the peer is",
