@@ -91,6 +91,7 @@ MODEL = ModelConfig(
     delay_rec_ms=0.0,
     delay_hidden_ms=0.0,
     train_delays=(),
+    delay_kind="synaptic",
     max_delay_ms=1000.0,
     readout=AvgVarExpWeight(softmax_temperature=1.0),
     w_in_mean=0.03,
