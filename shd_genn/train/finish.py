@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.protocols import Learner
 from shd_genn.backends.reference.counting import count, countable
+from shd_genn.config import Config
 from shd_genn.datasets.split import speaker_name
+from shd_genn.learning.methods import STDP, Conversion
 from shd_genn.network import operations
 from shd_genn.present.batches import count_batches
 from shd_genn.record.rows import EpochRow
@@ -81,13 +83,14 @@ def _test(
     folder.write_predictions(evaluation.predictions)
     folder.write_arrays("spike_counts", evaluation.spike_counts)
     costs = _costs(learner, evaluation.spike_counts)
-    updates = _membrane_updates(learner, experiment.test.dataset)
+    updates = _membrane_updates(experiment.config, learner, experiment.test.dataset)
     return replace(evaluation.result, **costs, membrane_updates=updates)
 
 
-def _membrane_updates(learner: Learner, test: SpikeDataset) -> float | None:
+def _membrane_updates(config: Config, learner: Learner, test: SpikeDataset) -> float | None:
     """Per trial, of a few samples; None for neurons whose updates cannot be counted."""
-    if not countable(learner.network):
+    of_its_own = isinstance(config.train.method, STDP | Conversion)  # has neurons of its own
+    if of_its_own or not countable(learner.network):
         return None
     few = np.unique(np.linspace(0, len(test) - 1, COUNTED).astype(np.int64))
     counted = count(learner.network, learner.parameters(), learner.config, test.presented(few))

@@ -119,6 +119,6 @@ def _polynomials(
             of_distance = found / length ** np.arange(degree + 1)[:, None]
             return tuple(tuple(row) for row in of_distance.tolist())
     raise ConfigError(
-        f"rates of gates vary too much in a table of {INTERVALS} intervals of {length:g}; bring "
-        "the bounds of table closer together, or leave it out"
+        f"rates of gates must vary little within one of the {INTERVALS} intervals of a table, but "
+        f"vary too much in {length:g}; bring the bounds of table closer together, or leave it out"
     )

@@ -86,7 +86,7 @@ struct State {
     Array held_for;  // steps for which variables are held; 0 in the step in which they are released
     Array by_release;                 // what the loss has by the time of that
     std::vector<uint64_t> may_spike;  // a bit for each neuron of a strip
-    Array stays;  // 1 for neurons that do not spike and stay as they start, else 0
+    Array stays;             // 1 for neurons that do not spike and stay as they start, else 0
     uint64_t noise_key = 0;  // of neurons that spike at random; see random_spikes.h
 
     void make(const Population& p) {
