@@ -253,7 +253,11 @@ def _train_epoch(
     made = batches(config.batching, experiment.train, epoch - 1)
     for batch, (events, labels) in enumerate(one_ahead(made)):
         rate = schedule.rate(epoch - 1, batch)
-        result = learner.train_batch(events, labels, config.rates(rate, kinds))
+        try:
+            result = learner.train_batch(events, labels, config.rates(rate, kinds))
+        except DivergedError:  # neurons have no bound: are the weights the cause?
+            _check_parameters(learner, epoch, config)
+            raise
         if not np.isfinite(result.loss).all():
             raise DivergedError(
                 f"the loss must stay finite, but is not in epoch {epoch}; lower learning_rate "
@@ -263,13 +267,19 @@ def _train_epoch(
         metrics.add(result, labels)
         advance()
         check()
+    _check_parameters(learner, epoch, config)
+    return metrics, rate
+
+
+def _check_parameters(learner: Learner, epoch: int, config: Config) -> None:
+    """Raise `DivergedError` if a parameter is not finite."""
     for name, array in learner.parameters().items():
         if not np.isfinite(array).all():
             raise DivergedError(
-                f"all parameters must stay finite, but {name} is not after epoch {epoch}; lower "
-                f"learning_rate ({config.train.learning_rate:g}); those before this epoch are kept"
+                f"all parameters must stay finite, but {name} is not in epoch {epoch}, as after a "
+                "gradient that was not finite; lower learning_rate "
+                f"({config.train.learning_rate:g}); those before this epoch are kept"
             )
-    return metrics, rate
 
 
 def _note_epoch(training: Training, rows: Sequence[EpochRow]) -> None:

@@ -11,6 +11,7 @@ from helpers.calling import call
 from helpers.running import rows, run, same_weights, settings
 
 from shd_genn.config import Config
+from shd_genn.config.flat import update
 from shd_genn.datasets.settings import AutoValidation, DataConfig
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
@@ -218,6 +219,12 @@ def test_diverged_training_stops_with_advice(data, tmp_path):
     (folder,) = tmp_path.iterdir()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["state"] == "failed" and "lower learning_rate" in summary["reason"]
+
+
+def test_weights_that_are_not_finite_are_named_before_the_voltages_they_cause(data, tmp_path):
+    neurons = update(settings(data, learning_rate=1e38), {"neuron": "alif"})
+    with pytest.raises(DivergedError, match=r"but input_hidden0 is not in epoch 1.*not finite"):
+        loop.start(neurons, tmp_path)
 
 
 @pytest.mark.parametrize(
