@@ -7,6 +7,7 @@ from dataclasses import replace
 from shd_genn.config import Config
 from shd_genn.config.presets.preset import MODEL, PLAIN, PRESENT, SHD, TRAIN, Preset
 from shd_genn.learning.settings import Cosine
+from shd_genn.network.neuron_settings import Adlif
 from shd_genn.network.settings import AvgVarExpWeight, GammaTau
 
 OWN = "this project, README, Recipes"
@@ -49,6 +50,26 @@ def presets() -> list[Preset]:
         ),
         train=replace(small_batches, epochs=70, tau_learning_rate=0.02),
     )
+    adlif = replace(
+        quick,
+        augment=best.augment,
+        model=replace(
+            quick.model,
+            neuron=Adlif(
+                tau_w_ms=300.0, adapt_a=-0.41, adapt_b=0.26, train_neuron=("tau_w", "a", "b")
+            ),
+            tau_mem_ms=31.0,
+            tau_distribution=GammaTau(gamma_shape=3.0),
+            train_tau=True,
+        ),
+        train=replace(
+            small_batches,
+            epochs=60,
+            learning_rate=2.1e-3,
+            tau_learning_rate=3.8e-3,
+            reg_lambda=3.7e-9,
+        ),
+    )
     few = replace(best.train, epochs=150, batch_size=4)
     shd = replace(
         best,
@@ -85,6 +106,14 @@ def presets() -> list[Preset]:
             OWN,
             published,
             best,
+        ),
+        Preset(
+            "shd-genn-adlif",
+            f"{about}; small batches, dilation, adaptive neurons (adLIF) with heterogeneous learned "
+            "time constants, no delay line",
+            OWN,
+            published,
+            adlif,
         ),
         Preset(
             "shd-genn-small",
