@@ -192,9 +192,12 @@ def load_from_memory(path: Path) -> ctypes.CDLL:
     try:
         with os.fdopen(os.dup(handle), "wb") as memory:
             memory.write(path.read_bytes())
+        # It stays open: the system knows libraries by their paths, and would take another one that
+        # has the same number later for this one.
         return ctypes.CDLL(f"/proc/self/fd/{handle}")
-    finally:
+    except BaseException:
         os.close(handle)
+        raise
 
 
 def build_library(source: str, name: str) -> Path:

@@ -189,6 +189,7 @@ def test_a_cache_that_programs_may_not_be_run_from(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", refuse)
     assert answer(ANSWER) == 42
+    assert answer(OTHER) == 43  # and not the one before, by its number
 
     def refuse_all(path):
         raise OSError(f"{path}: failed to map segment from shared object")

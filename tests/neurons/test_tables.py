@@ -64,7 +64,9 @@ def test_bounds_that_are_too_wide_are_refused():
     neuron = HodgkinHuxley()
     wide = replace(neuron.dynamics, table=("V", -300.0, 300.0))
     names = tuple(p.name for p in neuron.description.parameters)
-    with pytest.raises(ConfigError, match="vary too much in a table of 16 intervals"):
+    with pytest.raises(
+        ConfigError, match="must vary little within one of the 16 intervals of a table"
+    ):
         tables_of(derived_of(wide, names, names))
 
 

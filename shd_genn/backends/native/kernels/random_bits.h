@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-// Scramble a 64-bit number (the finaliser of SplitMix64); see learning/methods/plasticity.py.
+// Scramble a 64-bit number (the finaliser of SplitMix64).
+// NumPy twin: learning/methods/plasticity.py:mix
 inline uint64_t mix(uint64_t x) {
     x += 0x9E3779B97F4A7C15u;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
