@@ -15,6 +15,7 @@ import sympy
 from shd_genn.network.neurons.derived import Derived
 from shd_genn.network.neurons.equations import CURRENT, Equations
 from shd_genn.network.neurons.expressions import tree_of
+from shd_genn.network.neurons.refusals import held_variables, refuse_without_adjoint
 from shd_genn.network.neurons.symbolic import (
     EMPTY,
     Expr,
@@ -25,11 +26,11 @@ from shd_genn.network.neurons.symbolic import (
     program_of,
     symbol,
 )
-from shd_genn.support.errors import ConfigError, refuse_unless
+from shd_genn.support.errors import refuse_unless
 
 
 @dataclass
-class _Derivation:
+class Derivation:
     """The expressions of a neuron on the way to its programs."""
 
     equations: Equations
@@ -73,6 +74,7 @@ class _Derivation:
 
     @cached_property
     def scheme(self) -> str:
+        """How a step is computed: ``exact``, ``exponential_euler`` or ``rk2``."""
         linear = not any(a.free_symbols & self.varying for a in self.A.values()) and not self.u
         own = not any(self.A[q, q].free_symbols & {x} for q, x in self.x.items())
         fits = {"exact": linear, "exponential_euler": own, "rk2": True}
@@ -93,58 +95,14 @@ class _Derivation:
 
     @cached_property
     def crossing(self) -> bool:
+        """Whether a spike is where the condition becomes true, not where it is true."""
         return self.g is not None and not any(self.g.has(self.x[q]) for q in self.r)
-
-    def check(self) -> None:
-        """Refuse equations of which no adjoint can be derived."""
-        for q, b in self.b.items():
-            depends = sorted(s.name for s in b.free_symbols & self.varying)
-            refuse_unless(
-                not depends,
-                f"the current I enters the equation of {q} with a factor that depends on "
-                f"{', '.join(depends)}",
-                "let I enter linearly, with a factor of parameters only, because the adjoint of a "
-                "spike would need the state of its targets otherwise",
-            )
-        refuse_unless(
-            any(b != 0 for b in self.b.values())
-            or any(u.has(self.current) for u in self.u.values()),
-            "the current I enters no equation, so that spikes would have no effect",
-            "add I to the equation of the voltage",
-        )
-        for q, start in self.x0.items():
-            refuse_unless(
-                not start.free_symbols & self.varying,
-                f"the initial value of {q} depends on state variables or I",
-                "give it by parameters and numbers",
-            )
-        if self.g is not None:
-            self._check_condition()
-
-    def _check_condition(self) -> None:
-        condition = self.equations.spike.strip()
-        refuse_unless(
-            not self.g.has(self.current),
-            f"the spike condition {condition} depends on the current I, which jumps",
-            "write it with state variables and parameters",
-        )
-        read = [q for q, x in self.x.items() if self.g.has(x)]
-        driven = {q for q, b in self.b.items() if b != 0}
-        driven |= {q for q, u in self.u.items() if u.has(self.current)}
-        for _ in self.x:
-            driven |= {q for (q, r), a in self.A.items() if r in driven and a != 0}
-            driven |= {q for q, u in self.u.items() if any(u.has(self.x[r]) for r in driven)}
-        refuse_unless(
-            any(q in driven for q in read),
-            f"no input can reach the spike condition {condition}, because I drives none of its "
-            "variables",
-            f"write it with one of {', '.join(sorted(driven))}",
-        )
 
     # ------------------------------------------------------------------ programs
 
     @property
     def order(self) -> list[str]:
+        """All names that programs may read, in the order of their inputs."""
         return [*self.x, CURRENT, *self.p, *(k.name for k in self.hoisted.values()), "dt"]
 
     def hoist(self, expr: Expr) -> Expr:
@@ -342,8 +300,8 @@ def derive(
     Raises:
         ConfigError: if the equations cannot be read, or have no adjoint.
     """
-    d = _Derivation(equations, parameters, learnable)
-    d.check()
+    d = Derivation(equations, parameters, learnable)
+    refuse_without_adjoint(d)
     x = d.x
     linear = EMPTY
     coefficients: list[str] = []
@@ -393,7 +351,7 @@ def derive(
         state_dependent=bool(moved & d.varying),
         kept_at_spikes=tuple(name for name in (*x, CURRENT) if name in jump.inputs),
         coefficients=tuple(coefficients),
-        held=_held(d) if equations.refractory else (),
+        held=held_variables(d) if equations.refractory else (),
         constants=constants,
         linear=linear,
         step=program_of(step, order),
@@ -409,13 +367,3 @@ def derive(
         rates=program_of(d.f, order),
         partials=program_of(partials, order),
     )
-
-
-def _held(d: _Derivation) -> tuple[str, ...]:
-    held = tuple(q for q in d.r if d.b[q] != 0)
-    if not held:
-        raise ConfigError(
-            "the neuron has a refractory time, but its reset sets no variable that I drives; set "
-            "one, because it is held for that time"
-        )
-    return held
