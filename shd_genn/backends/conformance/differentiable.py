@@ -77,13 +77,13 @@ class DifferentiableConformance(DerivedConformance, LearnerConformance):
         """Every readout, with and without recurrence."""
         require_readout(backend, readout)
         network, config = layered_network(readout, recurrent=recurrent), config_of(readout)
-        samples = batches(backend, random_events(6), random_labels(6))
+        samples = batches(backend, random_events(4), random_labels(4))
         expected = Reference(network, config)
         with differentiable(backend, network, config) as got:
             for batch in samples:
                 error = largest_error(got.gradient(*batch), expected.gradient(*batch))
                 assert error < TOLERANCE
-            for batch in samples * 3:
+            for batch in samples * 2:
                 got.train_batch(*batch, 1e-3)
                 expected.train_batch(*batch, 1e-3)
             # Adam divides gradients by their own size: each weight moves by about the rate, 1e-3.
@@ -157,7 +157,7 @@ class DifferentiableConformance(DerivedConformance, LearnerConformance):
     def check_learned(self, backend: Backend, network: Network) -> None:
         """Spikes, gradients and updates of all that is learned are the reference's."""
         require_learned(backend, network)
-        events, labels = random_events(6), random_labels(6)
+        events, labels = random_events(4), random_labels(4)
         expected = Reference(network, CONFIG)
         with differentiable(backend, network) as got:
             assert_same_spikes(got.evaluate(events, labels), expected.evaluate(events, labels))
@@ -165,7 +165,7 @@ class DifferentiableConformance(DerivedConformance, LearnerConformance):
             for batch in samples:
                 error = largest_error(got.gradient(*batch), expected.gradient(*batch))
                 assert error < TOLERANCE
-            for batch in samples * 3:
+            for batch in samples * 2:
                 got.train_batch(*batch, RATES)
                 expected.train_batch(*batch, RATES)
             initial = network.initial_parameters(0)

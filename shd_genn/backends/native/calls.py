@@ -49,6 +49,9 @@ class EngineCalls:
         self._populations, self._n_inputs = network.populations, network.input.size
         self._n_classes = network.output.size
         self._is_input = [p == network.input for p in network.populations]
+        self._random = any(
+            not p.neuron.hand_written and p.neuron.derived.random for p in network.hidden
+        )
         self._counted = [
             (p.name, i)
             for i, p in enumerate(network.populations)
@@ -153,7 +156,7 @@ class EngineCalls:
                 counts=ctypes.addressof(addresses),
                 voltages=None if voltages is None else voltages.ctypes.data,
                 silent=None if silent_addresses is None else ctypes.addressof(silent_addresses),
-                noise_key=key_of_batch(self.config.seed, update),
+                noise_key=key_of_batch(self.config.seed, update) if self._random else 0,
             ),
         )
         return readout, {name: counts[i] for name, i in self._counted}

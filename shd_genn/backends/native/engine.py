@@ -175,13 +175,12 @@ class NativeEngine:
         with self._exclusively() as engine:
             for start in range(0, max(len(events), 1), EVALUATION_BATCH):
                 some = np.arange(start, min(start + EVALUATION_BATCH, len(events)))
+                batch = events if len(some) == len(events) else events.take(some)
                 if labels is None:
-                    readout, counts = self._read(engine, events.take(some))
+                    readout, counts = self._read(engine, batch)
                     loss = np.full(len(some), np.nan, np.float32)
                 else:
-                    readout, counts, loss, *_ = self._learn(
-                        engine, events.take(some), labels[some], keep=False
-                    )
+                    readout, counts, loss, *_ = self._learn(engine, batch, labels[some], keep=False)
                 parts.append((readout, loss, counts))
         readouts, losses, all_counts = zip(*parts, strict=True)
         counts = {

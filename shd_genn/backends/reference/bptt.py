@@ -41,7 +41,7 @@ from shd_genn.backends.reference.synapses import delays_of
 from shd_genn.backends.reference.trial import Trial
 from shd_genn.learning.methods.shapes import Pseudo
 from shd_genn.learning.methods.surrogate import voltage_weights
-from shd_genn.network import Connection, Network
+from shd_genn.network import Network
 from shd_genn.network.readouts import READOUTS
 
 Array = NDArray[np.floating]
@@ -105,6 +105,7 @@ def backward(
     }
     q = {name: each.copy() for name, each in a.items()}  # row n_steps: after the trial, 0
     q |= {name: each.q for name, each in derived.items()}
+    delays = {c.name: delays_of(c, parameters) for c in network.connections if c.delayed}
     for step in reversed(range(n_steps)):
         s = {
             p.name: by_regulariser(done[p.name], jumps[p.name])
@@ -113,7 +114,7 @@ def backward(
             for p in network.hidden
         }
         for c in network.connections:
-            arrived = at_arrival(c, parameters, q[c.target.name], step)
+            arrived = at_arrival(q[c.target.name], delays.get(c.name), step)
             fired = trial.spikes[c.source.name][step]
             gradient[c.name][fired] += arrived[fired] if c.delayed else arrived
             carries = rule.transports or (c.target == output and c.source.name not in rule.feedback)
@@ -176,22 +177,20 @@ def by_regulariser(population: Replay, jump: Array) -> Array:
     return by_spike
 
 
-def at_arrival(c: Connection, parameters: Mapping[str, Array], q: Array, step: int) -> Array:
+def at_arrival(q: Array, delays: NDArray[np.intp] | None, step: int) -> Array:
     """The values of q where a spike arrives that is emitted in a step.
 
     (target neurons,); with delays (source neurons, target neurons).
 
     Args:
-        c: The connection.
-        parameters: All parameters.
         q: (n_steps + 1, target neurons).
+        delays: `delays_of` the connection; None if it has none.
         step: When spikes are emitted.
     """
-    if not c.delayed:
+    if delays is None:
         now: Array = q[step + 1]
         return now
-    arrival = step + 1 + delays_of(c, parameters)
-    late: Array = q[np.minimum(arrival, len(q) - 1), np.arange(c.target.size)]
+    late: Array = q[np.minimum(step + 1 + delays, len(q) - 1), np.arange(q.shape[1])]
     return late
 
 

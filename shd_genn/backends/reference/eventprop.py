@@ -36,7 +36,7 @@ from shd_genn.backends.reference.neurons import (
 )
 from shd_genn.backends.reference.random_spikes import key_of_batch, key_of_trial, noise_of
 from shd_genn.backends.reference.sensitivities import Constants
-from shd_genn.backends.reference.synapses import Synapses
+from shd_genn.backends.reference.synapses import Synapses, delays_of
 from shd_genn.backends.reference.trial import Trial, output_drive, read_out
 from shd_genn.network import Connection, Network
 
@@ -195,6 +195,7 @@ def backward(
     gradient = {p.key: np.zeros(p.shape, dtype) for p in network.parameters if p.trained}
     held_drive, output_jumps = output_drive(network, config, trial, drive)
     output = network.output.name
+    delays = {c.name: delays_of(c, parameters) for c in network.connections if c.delayed}
 
     for step in reversed(range(config.n_steps)):
         feedback = {p.name: np.zeros(p.size, dtype) for p in network.spiking}
@@ -202,7 +203,7 @@ def backward(
             fired, target = trial.spikes[c.source.name][step], adjoint[c.target.name]
             if not len(fired):
                 continue
-            lambda_i, difference = at_arrival(target, c, parameters, fired, step)
+            lambda_i, difference = at_arrival(target, delays.get(c.name), fired, step)
             gradient[c.name][fired] -= target.k.tau_syn * lambda_i
             moved = parameters[c.name][fired] * difference  # what moving an arrival does, per ms
             if c.train_delay:

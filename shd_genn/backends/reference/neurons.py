@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.reference.sensitivities import Constants, Sensitivity
-from shd_genn.backends.reference.synapses import delays_of
 from shd_genn.network import (
-    Connection,
     LeakyIntegrate,
     LeakyIntegrateFire,
     Network,
@@ -121,22 +119,26 @@ class History(Protocol):
 
 
 def at_arrival(
-    target: History,
-    connection: Connection,
-    parameters: Mapping[str, Array],
-    fired: NDArray[np.intp],
-    step: int,
+    target: History, delays: NDArray[np.intp] | None, fired: NDArray[np.intp], step: int
 ) -> tuple[Array, Array]:
-    """λI and λV - λI where spikes of a step arrive, (spikes, target neurons): one step later.
+    """λI and λV - λI where spikes of a step arrive, (spikes, target neurons).
 
-    A spike that took d steps longer acted d steps later.
+    Args:
+        target: The adjoint of the neurons that receive the spikes.
+        delays: `delays_of` their connection: a spike that took d steps longer acted d steps later.
+            None if every spike arrives one step after it was emitted.
+        fired: The source neurons that spiked.
+        step: When they did.
     """
-    beyond, size = len(target.lambda_i) - 1, connection.target.size
-    arrival = np.full((len(fired), size), step + 1)
-    if connection.delayed:
-        arrival += delays_of(connection, parameters)[fired]
-    arrival, targets = np.minimum(arrival, beyond), np.arange(size)
-    return target.lambda_i[arrival, targets], target.difference[arrival, targets]
+    beyond, size = target.lambda_i.shape[0] - 1, target.lambda_i.shape[1]
+    if delays is None:
+        shape, arrival = (len(fired), size), min(step + 1, beyond)
+        return (
+            np.broadcast_to(target.lambda_i[arrival], shape),
+            np.broadcast_to(target.difference[arrival], shape),
+        )
+    arrivals, targets = np.minimum(step + 1 + delays[fired], beyond), np.arange(size)
+    return target.lambda_i[arrivals, targets], target.difference[arrivals, targets]
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,9 @@ class Synapses:
             for i in fired:
                 arriving += self._w[i]
         else:
-            for i in fired:  # what would come after the last step goes into a row that nobody reads
-                arrival = np.minimum(step + self._delay[i], self._n_steps)
-                self._under_way[arrival, self._targets] += self._w[i]
+            # what would come after the last step goes into a row that nobody reads
+            arrival = np.minimum(step + self._delay[fired], self._n_steps)
+            np.add.at(self._under_way, (arrival, self._targets), self._w[fired])
             arriving = self._under_way[step]
         self.x += arriving
 

@@ -93,17 +93,19 @@ inline void tape_input(const float* times_ms, const uint16_t* channels, int n_ev
     refuse_unless(n_events == 0 || highest < n_channels, "a spike's channel has no input neuron");
     const float end_ms = n_steps * dt_ms, by_dt = 1 / dt_ms;
     std::vector<int32_t> steps(n_events), free_from(n_channels, 0);
+    int32_t *const step_of = steps.data(), *const free = free_from.data();
     for (int k = 0; k < n_events; k++)
-        steps[k] = step_at(times_ms[k], by_dt, dt_ms, end_ms, n_steps);
+        step_of[k] = step_at(times_ms[k], by_dt, dt_ms, end_ms, n_steps);
+    for (int k = 0; k < n_events; k++) {
+        const int i = channels[k], step = std::max(step_of[k], free[i]);
+        step_of[k] = step;
+        free[i] = step + 1;
+    }
+    for (int k = 0; k < n_events; k++) step_of[k] = std::min(step_of[k], n_steps);
     // first where the spikes of a step or channel begin; where they end, once they are put there
     std::vector<int32_t> end(n_steps + 2, 0), end_of(n_channels + 1, 0);
-    for (int k = 0; k < n_events; k++) {
-        const int i = channels[k], step = std::min(std::max(steps[k], free_from[i]), n_steps);
-        steps[k] = step;
-        free_from[i] = step + 1;
-        end_of[i + 1] += step < n_steps;
-    }
-    in_quarters(n_events, [&](int k) { end[steps[k] + 1]++; });
+    in_quarters(n_events, [&](int k) { end_of[channels[k] + 1] += step_of[k] < n_steps; });
+    in_quarters(n_events, [&](int k) { end[step_of[k] + 1]++; });
     for (int n = 0; n < n_steps; n++) end[n + 1] += end[n];
     for (int i = 0; i < n_channels; i++) end_of[i + 1] += end_of[i];
     tape.begin.assign(end.begin(), end.end() - 1);
@@ -112,7 +114,8 @@ inline void tape_input(const float* times_ms, const uint16_t* channels, int n_ev
 
     tape.neuron.resize(n_events);
     tape.arrival.resize(n_events);
-    in_quarters(n_events, [&](int k) { tape.neuron[end[steps[k]]++] = channels[k]; });
+    in_quarters(n_events, [&](int k) { tape.neuron[end[step_of[k]]++] = channels[k]; });
+    int32_t* const arrival = tape.arrival.data();
     for (int k = 0; k < n_events; k++)
-        if (steps[k] < n_steps) tape.arrival[end_of[channels[k]]++] = steps[k] + 1;
+        if (step_of[k] < n_steps) arrival[end_of[channels[k]]++] = step_of[k] + 1;
 }
