@@ -118,14 +118,15 @@ def forward(
         name: [synapses[c.name] for c in network.connections if c.target.name == name]
         for name in neurons
     }
+    sources = [(synapses[c.name], spikes[c.source.name]) for c in network.connections]
 
     for step in range(config.n_steps):
         if cut_last_current and step == config.n_steps - 1:
             for each in synapses.values():
                 each.forget()
         if step > 0:  # spikes arrive one step after they were emitted, or later
-            for c in network.connections:
-                synapses[c.name].receive(step, spikes[c.source.name][step - 1])
+            for each, emitted in sources:
+                each.receive(step, emitted[step - 1])
         for name, population in neurons.items():
             if silent and name in silent and name in written:
                 written[name].v[silent[name]] = FAR_BELOW
@@ -196,20 +197,23 @@ def backward(
     held_drive, output_jumps = output_drive(network, config, trial, drive)
     output = network.output.name
     delays = {c.name: delays_of(c, parameters) for c in network.connections if c.delayed}
+    sources = [
+        (c, c.name, trial.spikes[c.source.name], adjoint[c.target.name])
+        for c in network.connections
+    ]
+    sizes = {p.name: p.size for p in network.spiking}
 
     for step in reversed(range(config.n_steps)):
-        feedback = {p.name: np.zeros(p.size, dtype) for p in network.spiking}
-        for c in network.connections:
-            fired, target = trial.spikes[c.source.name][step], adjoint[c.target.name]
+        feedback = {name: np.zeros(size, dtype) for name, size in sizes.items()}
+        for c, key, emitted, target in sources:
+            fired = emitted[step]
             if not len(fired):
                 continue
-            lambda_i, difference = at_arrival(target, delays.get(c.name), fired, step)
-            gradient[c.name][fired] -= target.k.tau_syn * lambda_i
-            moved = parameters[c.name][fired] * difference  # what moving an arrival does, per ms
+            lambda_i, difference = at_arrival(target, delays.get(key), fired, step)
+            gradient[key][fired] -= target.k.tau_syn * lambda_i
+            moved = parameters[key][fired] * difference  # what moving an arrival does, per ms
             if c.train_delay:
-                _learn_delays(
-                    gradient[f"{c.name}.delay"], c, fired, dtype.type(config.dt_ms) * moved
-                )
+                _learn_delays(gradient[f"{key}.delay"], c, fired, dtype.type(config.dt_ms) * moved)
             if c.source.name in feedback:
                 feedback[c.source.name][fired] += moved.sum(axis=1)
         if step == config.n_steps - 1:  # the kick at the end
