@@ -10,6 +10,7 @@ gradient; central finite differences of `loss` prove it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import exp
 
 import numpy as np
 from scipy.optimize import brentq
@@ -146,10 +147,13 @@ def next_spike(v, i, horizon, taus, tau_syn, thresholds):
     rises = (i > thresholds) & (decay(v, i, end, taus, tau_syn)[0] >= thresholds)
     first = None
     for k in np.flatnonzero(rises).tolist():
-        state = float(v[k]), float(i[k])
+        tau, threshold = float(taus[k]), float(thresholds[k])
+        by_current = float(i[k]) * tau_syn / (tau - tau_syn)
+        by_both = float(v[k]) + by_current
 
-        def above(h, state=state, k=k):
-            return decay(*state, h, taus[k], tau_syn)[0] - thresholds[k]
+        def above(h, tau=tau, threshold=threshold, by_both=by_both, by_current=by_current):
+            """What `decay` says, of one neuron, less its threshold."""
+            return by_both * exp(-h / tau) - by_current * exp(-h / tau_syn) - threshold
 
         until = min(float(end[k]), horizon)
         if above(until) >= 0:

@@ -59,7 +59,8 @@ def precompiled(command: Sequence[str], name: str, text: str) -> Path:
 def use_for_engines() -> None:
     """Let this process and its children compile engines with the standard headers compiled once.
 
-    A compiler that the user chose is left alone, and so is one that is not GCC.
+    A warning is an error for them. A compiler that the user chose is left alone, and so is one that
+    is not GCC.
     """
     if "CXX" in os.environ:
         return
@@ -70,4 +71,4 @@ def use_for_engines() -> None:
         return
     if "Free Software Foundation" in made_by:
         header = precompiled((compiler, *builder.FLAGS), "standard.h", standard_headers())
-        os.environ["CXX"] = f"{compiler} -include {shlex.quote(str(header))}"
+        os.environ["CXX"] = f"{compiler} -Werror -include {shlex.quote(str(header))}"
