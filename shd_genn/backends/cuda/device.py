@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ STAGES = ("input", "gather", "forward", "adjoint", "gradient", "optimiser")
 """Those of memory.cuh."""
 VALUES, GRADIENT, MOMENT_M, MOMENT_V, CONSTANTS, UNBOUNDED = range(6)
 """Arrays that can be copied from the GPU and to it."""
+NORM_BLOCKS = 64
+"""That of update.cuh."""
 
 
 class CudaError(ShdGennError, RuntimeError):
@@ -108,6 +110,10 @@ class Device:
         free = ctypes.c_uint64()
         self._check(self._library.engine_memory(ctypes.byref(free)))
         return free.value
+
+    def peak_memory(self) -> int:
+        """Bytes of the arrays on the GPU: the most that there have been at a time."""
+        return int(self._library.engine_peak_memory(self._handle))
 
     def has_room(self, room: Room) -> bool:
         """Whether there is memory for so much already."""
@@ -210,15 +216,63 @@ class Device:
             )
         )
 
-    def adam(self, constants: Sequence[float], correction2: float, rate1: FloatArray) -> None:
+    def drop_out(self, silent: NDArray[np.bool_] | None, scales: Mapping[str, float]) -> None:
+        """Let neurons be silent in the trials to come, and scale weights meanwhile.
+
+        Args:
+            silent: (n_samples, lanes): who is; None ends it.
+            scales: Connection → what its weights are multiplied by.
+        """
+        if silent is None:
+            self._check(self._library.engine_drop_out(self._handle, None, 0, None, None))
+            return
+        silent = np.ascontiguousarray(silent, np.uint8)
+        begin, factor = self._factors(scales)
+        self._check(
+            self._library.engine_drop_out(
+                self._handle, silent.ctypes.data, len(silent), begin.ctypes.data, factor.ctypes.data
+            )
+        )
+
+    def scale_gradient(self, scales: Mapping[str, float]) -> None:
+        """Multiply the gradients of some arrays, each by its own factor."""
+        begin, factor = self._factors(scales)
+        self._check(
+            self._library.engine_scale_gradient(self._handle, begin.ctypes.data, factor.ctypes.data)
+        )
+
+    def _factors(self, scales: Mapping[str, float]) -> tuple[NDArray[np.int64], FloatArray]:
+        """Where arrays of parameters begin, and the factor of each; 1 of those without one."""
+        plan = self._plan
+        begin = np.array([a.begin for a in plan.arrays] + [plan.n_values], np.int64)
+        factor = np.array([scales.get(a.parameter.key, 1) for a in plan.arrays], np.float32)
+        return begin, factor
+
+    def squares(self) -> NDArray[np.float64]:
+        """Sums of the squares of parts of the gradient, in an order that never changes."""
+        sums = np.empty(NORM_BLOCKS)
+        self._check(self._library.engine_squares(self._handle, sums.ctypes.data, len(sums)))
+        return sums
+
+    def adam(
+        self,
+        constants: Sequence[float],
+        correction2: float,
+        rate1: FloatArray,
+        clip: float = 1.0,
+        kept: FloatArray | None = None,
+    ) -> None:
         """Begin an update of all that is learned.
 
         Args:
             constants: β1, β2, ε.
             correction2: 1 / (1 - β2^k).
             rate1: (arrays,): learning rate / (1 - β1^k) of each.
+            clip: What gradients are multiplied by.
+            kept: (arrays,): what parameters are multiplied by before the update; by default 1.
         """
         learned = self._plan.learned
+        kept = np.ones(len(learned), np.float32) if kept is None else kept
         begin = np.array([a.begin for a in learned] + [self._plan.n_learned], np.int64)
         low, high = (
             np.array([getattr(a.parameter, name) for a in learned], np.float32)
@@ -229,10 +283,12 @@ class Device:
                 self._handle,
                 *constants,
                 correction2,
+                clip,
                 begin.ctypes.data,
                 rate1.ctypes.data,
                 low.ctypes.data,
                 high.ctypes.data,
+                kept.ctypes.data,
             )
         )
 
@@ -254,6 +310,7 @@ def _declare(library: ctypes.CDLL) -> Any:
     signatures: dict[str, list[Any]] = {
         "engine_error": [],
         "engine_memory": [pointer],
+        "engine_peak_memory": [pointer],
         "engine_create": [c_int, c_float, pointer, pointer, c_bool, pointer],
         "engine_destroy": [pointer],
         "engine_bytes_of_trial": [c_int, c_bool, c_bool],
@@ -264,7 +321,10 @@ def _declare(library: ctypes.CDLL) -> Any:
         "engine_spikes": [pointer, c_int, pointer],
         "engine_input_spikes": [pointer, c_int, c_int64, pointer, pointer],
         "engine_backward": [pointer, c_int, pointer, c_int64, pointer, c_bool],
-        "engine_adam": [pointer] + [c_float] * 4 + [pointer] * 4,
+        "engine_drop_out": [pointer, pointer, c_int, pointer, pointer],
+        "engine_scale_gradient": [pointer] * 3,
+        "engine_squares": [pointer, pointer, c_int],
+        "engine_adam": [pointer] + [c_float] * 5 + [pointer] * 5,
         "engine_times": [pointer, pointer],
     }
     results = {
@@ -272,6 +332,7 @@ def _declare(library: ctypes.CDLL) -> Any:
         "engine_destroy": None,
         "engine_bytes_of_trial": ctypes.c_uint64,
         "engine_times": None,
+        "engine_peak_memory": ctypes.c_uint64,
     }
     for name, argument_types in signatures.items():
         function = getattr(library, name)
