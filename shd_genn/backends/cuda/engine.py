@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.cuda import build, device
 from shd_genn.backends.cuda.device import Device, Forward, Room
+from shd_genn.backends.cuda.losses import loss_of
 from shd_genn.backends.cuda.lower import lower
 from shd_genn.backends.cuda.parts import Train, joined, lanes_of, part_of, spikes_of
 from shd_genn.backends.cuda.render import render
@@ -26,7 +27,7 @@ from shd_genn.backends.protocols import (
 )
 from shd_genn.learning.learned_readout import LearnedReadout
 from shd_genn.learning.methods.eventprop import gradient_scale
-from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
+from shd_genn.learning.objective import regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
 from shd_genn.network.initialisers import population_of
@@ -78,6 +79,7 @@ class CudaEngine:
         self._of_neurons = [a for a in self.plan.arrays if population_of(a.parameter.key)]
         self._step = 0
         self._learned = LearnedReadout(network)
+        self._loss = loss_of(network, config, self.device, self._learned)
         self.set_parameters(network.initial_parameters(config.seed))
 
     def __enter__(self) -> Self:
@@ -161,15 +163,12 @@ class CudaEngine:
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
         losses, passes = [], []
-        with_voltages = bool(self._learned) or (
-            labels is not None and needs_voltages(self.network.readout)
-        )
-        for part in self._parts(events, learns=False, voltages=with_voltages):
-            forward = self._read(self.forward_pass(part_of(events, part), with_voltages))
+        keep = self._loss.reads_voltages or (labels is not None and self._loss.of_voltages)
+        for part in self._parts(events, learns=False, voltages=keep):
+            here = keep and self._loss.on_host
+            forward = self._loss.read(self.forward_pass(part_of(events, part), here, keep=keep))
             loss = np.full(len(forward.readout), np.nan, np.float32)
-            if labels is not None:
-                loss = self._loss(forward, labels[part])[0].astype(np.float32)
-            losses.append(loss)
+            losses.append(loss if labels is None else self._loss.of(forward, labels[part]))
             passes.append(forward)
         return self._result(joined(passes), np.concatenate(losses))
 
@@ -278,6 +277,7 @@ class CudaEngine:
         events: Events,
         voltages: bool = False,
         learns: bool = False,
+        keep: bool = False,
         silent: NDArray[np.bool_] | None = None,
     ) -> Forward:
         """Forward pass of samples that fit into memory; nothing is done if there are none.
@@ -286,6 +286,7 @@ class CudaEngine:
             events: The samples.
             voltages: Whether output voltages are wanted.
             learns: Whether a backward pass may follow.
+            keep: Whether they stay on the GPU, for a loss.
             silent: (samples, lanes): neurons that drop-out silences; weights are scaled then, until
                 `Device.drop_out` ends it.
         """
@@ -299,11 +300,12 @@ class CudaEngine:
                 np.empty(0, np.int32),
                 np.empty((0, n_steps, plan.output.size), np.float32) if voltages else None,
             )
-        self.device.make_room(Room(len(events), len(events.times_ms), learns, voltages))
+        room = Room(len(events), len(events.times_ms), learns, voltages or keep)
+        self.device.make_room(room)
         if silent is not None:
             scales = self.config.objective.dropout.scales(self.network)
             self.device.drop_out(silent, scales)
-        forward = self.device.forward(events, voltages)
+        forward = self.device.forward(events, voltages, keep)
         if self.plan.derived and forward.counts.min() < 0:
             self._refuse_unbounded(forward.counts)
         return forward
@@ -338,26 +340,6 @@ class CudaEngine:
         self.device.push(device.CONSTANTS, constants)
         self._constants_are_old = False
 
-    def _read(self, forward: Forward) -> Forward:
-        """The same, with the readout whose weight is learned, if there is one."""
-        if not self._learned:
-            return forward
-        assert forward.voltages is not None
-        readout = self._learned.read(forward.voltages).astype(np.float32)
-        return replace(forward, readout=readout)
-
-    def _loss(
-        self, forward: Forward, labels: NDArray[np.integer]
-    ) -> tuple[FloatArray, FloatArray, Parameters]:
-        """The loss, its drive, and the gradient of what the readout learns."""
-        voltages = forward.voltages
-        if not self._learned:
-            readout = forward.readout
-            return *loss_and_drive(self.network, self.config, readout, labels, voltages), {}
-        assert voltages is not None
-        _, loss, drive, by_readout = self._learned.loss_and_drive(self.config, voltages, labels)
-        return loss, drive, self._learned.gradient(by_readout, voltages)
-
     def _backward(
         self,
         events: Events,
@@ -366,24 +348,28 @@ class CudaEngine:
     ) -> tuple[BatchResult, Parameters]:
         """Gradients of a batch, and of its readout. In parts, each is run forward once more."""
         require_samples(labels)
-        with_voltages = needs_voltages(self.network.readout)
-        parts = self._parts(events, learns=True, voltages=with_voltages)
+        loss = self._loss
+        parts = self._parts(events, learns=True, voltages=loss.of_voltages)
 
         def forward_of(part: slice, voltages: bool) -> Forward:
             mine = events if len(parts) == 1 else part_of(events, part)
-            silent_there = None if silent is None else silent[part]
-            return self.forward_pass(mine, voltages, learns=True, silent=silent_there)
+            return self.forward_pass(
+                mine,
+                voltages,
+                learns=True,
+                keep=loss.of_voltages,
+                silent=None if silent is None else silent[part],
+            )
 
-        forward = self._read(joined([forward_of(part, with_voltages) for part in parts]))
-        loss, drive, of_readout = self._loss(forward, labels)
+        forward = joined([loss.read(forward_of(part, loss.on_host)) for part in parts])
+        loss.begin(forward, labels)
         jump = self._jump(forward)
-        drive = drive.astype(np.float32) / np.float32(len(labels))
         for i, part in enumerate(parts):
             if len(parts) > 1:
                 forward_of(part, voltages=False)
-            mine = drive[part]
-            self.device.backward(len(mine), mine, jump, first_part=i == 0)
-        return self._result(forward, loss.astype(np.float32)), of_readout
+            self.device.backward(part.stop - part.start, loss.drive(part), jump, first_part=i == 0)
+        of_samples, of_readout = loss.end()
+        return self._result(forward, of_samples), of_readout
 
     def _jump(self, forward: Forward) -> FloatArray:
         """The regulariser's jump of every lane; an output's spikes are not regularised."""

@@ -277,7 +277,26 @@ def arrays_of(case: Case, engine: CudaEngine) -> dict[str, np.ndarray]:
             f"input spikes {batch}": forward.input_spikes,
             f"gradient {batch}": gradient,
         }
+    if each_step:
+        arrays |= _losses_of(engine, events)
     return arrays | {f"parameter {key}": array for key, array in engine.parameters().items()}
+
+
+def _losses_of(engine: CudaEngine, events: Events) -> dict[str, np.ndarray]:
+    """What the kernels of losses of every step compute: the cross-entropy, and learned weights."""
+    gpu, n_classes, rng = engine.device, engine.network.output.size, np.random.default_rng(9)
+    engine.forward_pass(events, learns=True, keep=True)
+    labels, size = np.arange(N_SAMPLES), N_SAMPLES * N_STEPS * n_classes
+    totals, rights = gpu.step_loss(labels, 0.7, 0.1, N_SAMPLES, to_drive=True)
+    arrays = {"totals": totals, "rights": rights, "drive": gpu.pull(device.DRIVE, size)}
+    for n in (1, n_classes):
+        curves = rng.uniform(0, 2, (2, n, N_STEPS)).astype(np.float32)
+        arrays[f"read by {n}"] = gpu.read_curves(N_SAMPLES, curves)
+        by_readout = rng.uniform(-0.3, 0.3, (N_SAMPLES, n_classes)).astype(np.float32)
+        gpu.drive_curves(by_readout, n, first_part=True)
+        arrays[f"drive of {n}"] = gpu.pull(device.DRIVE, size)
+        arrays[f"gradient of {n}"] = gpu.curve_gradient()
+    return arrays
 
 
 def digests_of(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:

@@ -12,7 +12,7 @@ int engine_create(int, float, const float*, const float*, bool, Engine**);
 void engine_destroy(Engine*);
 int engine_reserve(Engine*, int, int64_t, bool, bool);
 int engine_push(Engine*, int, int64_t, const float*, int64_t);
-int engine_forward(Engine*, const float*, const uint16_t*, const int64_t*, int, float*, int32_t*, int32_t*, float*);
+int engine_forward(Engine*, const float*, const uint16_t*, const int64_t*, int, float*, int32_t*, int32_t*, float*, bool);
 int engine_backward(Engine*, int, const float*, int64_t, const float*, bool);
 int engine_drop_out(Engine*, const uint8_t*, int, const int64_t*, const float*);
 int engine_scale_gradient(Engine*, const int64_t*, const float*);
@@ -66,7 +66,7 @@ int main(int, char** arguments) {
     std::vector<int32_t> count(size_t(n) * size_t(sizes[2])), input_spikes(static_cast<size_t>(n));
     check(engine_drop_out(engine, silent.data(), n, array_begin.data(), factor.data()));
     check(engine_forward(engine, times.data(), channels.data(), offsets.data(), n, readout.data(), count.data(),
-                         input_spikes.data(), nullptr));
+                         input_spikes.data(), nullptr, false));
     check(engine_backward(engine, n, drive.data(), int64_t(drive.size()), jump.data(), true));
     check(engine_scale_gradient(engine, array_begin.data(), factor.data()));
     double squares[64];

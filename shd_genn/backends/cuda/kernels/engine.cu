@@ -44,10 +44,10 @@ int engine_reserve(Engine* engine, int n, int64_t n_events, bool learns, bool wi
     return guarded([&] { engine->reserve(n, n_events, learns, with_voltages); });
 }
 
-// Copy n numbers of the parameters (0), gradients (1), moments m (2) or v (3), constants (4), or states
-// without bounds (5) to the GPU, or from it.
+// Copy n numbers of the parameters (0), gradients (1), moments m (2) or v (3), constants (4), states without bounds (5),
+// or the drive (6) to the GPU, or from it.
 static Buffer<float>& flat(Engine& e, int which) {
-    Buffer<float>* const all[] = {&e.values, &e.gradient, &e.m, &e.v, &e.constants, &e.unbounded};
+    Buffer<float>* const all[] = {&e.values, &e.gradient, &e.m, &e.v, &e.constants, &e.unbounded, &e.drive};
     return *all[which];
 }
 int engine_push(Engine* engine, int which, int64_t begin, const float* from, int64_t n) {
@@ -65,13 +65,13 @@ int engine_pull(Engine* engine, int which, int64_t begin, float* to, int64_t n) 
 
 // Forward pass of n trials, for which there is room. They stay until the next call.
 // readout: [trial][Output::WIDTH]; count: [trial][LANES]; input_spikes: [trial];
-// voltages: [trial][n_steps][Output::SIZE] or null
+// voltages: [trial][n_steps][Output::SIZE] or null; keep: whether they stay on the GPU, for a loss
 int engine_forward(Engine* engine, const float* times_ms, const uint16_t* channels, const int64_t* offsets, int n,
-                   float* readout, int32_t* count, int32_t* input_spikes, float* voltages) {
+                   float* readout, int32_t* count, int32_t* input_spikes, float* voltages, bool keep) {
     return guarded([&] {
         Engine& e = *engine;
         e.push_events(times_ms, channels, offsets, n);
-        e.forward_pass(n, voltages != nullptr);
+        e.forward_pass(n, voltages || keep);
         const size_t of_readout = size_t(n) * Output::WIDTH, of_count = size_t(n) * LANES;
         e.results.reserve(4 * (of_readout + of_count + size_t(n)), "results");
         auto* const readout_in = reinterpret_cast<float*>(e.results.get());
@@ -104,14 +104,55 @@ int engine_input_spikes(Engine* engine, int n, int64_t n_events, uint16_t* chann
     });
 }
 
+// Cross-entropy of the voltages that are there, in every step. labels: [n]; totals, rights: [n][n_steps], see step_loss;
+// to_drive: whether the backward pass is to begin with it.
+int engine_step_loss(Engine* engine, int n, const int32_t* labels, float temperature, float label_smoothing,
+                     float n_samples, bool to_drive, float* totals, float* rights) {
+    return guarded([&] {
+        Engine& e = *engine;
+        const size_t rows = size_t(n) * e.n_steps;
+        e.work_out_steps(n, labels, {temperature, label_smoothing, n_samples}, to_drive);
+        e.pull(totals, e.terms.get(), rows);
+        e.pull(rights, e.terms.get() + rows, rows);
+        e.synchronize();
+    });
+}
+
+// The readout of the voltages that are there, [n][Output::SIZE], by curves: [2][n_curves][n_steps], of both passes.
+int engine_read_curves(Engine* engine, int n, const float* curves, int n_curves, float* readout) {
+    return guarded([&] {
+        engine->read_by_curves(n, curves, n_curves);
+        engine->pull(readout, engine->by_readout.get(), size_t(n) * Output::SIZE);
+        engine->synchronize();
+    });
+}
+
+// Let the backward pass of the n trials that are there begin with the curves that they were read by.
+// by_readout: [n][Output::SIZE]
+int engine_drive_curves(Engine* engine, int n, const float* by_readout, int n_curves, bool first_part) {
+    return guarded([&] {
+        engine->drive_by_curves(n, by_readout, n_curves, first_part);
+        engine->synchronize();
+    });
+}
+
+// The curves' gradient, [n_steps][Output::SIZE]; see curve_gradient.
+int engine_curve_gradient(Engine* engine, float* gradient) {
+    return guarded([&] {
+        engine->pull(gradient, engine->by_curve.get(), size_t(engine->n_steps) * Output::SIZE);
+        engine->synchronize();
+    });
+}
+
 // Backward pass of the n trials that are there, into the gradients; added to them unless they are the batch's first.
-// Returns before the GPU is done. drive: n_drive numbers, see Trials; jump: [LANES]
+// Returns before the GPU is done. drive: n_drive numbers, see Trials, or null if it is there; jump: [LANES]
 int engine_backward(Engine* engine, int n, const float* drive, int64_t n_drive, const float* jump, bool first_part) {
     return guarded([&] {
         Engine& e = *engine;
+        if (!drive) n_drive = 0;
         e.drive_in.reserve(4 * (size_t(n_drive) + LANES), "the loss");
         auto* const drive_in = reinterpret_cast<float*>(e.drive_in.get());
-        std::memcpy(drive_in, drive, 4 * size_t(n_drive));
+        if (drive) std::memcpy(drive_in, drive, 4 * size_t(n_drive));
         std::memcpy(drive_in + n_drive, jump, 4 * LANES);
         e.push(e.drive.get(), drive_in, size_t(n_drive));
         e.push(e.jump.get(), drive_in + n_drive, LANES);

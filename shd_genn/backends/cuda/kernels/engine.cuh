@@ -10,6 +10,7 @@
 #include "gradient.cuh"
 #include "shared_delays.cuh"
 #include "update.cuh"
+#include "loss.cuh"
 
 struct Engine {
     const int n_steps;
@@ -36,6 +37,8 @@ struct Engine {
     Buffer<float> kept_steps{on_gpu}, unbounded{on_gpu};
     Buffer<float> readout{on_gpu}, kept{on_gpu}, kept_each{on_gpu}, voltages{on_gpu};
     Buffer<int> readout_step{on_gpu};
+    Buffer<int> labels{on_gpu};
+    Buffer<float> terms{on_gpu}, curves{on_gpu}, by_readout{on_gpu}, by_curve{on_gpu};  // of losses of every step
     Buffer<float> drive{on_gpu}, jump{on_gpu}, partial{on_gpu};
     Pinned<unsigned char> events_in{in_pinned}, results{in_pinned}, drive_in{in_pinned};
 
@@ -240,6 +243,57 @@ struct Engine {
         });
         clock.time(OPTIMISER, stream, [&] {
             launch(sum_trials, blocks(), dim3(UPDATE_THREADS), stream, t.partial, n, first_part, gradient.get());
+        });
+    }
+
+    // body(output), if the loss acts on every step.
+    template <class Body>
+    void of_steps(const Body& body) {
+        clock.time(LOSS, stream, [&] { for_each_on_host(OutputOfSteps{}, body); });
+    }
+
+    // The loss of the voltages that are there, in every step; to_drive: whether a backward pass follows.
+    void work_out_steps(int n, const int* labels_, const CrossEntropy& loss, bool to_drive) {
+        const size_t rows = size_t(n) * n_steps;
+        labels.reserve(n, "the loss");
+        terms.reserve(2 * rows, "the loss");
+        push(labels.get(), labels_, n);
+        [[maybe_unused]] const unsigned blocks_n = unsigned((rows + LOSS_THREADS - 1) / LOSS_THREADS);
+        of_steps([&](auto output) {
+            launch(step_loss<decltype(output)>, dim3(blocks_n), dim3(LOSS_THREADS), stream, loss, n, n_steps,
+                   voltages.get(), labels.get(), to_drive ? drive.get() : nullptr, terms.get(), terms.get() + rows);
+        });
+    }
+
+    Curves curves_there(int n_curves) const {
+        return {curves.get(), curves.get() + size_t(n_curves) * n_steps, n_curves};
+    }
+
+    // The readout of the voltages that are there. now_and_later: [2][curve][n_steps]
+    void read_by_curves(int n, const float* now_and_later, int n_curves) {
+        const size_t numbers = 2 * size_t(n_curves) * n_steps;
+        curves.reserve(numbers, "the readout");
+        by_readout.reserve(size_t(n) * Output::SIZE, "the readout");
+        push(curves.get(), now_and_later, numbers);
+        of_steps([&](auto output) {
+            launch(read_curves<decltype(output)>, dim3(Output::WIDTH / 32, unsigned(n)), dim3(32), stream,
+                   curves_there(n_curves), n_steps, voltages.get(), by_readout.get());
+        });
+    }
+
+    // The drive of the trials that are there, and the gradient of the curves.
+    void drive_by_curves(int n, const float* by_readout_, int n_curves, bool first_part) {
+        const size_t of_step = size_t(n_steps) * Output::SIZE;
+        by_readout.reserve(size_t(n) * Output::SIZE, "the readout");
+        by_curve.reserve(of_step, "the readout");
+        push(by_readout.get(), by_readout_, size_t(n) * Output::SIZE);
+        const auto blocks_of = [](size_t all) { return dim3(unsigned((all + LOSS_THREADS - 1) / LOSS_THREADS)); };
+        of_steps([&](auto output) {
+            using O = decltype(output);
+            launch(curve_drive<O>, blocks_of(size_t(n) * of_step), dim3(LOSS_THREADS), stream, curves_there(n_curves), n,
+                   n_steps, by_readout.get(), drive.get());
+            launch(curve_gradient<O>, blocks_of(of_step), dim3(LOSS_THREADS), stream, n, n_steps, voltages.get(),
+                   by_readout.get(), first_part, by_curve.get());
         });
     }
 

@@ -79,7 +79,7 @@ class Buffer {
 template <class T>
 using Pinned = Buffer<T, true>;
 
-enum Stage { INPUT_SPIKES, GATHER, FORWARD, ADJOINT, GRADIENT, OPTIMISER, STAGES };
+enum Stage { INPUT_SPIKES, GATHER, FORWARD, LOSS, ADJOINT, GRADIENT, OPTIMISER, STAGES };
 
 // How long the GPU works on each stage, if anyone wants to know: it then waits after every stage.
 class Clock {
