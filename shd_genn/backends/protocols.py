@@ -174,6 +174,15 @@ class Simulator(Protocol):
 
 
 @runtime_checkable
+class OnGpu(Protocol):
+    """What a simulator has, too, that knows what it keeps on a GPU."""
+
+    def peak_gpu_memory(self) -> int:
+        """Bytes of its arrays on the GPU: the most that there have been at a time."""
+        ...
+
+
+@runtime_checkable
 class Learner(Simulator, Protocol):
     """A simulator that learns, with the state of its optimiser."""
 

@@ -105,8 +105,14 @@ class LearnedReadout:
         """
         if not self:
             return {}
+        return self._scaled(self.weight.gradient(self.value, drive / len(drive), voltages))
+
+    def gradient_of_weights(self, by_weight: Array) -> dict[str, Array]:
+        """The same, given what the batch's mean loss has by each weight, (n_classes, n_steps)."""
+        return self._scaled(self.weight.gradient_of_weights(self.value, by_weight))
+
+    def _scaled(self, gradient: Array) -> dict[str, Array]:
         scale = self._network.tau_mem_out  # see `gradient_scale`
-        gradient = self.weight.gradient(self.value, drive / len(drive), voltages)
         return {self.key: (gradient / scale).astype(self._dtype)}
 
     def update(self, gradient: Array, adam: Adam, step: int, learning_rate: float) -> None:

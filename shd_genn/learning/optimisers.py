@@ -83,8 +83,11 @@ class Adam:
         if not self.clip_gradient:
             return 1.0
         squares = [np.square(g, dtype=np.float64).sum() for g in gradients.values()]
-        norm = scale * math.sqrt(math.fsum(squares))
-        return self.clip_gradient / norm if norm > self.clip_gradient else 1.0
+        return self.clip_norm(scale * math.sqrt(math.fsum(squares)))
+
+    def clip_norm(self, norm: float) -> float:
+        """What all gradients are multiplied by, if their norm is this one; see `clip`."""
+        return self.clip_gradient / norm if norm > self.clip_gradient > 0 else 1.0
 
     def update(
         self, w: Array, gradient: Array, m: Array, v: Array, step: int, learning_rate: float

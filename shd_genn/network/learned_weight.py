@@ -140,6 +140,21 @@ class LearnedWeight:
             by_theta = by_exponent.sum(axis=0) @ base + penalty[0]
             return np.append(by_theta, np.einsum("bn,bnc->c", by_exponent, voltages))
         by_weight = -np.einsum("bc,bnc->cn", drive, voltages) / n_steps
+        return self._from_weights(by_weight, w, base, penalty)
+
+    def both(self, parameter: Array, n_steps: int) -> tuple[Array, Array]:
+        """W of the forward and of the backward pass, (curves, N) each; not with attention."""
+        return self._weights(parameter, n_steps, None)
+
+    def gradient_of_weights(self, parameter: Array, by_weight: Array) -> Array:
+        """∂L/∂parameter, as `gradient`, given ∂L/∂w of each class and step, (classes, N)."""
+        n_steps = by_weight.shape[1]
+        base = basis(self.knots, np.arange(n_steps) / n_steps)
+        curves = self._curves(parameter)
+        penalty = 2 * self.smoothness * (_roughness(self.knots) @ curves.T).T
+        return self._from_weights(by_weight, self.both(parameter, n_steps)[0], base, penalty)
+
+    def _from_weights(self, by_weight: Array, w: Array, base: Array, penalty: Array) -> Array:
         if not self.per_class:
             by_weight = by_weight.sum(axis=0, keepdims=True)
         if self.form == "softmax":

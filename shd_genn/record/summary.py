@@ -64,6 +64,11 @@ class RunResult:
         training_operations: Synaptic operations of training, per trial: mean over all epochs.
         test: The test set's numbers; None if it was not evaluated.
         kernel_seconds: Part of the computation → its time in s; None if it was not measured.
+        gpu_memory_mb: Peak memory of the network's arrays on the GPU, in MiB; None if the backend
+            does not count them.
+        gpu_boards_memory_mb: Memory in use on all GPUs at the end, in MiB, as the driver counts it:
+            that of other programs is in it, too. None if the run used no GPU, or the driver cannot
+            be asked.
     """
 
     dataset: str
@@ -79,6 +84,8 @@ class RunResult:
     training_operations: float | None = None
     test: TestResult | None = None
     kernel_seconds: dict[str, float] | None = None
+    gpu_memory_mb: int | None = None
+    gpu_boards_memory_mb: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ too.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from shd_genn.support.boards import NoBoards, boards
 
 POWERCAP = Path("/sys/class/powercap")
 """Where Linux keeps the counters of packages and DRAM."""
@@ -98,19 +99,17 @@ class Meter:
 
     def _find_boards(self) -> tuple[Any, list[Any]]:
         try:
-            nvml: Any = importlib.import_module("pynvml")
-        except ImportError:
-            self.missing.append("nvidia-ml-py is not installed for GPUs")
+            nvml, found = boards()
+        except NoBoards as error:
+            self.missing.append(str(error))
             return None, []
         try:
-            nvml.nvmlInit()
-            boards = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-            for board in boards:
+            for board in found:
                 nvml.nvmlDeviceGetTotalEnergyConsumption(board)
         except nvml.NVMLError as error:
             self.missing.append(f"NVIDIA's driver counts no energy ({error})")
             return nvml, []
-        return nvml, boards
+        return nvml, found
 
     def _gpu(self) -> float:
         count = self._nvml.nvmlDeviceGetTotalEnergyConsumption if self._boards else None

@@ -74,7 +74,7 @@ def attributes(results: list[dict[str, float]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in results[0]:
         values = [result[key] for result in results if key in result]
-        found[key] = max(values) if key == "peak_memory_mb" else statistics.fmean(values)
+        found[key] = max(values) if key.endswith("memory_mb") else statistics.fmean(values)
     if len(results) > 1:
         for key in ("accuracy", "test_accuracy"):
             if key in results[0]:

@@ -144,6 +144,8 @@ def outcome(folder: RunFolder) -> dict[str, float]:
             }
     for key in ("best_epoch", "epochs", "seconds_per_epoch", "peak_memory_mb"):
         numbers[key] = float(getattr(result, key))
+    if result.gpu_memory_mb is not None:
+        numbers["gpu_memory_mb"] = float(result.gpu_memory_mb)
     return numbers
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shd_genn.backends.protocols import Learner
+from shd_genn.backends.choice import load
+from shd_genn.backends.protocols import Learner, OnGpu
 from shd_genn.backends.reference.counting import count, countable
 from shd_genn.config import Config
 from shd_genn.datasets.split import speaker_name
@@ -20,6 +21,7 @@ from shd_genn.record.rows import EpochRow
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.record.summary import RunResult, TestResult
 from shd_genn.spikes.dataset import SpikeDataset
+from shd_genn.support.boards import memory_in_use
 from shd_genn.support.machine import peak_memory
 from shd_genn.train.best_epoch import BestEpoch
 from shd_genn.train.evaluation import evaluate
@@ -63,7 +65,16 @@ def finish(
         training_operations=float(np.mean([row.training_operations for row in training])),
         test=test,
         kernel_seconds=learner.kernel_times() or None,
+        **_gpu_memory(learner, config.backend),
     )
+
+
+def _gpu_memory(learner: Learner, backend: str) -> dict[str, int | None]:
+    """MiB of the network's arrays, and of all that is on the GPUs; None without a GPU."""
+    own = learner.peak_gpu_memory() if isinstance(learner, OnGpu) else None
+    on_gpu = own is not None or load(backend).status().accelerator is not None
+    found = {"gpu_memory_mb": own, "gpu_boards_memory_mb": memory_in_use() if on_gpu else None}
+    return {key: None if n is None else n // 2**20 for key, n in found.items()}
 
 
 def _test(

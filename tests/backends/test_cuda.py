@@ -14,16 +14,24 @@ import numpy as np
 import pytest
 from helpers import emulation, networks
 
-from shd_genn.backends import choice
+from shd_genn.backends import choice, cuda
+from shd_genn.backends.conformance.networks import TOLERANCE
 from shd_genn.backends.cuda import build, engine
 from shd_genn.backends.cuda.lower import lower
 from shd_genn.backends.cuda.render import render
+from shd_genn.backends.native.constants import CONSTANTS
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference import engine as reference
 from shd_genn.bench.gpu import cases
+from shd_genn.config import Config
+from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.objective import Objective, Regulariser
+from shd_genn.learning.settings import TrainConfig
 from shd_genn.network import Neuron
+from shd_genn.network.settings import ModelConfig
+from shd_genn.present.settings import AugmentConfig
 from shd_genn.support.errors import BuildError, ConfigError, DivergedError
+from shd_genn.train import finish, loop
 
 CONFIG = CompileConfig(
     networks.N_STEPS, objective=Objective(regulariser=Regulariser(1e-3, 2e-3, 3))
@@ -34,6 +42,26 @@ CONFIG = CompileConfig(
 def test_the_emulation_arrives_at_the_recorded_bits(name):
     """A GPU must arrive at them too. Record them anew (helpers.emulation) when a sum changes."""
     assert emulation.digests(cases.CASES[name]) == cases.recorded()[name]
+
+
+@pytest.mark.parametrize("name", ["dendritic delays, learned", "drop-out, decay, clipping"])
+def test_neurons_by_equations_have_them_as_the_reference(name):
+    """Gradients, spikes and moments; conformance has the same of leaky neurons."""
+    case = cases.CASES[name]
+    network, config, events = cases.network_of(case), cases.config_of(case), cases.events_of(case)
+    labels, expected = np.arange(cases.N_SAMPLES), reference.Reference(network, config)
+    with emulation.compile(network, config) as compiled:
+        error = networks.largest_error(
+            compiled.gradient(events, labels), expected.gradient(events, labels)
+        )
+        assert error < TOLERANCE
+        one, other = (x.train_batch(events, labels, networks.RATES) for x in (compiled, expected))
+        for layer, counts in other.spike_counts.items():
+            np.testing.assert_array_equal(one.spike_counts[layer], counts)
+            assert (counts == 0).mean() > 0.15 or not case.regularised  # 0.3 are silent
+        for key, moment in expected.optimiser_state().items():
+            got, largest = compiled.optimiser_state()[key], np.abs(moment).max()
+            np.testing.assert_allclose(got, moment, rtol=0, atol=TOLERANCE * largest)
 
 
 SCHEDULED = [
@@ -71,20 +99,38 @@ BARRIERS = {
 """What a barrier is for → the kernel, the barrier's place, and what stands there without it."""
 
 
+@pytest.fixture(scope="module")
+def processes():
+    """A pool of one process that breaks kernels; the last of the list, a new one after a crash."""
+    pools = [ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))]
+    yield pools
+    for pool in pools:
+        pool.shutdown()
+
+
 @pytest.mark.parametrize("name", BARRIERS)
-def test_a_missing_barrier_is_noticed(name):
+def test_a_missing_barrier_is_noticed(name, processes):
     """Some schedule leads to other bits, or to a crash: hence the process."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        try:
-            found = pool.submit(emulation.digests_without, "two layers", *BARRIERS[name]).result()
-        except BrokenProcessPool:
-            return
+    try:
+        work = processes[-1].submit(emulation.digests_without, "two layers", *BARRIERS[name])
+        found = work.result()
+    except BrokenProcessPool:
+        processes.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+        return
     assert any(digests != cases.recorded()["two layers"] for digests in found)
 
 
 SMALL = [
     cases.Case((40,)),
-    cases.Case((33, 12, 9), "max_var", learns_neurons=True, delay=4, neurons=("", "adLIF", "own")),
+    cases.Case(
+        (33, 12, 9),
+        "max_var",
+        learns_neurons=True,
+        delay=4,
+        learns_delays=True,
+        delay_kind="dendritic",
+        neurons=("", "adLIF", "own"),
+    ),
 ]
 
 
@@ -142,6 +188,37 @@ def test_batches_that_do_not_fit_are_cut(readout):
         np.testing.assert_array_equal(spikes.times_ms, recorded[1].spikes[name].times_ms)
 
 
+def test_memory_on_the_gpu_is_counted():
+    """What trials take is worked out; the most that was allocated is counted."""
+    network, events = networks.network(), networks.random_events(3)
+    with emulation.compile(network, CONFIG) as compiled:
+        of_network, n_values = compiled.peak_gpu_memory(), compiled.plan.n_values
+        lanes = compiled.plan.lanes
+        assert of_network == 4 * (
+            4 * n_values + (len(CONSTANTS) + 1) * lanes + 2 * networks.N_STEPS
+        )
+        for n in (3, 1):
+            few = events.take(np.arange(n))
+            compiled.train_batch(few, networks.random_labels(n), 1e-3)
+            of_trials = compiled.device.bytes_of(compiled.device.room)
+            assert compiled.peak_gpu_memory() == of_network + of_trials + 8  # where the last ends
+
+
+def test_a_run_records_the_memory_of_the_gpu(tmp_path, data, monkeypatch):
+    for name in ("status", "describe", "compile"):
+        monkeypatch.setattr(cuda, name, getattr(emulation.BACKEND, name))
+    monkeypatch.setattr(finish, "memory_in_use", lambda: 3 << 30)
+    config = Config(
+        data=DataConfig(str(data), trial_ms=120),
+        model=ModelConfig(hidden_sizes=(20,), w_in_mean=0.2),
+        augment=AugmentConfig(shift_channels=0),
+        train=TrainConfig(epochs=1, hidden_dropout=0.1, weight_decay=0.1, clip_gradient=1.0),
+        backend="cuda",
+    )
+    result = loop.start(config, tmp_path).result
+    assert (result.backend, result.gpu_memory_mb, result.gpu_boards_memory_mb) == ("cuda", 2, 3072)
+
+
 def test_growth_without_bound_is_refused_with_neuron_time_and_values(monkeypatch):
     growing = Neuron("tau * V' = V * V + I", "V >= 1e30", "V = 0", {"tau": 20.0})
     monkeypatch.setitem(cases.NEURONS, "growing", (lambda of: growing, 5.0))
@@ -170,6 +247,13 @@ def test_networks_that_are_too_large_are_refused():
         lower(networks.network(), replace(CONFIG, n_steps=70_000))
 
 
+@pytest.fixture(scope="module")
+def gradient_of_reference():
+    network = networks.network()
+    events, labels = networks.random_events(4), networks.random_labels(4)
+    return network, events, labels, reference.Reference(network, CONFIG).gradient(events, labels)
+
+
 @pytest.mark.parametrize(
     ("sound", "broken"),
     [
@@ -182,7 +266,7 @@ def test_networks_that_are_too_large_are_refused():
         ("-tau_syn * total", "-0.98f * tau_syn * total"),
     ],
 )
-def test_a_broken_equation_is_noticed(sound, broken, monkeypatch):
+def test_a_broken_equation_is_noticed(sound, broken, monkeypatch, gradient_of_reference):
     """An error of 1 or 2 % in the adjoint is a hundred times what conformance allows."""
 
     def render_broken(*plan):
@@ -191,9 +275,7 @@ def test_a_broken_equation_is_noticed(sound, broken, monkeypatch):
         return source.replace(sound, broken)
 
     monkeypatch.setattr(engine, "render", render_broken)
-    network = networks.network()
-    events, labels = networks.random_events(4), networks.random_labels(4)
-    expected = reference.Reference(network, CONFIG).gradient(events, labels)
+    network, events, labels, expected = gradient_of_reference
     with emulation.compile(network, CONFIG) as compiled:
         assert networks.largest_error(compiled.gradient(events, labels), expected) > 1e-3
 

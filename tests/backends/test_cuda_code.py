@@ -1,42 +1,42 @@
-"""What nvcc makes of the cuda backend's kernels; skipped where there is no nvcc."""
+"""What nvcc makes of the cuda backend's kernels; skipped where there is no nvcc.
+
+Here for one compute capability, and networks that have every kernel and every number of neurons a
+thread carries. `tests/campaigns/cuda_code.py` has all neurons and sizes, for four.
+"""
 
 import pytest
-from helpers import networks
 
 from shd_genn.backends.cuda import build
 from shd_genn.backends.cuda.lower import lower
 from shd_genn.backends.cuda.render import render
-from shd_genn.backends.protocols import CompileConfig
 from shd_genn.bench.gpu import cases, code
 
+CAPABILITY = 90
+LATE = {"learns_neurons": True, "delay": 9, "learns_delays": True}
+COMPILED = {
+    "axonal delays, one a thread": cases.Case((256,), delay_kind="axonal", **LATE),
+    "dendritic delays, two a thread": cases.Case((512,), "var", delay_kind="dendritic", **LATE),
+    "four a thread": cases.Case((1024,)),
+    "steps in sub-steps": cases.Case((256,), neurons=("Hodgkin-Huxley",), learns_neurons=True),
+    "exact steps": cases.Case((256,), neurons=("adLIF",), learns_neurons=True),
+}
 
-def compiled_by_nvcc(network, folder):
-    """What nvcc makes of a network, with warnings as errors; without nvcc the test is skipped."""
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_nothing_spills_and_nothing_is_warned_of(name, tmp_path):
+    """Warnings are errors."""
     try:
         build.find_nvcc()
     except build.Unusable as error:
         pytest.skip(str(error))
-    source = render(lower(network, CompileConfig(networks.N_STEPS)), network.input.name)
-    return code.code_of(source, folder, code.CAPABILITIES)
-
-
-def assert_no_spills(kernels):
-    found = {(k.kernel, k.capability) for k in kernels}
-    assert {(name, c) for name in code.STEP_KERNELS for c in code.CAPABILITIES} <= found
-    assert len(found) >= 4 * 7  # kernels of each compute capability
-    assert all(k.spilled == 0 for k in kernels), kernels
-
-
-@pytest.mark.parametrize("hidden", [64, 256, 512, 1024])
-def test_every_gpu_since_turing(hidden, tmp_path):
-    """Warnings are errors; registers do not spill, whatever the compute capability."""
-    assert_no_spills(compiled_by_nvcc(networks.network(hidden_sizes=(hidden,)), tmp_path))
-
-
-@pytest.mark.parametrize("name", cases.NEURONS)
-def test_every_neuron_on_every_gpu(name, tmp_path):
-    case = cases.Case((256,), neurons=(name,), learns_neurons=True)
-    assert_no_spills(compiled_by_nvcc(cases.network_of(case), tmp_path))
+    case = COMPILED[name]
+    source = render(lower(cases.network_of(case), cases.config_of(case)), "input")
+    kernels = code.code_of(source, tmp_path, (CAPABILITY,))
+    found = {k.kernel for k in kernels}
+    shared = {f"{case.delay_kind}_gradient"} if case.delay else set()
+    expected = {*code.STEP_KERNELS, "sort_input", "gradient", "sum_trials", "adam", "sum_squares"}
+    assert expected | shared <= found
+    assert all(k.spilled == 0 and k.capability == CAPABILITY for k in kernels), kernels
 
 
 REPORT = """

@@ -17,7 +17,7 @@ from shd_genn.backends.conformance.networks import (
     random_events,
     random_labels,
 )
-from shd_genn.backends.cuda import CAPABILITIES as CUDA
+from shd_genn.backends.genn import CAPABILITIES as GENN
 from shd_genn.backends.native import CAPABILITIES as NATIVE
 from shd_genn.backends.native.lower import lower
 from shd_genn.backends.reference.engine import Reference
@@ -93,8 +93,8 @@ def test_any_mixture_has_the_gradients_of_the_reference(network):
 
 
 def test_what_cannot_work_is_refused(network):
-    with pytest.raises(ConfigError, match="CUDA engine has no axonal delays with method eventprop"):
-        CUDA.check(replace(network, populations=network.populations), EventProp())
+    with pytest.raises(ConfigError, match="has no axonal delays with method eventprop"):
+        GENN.check(replace(network, populations=network.populations), EventProp())
     fixed = tuple(replace(c, train_delay=False) for c in network.connections)
     with pytest.raises(ConfigError, match="no axonal delays with method surrogate"):
         NATIVE.check(replace(network, connections=fixed), Surrogate())

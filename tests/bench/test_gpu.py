@@ -22,6 +22,7 @@ LAB = measure.Lab(
     learned_samples=64,
     neurons=("alif",),
     cases={NAME: cases.CASES[NAME]},
+    capabilities=(90,),
 )
 
 

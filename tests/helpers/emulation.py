@@ -20,10 +20,12 @@ from shd_genn.backends.capabilities import Status
 from shd_genn.backends.cuda import engine
 from shd_genn.backends.cuda.build import Toolchain
 from shd_genn.backends.cuda.engine import CudaEngine
+from shd_genn.backends.cuda.parts import lanes_of
 from shd_genn.backends.cuda.render import render
 from shd_genn.backends.cuda.store import constants_of_lanes, packed
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.bench.gpu import cases
+from shd_genn.learning.dropout import Dropout
 from shd_genn.learning.methods import Method
 from shd_genn.network import Network
 from shd_genn.support.builder import compiler_version, find_compiler
@@ -32,7 +34,7 @@ from shd_genn.support.locks import locked
 
 ON_CPU = Path(__file__).parent / "on_cpu"
 FLAGS = (
-    *("-std=c++17", "-O2", "-march=native", "-ffp-contract=off", "-fPIC", "-U_FORTIFY_SOURCE"),
+    *("-std=c++17", "-O1", "-march=native", "-ffp-contract=off", "-fPIC", "-U_FORTIFY_SOURCE"),
     *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-clobbered"),
 )
 INCLUDE = ("-include", str(ON_CPU / "on_cpu.h"))
@@ -49,13 +51,15 @@ def toolchain() -> Toolchain:
     compiler = find_compiler()[:1]
     header = precompiled((*compiler, *FLAGS), "on_cpu.h", (ON_CPU / "on_cpu.h").read_text("utf-8"))
     source = ON_CPU / "on_cpu.cpp"
-    scheduler = header.with_name(f"{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}.o")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    scheduler = header.with_name(f"on_cpu-{digest}.so")  # one for all engines
     with locked(header.parent):
         if not scheduler.exists():
             with written_aside(scheduler) as aside:
-                subprocess.run([*compiler, *FLAGS, "-c", source, "-o", aside], check=True)
+                subprocess.run([*compiler, *FLAGS, "-shared", source, "-o", aside], check=True)
+    links = ("-shared", "-Wl,--no-as-needed", str(scheduler))
     return Toolchain(
-        command=(*compiler, *FLAGS, "-include", str(header), "-shared", str(scheduler)),
+        command=(*compiler, *FLAGS, "-include", str(header), *links),
         version=compiler_version(compiler),
         suffix=".cpp",
     )
@@ -107,7 +111,7 @@ def without(source: str, kernel: str, text: str, instead: str) -> str:
 
 def digests_without(name: str, kernel: str, text: str, instead: str) -> list[dict[str, str]]:
     """What three schedules make of a case when a kernel is broken; in a process of its own."""
-    engine.render = lambda *plan: without(render(*plan), kernel, text, instead)
+    engine.render = lambda *plan: without(render(*plan), kernel, text, instead)  # until the next
     found = []
     for order in (0, 1, 2):
         with schedule(order):
@@ -130,7 +134,8 @@ def watched(folder: Path, sanitizer: str, case: cases.Case, change=lambda source
     (folder / "engine.cpp").write_text(change(render(plan, network.input.name)))
     rng, events, n = np.random.default_rng(0), cases.events_of(case), cases.N_SAMPLES
     weights = network.drive_weights(config.n_steps, config.dt_ms)
-    learned = plan.learned
+    learned, dropout = plan.learned, Dropout(0.2)
+    scales = dropout.scales(network)
     arrays = [
         np.array([config.n_steps, n, plan.lanes, plan.output.width], np.int64),
         np.array([config.dt_ms], np.float32),
@@ -147,6 +152,10 @@ def watched(folder: Path, sanitizer: str, case: cases.Case, change=lambda source
         np.full(len(learned), 1e-3, np.float32),
         np.array([a.parameter.low for a in learned], np.float32),
         np.array([a.parameter.high for a in learned], np.float32),
+        np.full(len(learned), 0.99, np.float32),
+        lanes_of(plan, dropout.masks(network, n, 0, 0)).astype(np.uint8),
+        np.array([a.begin for a in plan.arrays] + [plan.n_values], np.int64),
+        np.array([scales.get(a.parameter.key, 1) for a in plan.arrays], np.float32),
     ]
     with (folder / "numbers").open("wb") as file:
         for array in arrays:
@@ -154,7 +163,7 @@ def watched(folder: Path, sanitizer: str, case: cases.Case, change=lambda source
     flag, scheduler = SANITIZERS[sanitizer]
     compiler, built = find_compiler()[:1], [folder / f"{n}.o" for n in ("engine", "main", "on_cpu")]
     commands = [
-        [*FLAGS, *INCLUDE, "-g", flag, "-c", folder / "engine.cpp", "-o", built[0]],
+        [*FLAGS, *INCLUDE, "-g1", flag, "-c", folder / "engine.cpp", "-o", built[0]],
         ["-std=c++17", "-g", flag, "-c", ON_CPU / "main.cpp", "-o", built[1]],
         ["-std=c++17", "-O2", "-fPIC", scheduler, "-c", ON_CPU / "on_cpu.cpp", "-o", built[2]],
         [flag, *built, "-o", folder / "program"],

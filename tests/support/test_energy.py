@@ -6,6 +6,7 @@ import types
 import pytest
 
 from shd_genn.support import energy
+from shd_genn.support.boards import memory_in_use
 from shd_genn.support.energy import Energy, Meter
 
 # two packages, written by hand in the kernel's format: the second number is the counter's range
@@ -90,6 +91,18 @@ class StandInNVML(types.ModuleType):
         if not self.recorded[board]:
             raise self.NVMLError("Not Supported")
         return self.recorded[board].pop(0)
+
+    def nvmlDeviceGetMemoryInfo(self, board):  # noqa: N802
+        return types.SimpleNamespace(used=(board + 1) << 30)
+
+
+def test_memory_of_boards_is_summed_where_there_are_some(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", StandInNVML([(), ()]))
+    assert memory_in_use() == 3 << 30
+    monkeypatch.setitem(sys.modules, "pynvml", StandInNVML([]))
+    assert memory_in_use() is None
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert memory_in_use() is None
 
 
 def test_boards_are_summed(tmp_path, monkeypatch):

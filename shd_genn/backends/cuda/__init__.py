@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shd_genn.backends.capabilities import Capabilities, Status
+from shd_genn.backends.capabilities import REGULARISATION, Capabilities, Status
 from shd_genn.backends.cuda import build
 from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
@@ -34,6 +34,8 @@ CAPABILITIES = Capabilities(
     derives=True,
     derives_by=(EventProp,),
     kernel_times=True,
+    shares_delays_by=(EventProp,),
+    regularises=REGULARISATION,
 )
 
 

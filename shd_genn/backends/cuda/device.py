@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shd_genn.backends.cuda.library import declare
 from shd_genn.backends.cuda.lower import Plan
 from shd_genn.backends.cuda.store import FloatArray
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ShdGennError
 
-STAGES = ("input", "gather", "forward", "adjoint", "gradient", "optimiser")
+STAGES = ("input", "gather", "forward", "loss", "adjoint", "gradient", "optimiser")
 """Those of memory.cuh."""
-VALUES, GRADIENT, MOMENT_M, MOMENT_V, CONSTANTS, UNBOUNDED = range(6)
+VALUES, GRADIENT, MOMENT_M, MOMENT_V, CONSTANTS, UNBOUNDED, DRIVE = range(7)
 """Arrays that can be copied from the GPU and to it."""
+NORM_BLOCKS = 64
+"""That of update.cuh."""
 
 
 class CudaError(ShdGennError, RuntimeError):
@@ -86,7 +88,7 @@ class Device:
         weights: tuple[FloatArray, FloatArray],
         timed: bool,
     ) -> None:
-        self._library, self._plan, self._n_steps = _declare(library), plan, n_steps
+        self._library, self._plan, self._n_steps = declare(library), plan, n_steps
         self.room = Room()
         handle = ctypes.c_void_p()
         read, drive = weights
@@ -108,6 +110,10 @@ class Device:
         free = ctypes.c_uint64()
         self._check(self._library.engine_memory(ctypes.byref(free)))
         return free.value
+
+    def peak_memory(self) -> int:
+        """Bytes of the arrays on the GPU: the most that there have been at a time."""
+        return int(self._library.engine_peak_memory(self._handle))
 
     def has_room(self, room: Room) -> bool:
         """Whether there is memory for so much already."""
@@ -151,8 +157,14 @@ class Device:
         self._check(self._library.engine_pull(self._handle, which, begin, numbers.ctypes.data, n))
         return numbers
 
-    def forward(self, events: Events, voltages: bool) -> Forward:
-        """Forward pass of trials that there is room for; they stay until the next one."""
+    def forward(self, events: Events, voltages: bool, keep: bool = False) -> Forward:
+        """Forward pass of trials that there is room for; they stay until the next one.
+
+        Args:
+            events: The trials.
+            voltages: Whether output voltages are wanted here.
+            keep: Whether they stay on the GPU.
+        """
         n, plan = len(events), self._plan
         readout = np.empty((n, plan.output.width), np.float32)
         counts = np.empty((n, plan.lanes), np.int32)
@@ -172,6 +184,7 @@ class Device:
                 counts.ctypes.data,
                 input_spikes.ctypes.data,
                 None if of_steps is None else of_steps.ctypes.data,
+                keep,
             )
         )
         return Forward(readout[:, : plan.output.size].copy(), counts, input_spikes, of_steps)
@@ -194,31 +207,151 @@ class Device:
         )
         return channel, begin
 
-    def backward(self, n: int, drive: FloatArray, jump: FloatArray, first_part: bool) -> None:
+    def step_loss(
+        self,
+        labels: NDArray[np.integer],
+        temperature: float,
+        label_smoothing: float,
+        n_samples: int,
+        to_drive: bool,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Cross-entropy of the trials whose voltages are there, in every step.
+
+        Args:
+            labels: (n,): those of the trials.
+            temperature: Of the softmax.
+            label_smoothing: See `shd_genn.learning.objective`.
+            n_samples: Of the whole batch.
+            to_drive: Whether the backward pass is to begin with it.
+
+        Returns:
+            Two arrays, (n, n_steps): the loss is the logarithm of the first minus the second.
+        """
+        labels = np.ascontiguousarray(labels, np.int32)
+        totals, rights = (np.empty((len(labels), self._n_steps), np.float32) for _ in range(2))
+        self._check(
+            self._library.engine_step_loss(
+                *(self._handle, len(labels), labels.ctypes.data, temperature, label_smoothing),
+                *(n_samples, to_drive, totals.ctypes.data, rights.ctypes.data),
+            )
+        )
+        return totals, rights
+
+    def read_curves(self, n: int, curves: FloatArray) -> FloatArray:
+        """The readout of the trials whose voltages are there, (n, n_classes).
+
+        Args:
+            n: How many they are.
+            curves: (2, curves, n_steps): weights over time, of the forward and the backward pass.
+        """
+        curves = np.ascontiguousarray(curves, np.float32)
+        readout = np.empty((n, self._plan.output.size), np.float32)
+        self._check(
+            self._library.engine_read_curves(
+                self._handle, n, curves.ctypes.data, curves.shape[1], readout.ctypes.data
+            )
+        )
+        return readout
+
+    def drive_curves(self, by_readout: FloatArray, n_curves: int, first_part: bool) -> None:
+        """Let the backward pass of the trials that are there begin with what they were read by.
+
+        Args:
+            by_readout: (n, n_classes): -∂L/∂readout of the batch's mean loss.
+            n_curves: How many there are.
+            first_part: Whether the curves' gradient starts from 0.
+        """
+        by_readout = np.ascontiguousarray(by_readout, np.float32)
+        self._check(
+            self._library.engine_drive_curves(
+                self._handle, len(by_readout), by_readout.ctypes.data, n_curves, first_part
+            )
+        )
+
+    def curve_gradient(self) -> FloatArray:
+        """Sum over the trials of -∂L/∂readout times the voltage, (n_steps, n_classes)."""
+        gradient = np.empty((self._n_steps, self._plan.output.size), np.float32)
+        self._check(self._library.engine_curve_gradient(self._handle, gradient.ctypes.data))
+        return gradient
+
+    def backward(
+        self, n: int, drive: FloatArray | None, jump: FloatArray, first_part: bool
+    ) -> None:
         """Begin the backward pass of the trials that are there.
 
         Args:
             n: How many they are.
-            drive: What the loss does to the output's adjoint, see `losses`.
+            drive: What the loss does to the output's adjoint, see `losses`; None if it is there.
             jump: (lanes,): the regulariser's.
             first_part: Whether gradients start from 0, not from those that are there.
         """
-        drive = np.ascontiguousarray(drive, np.float32)
+        given, size = None, 0
+        if drive is not None:
+            drive = np.ascontiguousarray(drive, np.float32)
+            given, size = drive.ctypes.data, drive.size
         self._check(
             self._library.engine_backward(
-                self._handle, n, drive.ctypes.data, drive.size, jump.ctypes.data, first_part
+                self._handle, n, given, size, jump.ctypes.data, first_part
             )
         )
 
-    def adam(self, constants: Sequence[float], correction2: float, rate1: FloatArray) -> None:
+    def drop_out(self, silent: NDArray[np.bool_] | None, scales: Mapping[str, float]) -> None:
+        """Let neurons be silent in the trials to come, and scale weights meanwhile.
+
+        Args:
+            silent: (n_samples, lanes): who is; None ends it.
+            scales: Connection → what its weights are multiplied by.
+        """
+        if silent is None:
+            self._check(self._library.engine_drop_out(self._handle, None, 0, None, None))
+            return
+        silent = np.ascontiguousarray(silent, np.uint8)
+        begin, factor = self._factors(scales)
+        self._check(
+            self._library.engine_drop_out(
+                self._handle, silent.ctypes.data, len(silent), begin.ctypes.data, factor.ctypes.data
+            )
+        )
+
+    def scale_gradient(self, scales: Mapping[str, float]) -> None:
+        """Multiply the gradients of some arrays, each by its own factor."""
+        begin, factor = self._factors(scales)
+        self._check(
+            self._library.engine_scale_gradient(self._handle, begin.ctypes.data, factor.ctypes.data)
+        )
+
+    def _factors(self, scales: Mapping[str, float]) -> tuple[NDArray[np.int64], FloatArray]:
+        """Where arrays of parameters begin, and the factor of each; 1 of those without one."""
+        plan = self._plan
+        begin = np.array([a.begin for a in plan.arrays] + [plan.n_values], np.int64)
+        factor = np.array([scales.get(a.parameter.key, 1) for a in plan.arrays], np.float32)
+        return begin, factor
+
+    def squares(self) -> NDArray[np.float64]:
+        """Sums of the squares of parts of the gradient, in an order that never changes."""
+        sums = np.empty(NORM_BLOCKS)
+        self._check(self._library.engine_squares(self._handle, sums.ctypes.data, len(sums)))
+        return sums
+
+    def adam(
+        self,
+        constants: Sequence[float],
+        correction2: float,
+        rate1: FloatArray,
+        clip: float = 1.0,
+        kept: FloatArray | None = None,
+    ) -> None:
         """Begin an update of all that is learned.
 
         Args:
             constants: β1, β2, ε.
             correction2: 1 / (1 - β2^k).
             rate1: (arrays,): learning rate / (1 - β1^k) of each.
+            clip: What gradients are multiplied by.
+            kept: (arrays,): what parameters are multiplied by before the update; by default 1.
         """
         learned = self._plan.learned
+        kept = np.ones(len(learned), np.float32) if kept is None else kept
         begin = np.array([a.begin for a in learned] + [self._plan.n_learned], np.int64)
         low, high = (
             np.array([getattr(a.parameter, name) for a in learned], np.float32)
@@ -229,10 +362,12 @@ class Device:
                 self._handle,
                 *constants,
                 correction2,
+                clip,
                 begin.ctypes.data,
                 rate1.ctypes.data,
                 low.ctypes.data,
                 high.ctypes.data,
+                kept.ctypes.data,
             )
         )
 
@@ -245,36 +380,3 @@ class Device:
     def _check(self, failed: int) -> None:
         if failed:
             raise CudaError(self._library.engine_error().decode())
-
-
-def _declare(library: ctypes.CDLL) -> Any:
-    """Give ctypes the entry points' types."""
-    pointer, c_int, c_float, c_bool = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_bool
-    c_int64 = ctypes.c_int64
-    signatures: dict[str, list[Any]] = {
-        "engine_error": [],
-        "engine_memory": [pointer],
-        "engine_create": [c_int, c_float, pointer, pointer, c_bool, pointer],
-        "engine_destroy": [pointer],
-        "engine_bytes_of_trial": [c_int, c_bool, c_bool],
-        "engine_reserve": [pointer, c_int, c_int64, c_bool, c_bool],
-        "engine_push": [pointer, c_int, c_int64, pointer, c_int64],
-        "engine_pull": [pointer, c_int, c_int64, pointer, c_int64],
-        "engine_forward": [pointer] * 4 + [c_int] + [pointer] * 4,
-        "engine_spikes": [pointer, c_int, pointer],
-        "engine_input_spikes": [pointer, c_int, c_int64, pointer, pointer],
-        "engine_backward": [pointer, c_int, pointer, c_int64, pointer, c_bool],
-        "engine_adam": [pointer] + [c_float] * 4 + [pointer] * 4,
-        "engine_times": [pointer, pointer],
-    }
-    results = {
-        "engine_error": ctypes.c_char_p,
-        "engine_destroy": None,
-        "engine_bytes_of_trial": ctypes.c_uint64,
-        "engine_times": None,
-    }
-    for name, argument_types in signatures.items():
-        function = getattr(library, name)
-        function.argtypes = argument_types
-        function.restype = results.get(name, c_int)
-    return library

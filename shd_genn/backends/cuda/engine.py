@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from shd_genn.backends.cuda import build, device
 from shd_genn.backends.cuda.device import Device, Forward, Room
+from shd_genn.backends.cuda.losses import loss_of
 from shd_genn.backends.cuda.lower import lower
+from shd_genn.backends.cuda.parts import Train, joined, lanes_of, part_of, spikes_of
 from shd_genn.backends.cuda.render import render
 from shd_genn.backends.cuda.store import FloatArray, constants_of_lanes, packed, unpacked
 from shd_genn.backends.protocols import (
@@ -25,15 +27,13 @@ from shd_genn.backends.protocols import (
 )
 from shd_genn.learning.learned_readout import LearnedReadout
 from shd_genn.learning.methods.eventprop import gradient_scale
-from shd_genn.learning.objective import loss_and_drive, needs_voltages, regulariser_jump
+from shd_genn.learning.objective import regulariser_jump
 from shd_genn.learning.optimisers import LearningRate, rate_of
 from shd_genn.network import Network
+from shd_genn.network.initialisers import population_of
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import require
 from shd_genn.support.interface import ERRORS
-
-Train = tuple[NDArray[np.floating], NDArray[np.integer]]
-"""Times in ms and neurons of a population's spikes in one trial."""
 
 MOST_TRIALS = 1024
 """Trials that a forward pass takes at a time when nothing is learned from them."""
@@ -76,9 +76,10 @@ class CudaEngine:
         self.device = Device(
             library, self.plan, config.n_steps, config.dt_ms, weights, config.kernel_times
         )
-        self._of_neurons = [a for a in self.plan.arrays if len(a.parameter.shape) == 1]
+        self._of_neurons = [a for a in self.plan.arrays if population_of(a.parameter.key)]
         self._step = 0
         self._learned = LearnedReadout(network)
+        self._loss = loss_of(network, config, self.device, self._learned)
         self.set_parameters(network.initial_parameters(config.seed))
 
     def __enter__(self) -> Self:
@@ -106,18 +107,50 @@ class CudaEngine:
         """
         learned = self.plan.learned
         rates = np.array([rate_of(learning_rate, a.parameter.key) for a in learned])
-        result, of_readout = self._backward(events, labels)
+        result, of_readout = self._dropped_out(events, labels)
         adam = self.config.adam
+        clip = self._clip(of_readout)
+        kept = [adam.kept(a.parameter.key, r) for a, r in zip(learned, rates, strict=True)]
         self._step += 1
         with np.errstate(over="ignore"):  # parameters that are not finite are found in training
             rates = (rates / (1 - adam.beta1**self._step)).astype(np.float32)
         self.device.adam(
-            (adam.beta1, adam.beta2, adam.epsilon), 1 / (1 - adam.beta2**self._step), rates
+            (adam.beta1, adam.beta2, adam.epsilon),
+            1 / (1 - adam.beta2**self._step),
+            rates,
+            clip,
+            np.array(kept, np.float32),
         )
         self.parameters_changed()
         for key, g in of_readout.items():
-            self._learned.update(g, adam, self._step, rate_of(learning_rate, key))
+            rate = rate_of(learning_rate, key)
+            self._learned.update(np.float32(clip) * g, adam, self._step, rate)
         return result
+
+    def _dropped_out(
+        self, events: Events, labels: NDArray[np.integer]
+    ) -> tuple[BatchResult, Parameters]:
+        """`_backward` with drop-out of hidden neurons."""
+        dropout = self.config.objective.dropout
+        masks = dropout.masks(self.network, len(labels), self.config.seed, self._step)
+        if not masks:
+            return self._backward(events, labels)
+        try:
+            result = self._backward(events, labels, lanes_of(self.plan, masks))
+        finally:
+            self.device.drop_out(None, {})
+        self.device.scale_gradient(dropout.scales(self.network))
+        return result
+
+    def _clip(self, of_readout: Parameters) -> float:
+        """What gradients are multiplied by, so that they are no longer than is allowed."""
+        adam = self.config.adam
+        if not adam.clip_gradient:
+            return 1.0
+        squares = [np.square(g, dtype=np.float64).sum() for g in of_readout.values()]
+        total = math.fsum([*self.device.squares(), *squares])
+        scale = gradient_scale(self.network, self.config.n_steps)
+        return adam.clip_norm(scale * math.sqrt(total))
 
     def gradient(self, events: Events, labels: NDArray[np.integer]) -> Parameters:
         """dLoss/dp of the batch's mean loss, regulariser included; parameters stay."""
@@ -130,28 +163,26 @@ class CudaEngine:
     def evaluate(self, events: Events, labels: NDArray[np.integer] | None = None) -> BatchResult:
         """Forward pass only; the parameters stay."""
         losses, passes = [], []
-        with_voltages = bool(self._learned) or (
-            labels is not None and needs_voltages(self.network.readout)
-        )
-        for part in self._parts(events, learns=False, voltages=with_voltages):
-            forward = self._read(self.forward_pass(_part_of(events, part), with_voltages))
+        keep = self._loss.reads_voltages or (labels is not None and self._loss.of_voltages)
+        for part in self._parts(events, learns=False, voltages=keep):
+            here = keep and self._loss.on_host
+            forward = self._loss.read(self.forward_pass(part_of(events, part), here, keep=keep))
             loss = np.full(len(forward.readout), np.nan, np.float32)
-            if labels is not None:
-                loss = self._loss(forward, labels[part])[0].astype(np.float32)
-            losses.append(loss)
+            losses.append(loss if labels is None else self._loss.of(forward, labels[part]))
             passes.append(forward)
-        return self._result(_joined(passes), np.concatenate(losses))
+        return self._result(joined(passes), np.concatenate(losses))
 
     def record(self, events: Events) -> Recording:
         """All spikes and output voltages of some samples."""
         spikes: dict[str, list[Train]] = {}
         voltages = []
         for part in self._parts(events, learns=False, voltages=True):
-            mine = _part_of(events, part)
+            mine = part_of(events, part)
             forward = self.forward_pass(mine, voltages=True)
             assert forward.voltages is not None
             voltages.append(forward.voltages)
-            for name, trains in self._spikes(mine, forward).items():
+            found = spikes_of(self.device, self.plan, self.network, self.config, mine, forward)
+            for name, trains in found.items():
                 spikes.setdefault(name, []).extend(trains)
         return Recording(
             {name: Events.of(trains) for name, trains in spikes.items()}, np.concatenate(voltages)
@@ -198,6 +229,10 @@ class CudaEngine:
         """Seconds that the GPU has spent on each of `device.STAGES`, if it was asked to measure."""
         return self.device.times() if self.config.kernel_times else {}
 
+    def peak_gpu_memory(self) -> int:
+        """Bytes of the arrays on the GPU: the most that there have been at a time."""
+        return self.device.peak_memory()
+
     def _parts(self, events: Events, learns: bool, voltages: bool) -> list[slice]:
         """The samples in parts that the GPU has memory for; one empty part if there are none.
 
@@ -237,13 +272,23 @@ class CudaEngine:
         """An update has begun: constants that depend on what it learns must be worked out again."""
         self._constants_are_old |= any(a.parameter.trained for a in self._of_neurons)
 
-    def forward_pass(self, events: Events, voltages: bool = False, learns: bool = False) -> Forward:
+    def forward_pass(
+        self,
+        events: Events,
+        voltages: bool = False,
+        learns: bool = False,
+        keep: bool = False,
+        silent: NDArray[np.bool_] | None = None,
+    ) -> Forward:
         """Forward pass of samples that fit into memory; nothing is done if there are none.
 
         Args:
             events: The samples.
             voltages: Whether output voltages are wanted.
             learns: Whether a backward pass may follow.
+            keep: Whether they stay on the GPU, for a loss.
+            silent: (samples, lanes): neurons that drop-out silences; weights are scaled then, until
+                `Device.drop_out` ends it.
         """
         if self._constants_are_old:
             self._update_constants()
@@ -255,8 +300,12 @@ class CudaEngine:
                 np.empty(0, np.int32),
                 np.empty((0, n_steps, plan.output.size), np.float32) if voltages else None,
             )
-        self.device.make_room(Room(len(events), len(events.times_ms), learns, voltages))
-        forward = self.device.forward(events, voltages)
+        room = Room(len(events), len(events.times_ms), learns, voltages or keep)
+        self.device.make_room(room)
+        if silent is not None:
+            scales = self.config.objective.dropout.scales(self.network)
+            self.device.drop_out(silent, scales)
+        forward = self.device.forward(events, voltages, keep)
         if self.plan.derived and forward.counts.min() < 0:
             self._refuse_unbounded(forward.counts)
         return forward
@@ -291,49 +340,36 @@ class CudaEngine:
         self.device.push(device.CONSTANTS, constants)
         self._constants_are_old = False
 
-    def _read(self, forward: Forward) -> Forward:
-        """The same, with the readout whose weight is learned, if there is one."""
-        if not self._learned:
-            return forward
-        assert forward.voltages is not None
-        readout = self._learned.read(forward.voltages).astype(np.float32)
-        return replace(forward, readout=readout)
-
-    def _loss(
-        self, forward: Forward, labels: NDArray[np.integer]
-    ) -> tuple[FloatArray, FloatArray, Parameters]:
-        """The loss, its drive, and the gradient of what the readout learns."""
-        voltages = forward.voltages
-        if not self._learned:
-            readout = forward.readout
-            return *loss_and_drive(self.network, self.config, readout, labels, voltages), {}
-        assert voltages is not None
-        _, loss, drive, by_readout = self._learned.loss_and_drive(self.config, voltages, labels)
-        return loss, drive, self._learned.gradient(by_readout, voltages)
-
     def _backward(
-        self, events: Events, labels: NDArray[np.integer]
+        self,
+        events: Events,
+        labels: NDArray[np.integer],
+        silent: NDArray[np.bool_] | None = None,
     ) -> tuple[BatchResult, Parameters]:
         """Gradients of a batch, and of its readout. In parts, each is run forward once more."""
         require_samples(labels)
-        with_voltages = needs_voltages(self.network.readout)
-        parts = self._parts(events, learns=True, voltages=with_voltages)
-        if len(parts) == 1:
-            forward = self.forward_pass(events, with_voltages, learns=True)
-        else:
-            forward = _joined(
-                [self.forward_pass(_part_of(events, p), with_voltages, learns=True) for p in parts]
+        loss = self._loss
+        parts = self._parts(events, learns=True, voltages=loss.of_voltages)
+
+        def forward_of(part: slice, voltages: bool) -> Forward:
+            mine = events if len(parts) == 1 else part_of(events, part)
+            return self.forward_pass(
+                mine,
+                voltages,
+                learns=True,
+                keep=loss.of_voltages,
+                silent=None if silent is None else silent[part],
             )
-        forward = self._read(forward)
-        loss, drive, of_readout = self._loss(forward, labels)
+
+        forward = joined([loss.read(forward_of(part, loss.on_host)) for part in parts])
+        loss.begin(forward, labels)
         jump = self._jump(forward)
-        drive = drive.astype(np.float32) / np.float32(len(labels))
         for i, part in enumerate(parts):
             if len(parts) > 1:
-                self.forward_pass(_part_of(events, part), voltages=False, learns=True)
-            mine = drive[part]
-            self.device.backward(len(mine), mine, jump, first_part=i == 0)
-        return self._result(forward, loss.astype(np.float32)), of_readout
+                forward_of(part, voltages=False)
+            self.device.backward(part.stop - part.start, loss.drive(part), jump, first_part=i == 0)
+        of_samples, of_readout = loss.end()
+        return self._result(forward, of_samples), of_readout
 
     def _jump(self, forward: Forward) -> FloatArray:
         """The regulariser's jump of every lane; an output's spikes are not regularised."""
@@ -353,44 +389,3 @@ class CudaEngine:
             if p.spikes and not p.is_output
         }
         return BatchResult(forward.readout, loss, counts, forward.input_spikes)
-
-    def _spikes(self, events: Events, forward: Forward) -> dict[str, list[Train]]:
-        """Population name → times in ms and neurons of each trial that was last run forward."""
-        n_steps, dt_ms = self.config.n_steps, self.config.dt_ms
-        channel, begin = self.device.input_spikes(events)
-        of_input: list[Train] = []
-        for first, begins in zip(events.offsets[:-1] - events.offsets[0], begin, strict=True):
-            steps = np.repeat(np.arange(n_steps), np.diff(begins[: n_steps + 1]))
-            of_input.append((steps * dt_ms, channel[first : first + len(steps)]))
-        spikes = {self.network.input.name: of_input}
-        arrivals = self.device.arrivals(len(events))
-        for p in self.plan.populations:
-            if not p.spikes:
-                continue
-            trains = spikes[p.name] = []
-            for arrival, count in zip(arrivals, forward.counts, strict=True):
-                mine, n = (a[p.first : p.first + p.size] for a in (arrival, count))
-                neurons, places = np.nonzero(np.arange(n_steps) < n[:, np.newaxis])
-                steps = mine[neurons, places].astype(np.int64) - 1
-                trains.append((steps * dt_ms, neurons))
-        return spikes
-
-
-def _part_of(events: Events, part: slice) -> Events:
-    """Views of some samples that follow each other."""
-    offsets = events.offsets[part.start : part.stop + 1]
-    mine = slice(offsets[0], offsets[-1])
-    return Events(events.times_ms[mine], events.channels[mine], offsets - offsets[0])
-
-
-def _joined(passes: list[Forward]) -> Forward:
-    """Those of parts, as if they were one."""
-    if len(passes) == 1:
-        return passes[0]
-    voltages = [p.voltages for p in passes if p.voltages is not None]
-    return Forward(
-        np.concatenate([p.readout for p in passes]),
-        np.concatenate([p.counts for p in passes]),
-        np.concatenate([p.input_spikes for p in passes]),
-        np.concatenate(voltages) if voltages else None,
-    )

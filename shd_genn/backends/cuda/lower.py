@@ -12,6 +12,7 @@ from shd_genn.backends.protocols import CompileConfig
 from shd_genn.backends.reference.sensitivities import DERIVATIVES
 from shd_genn.network import Connection, Network, Population
 from shd_genn.network.initialisers import Parameter
+from shd_genn.network.parts import DelayKind
 from shd_genn.network.readouts import READOUTS, Form
 from shd_genn.support.errors import refuse_unless, require
 
@@ -79,6 +80,8 @@ class ConnectionPlan:
         delays: Likewise its delays; -1 if it has none.
         delayed: Whether it has delays.
         learns_delay: Whether they are learned.
+        delay_kind: Which synapses share a delay.
+        shared_delays: Numbers of its delays, padding included, if synapses share them; else 0.
     """
 
     name: str
@@ -88,6 +91,8 @@ class ConnectionPlan:
     delays: int
     delayed: bool
     learns_delay: bool
+    delay_kind: DelayKind
+    shared_delays: int
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,8 @@ class ArrayPlan:
     Attributes:
         parameter: What it holds.
         begin: Where it begins among all parameters.
-        rows: Rows, of which the last is zeros where a row is a source neuron; 1 for neurons'.
+        rows: Rows, of which the last is zeros where a row is a source neuron; 1 for numbers of
+            neurons, delays that they share included.
         width: Numbers of a row; those beyond the last neuron mean nothing.
     """
 
@@ -210,7 +216,8 @@ def lower(network: Network, config: CompileConfig) -> Plan:
         populations.append(plan)
         first += plan.width
         list_first += plan.width + at_once if plan.spikes else 0
-    connections = [_connection(c, places, learned) for c in network.connections]
+    widths_of = {a.parameter.key: a.width for a in arrays}
+    connections = [_connection(c, places, learned, widths_of) for c in network.connections]
     from_input = tuple(c for c in connections if c.source == network.input.name)
     return Plan(
         populations=tuple(populations),
@@ -242,13 +249,15 @@ def _lanes_per_thread(populations: list[Population]) -> int:
 
 def _lay_out(network: Network, widths: Mapping[str, int]) -> tuple[tuple[ArrayPlan, ...], int, int]:
     """Places of all parameters, those that are learned first; every array starts on 128 bytes."""
-    targets = {c.name: c.target.name for c in network.connections}
+    connections = {c.name: c for c in network.connections}
     arrays, at, n_learned = [], 0, 0
     for parameter in sorted(network.parameters, key=lambda p: not p.trained):
         owner = parameter.key.partition(".")[0]
-        of_synapses = owner in targets
-        rows = parameter.shape[0] + 1 if of_synapses else 1
-        width = widths[targets[owner] if of_synapses else owner]
+        connection = connections.get(owner)
+        rows = parameter.shape[0] + 1 if len(parameter.shape) == 2 else 1
+        width = widths[connection.target.name if connection else owner]
+        if connection and parameter.kind == "delay" and connection.delay_kind == "axonal":
+            width = _padded(connection.source.size + 1, WARP)  # as many as weights have rows
         arrays.append(ArrayPlan(parameter, at, rows, width))
         at += rows * width
         if parameter.trained:
@@ -313,7 +322,10 @@ def _derived(
 
 
 def _connection(
-    connection: Connection, places: Mapping[str, int], learned: Mapping[str, int]
+    connection: Connection,
+    places: Mapping[str, int],
+    learned: Mapping[str, int],
+    widths: Mapping[str, int],
 ) -> ConnectionPlan:
     name = connection.name
     return ConnectionPlan(
@@ -324,4 +336,6 @@ def _connection(
         delays=places.get(f"{name}.delay", -1),
         delayed=connection.delayed,
         learns_delay=f"{name}.delay" in learned,
+        delay_kind=connection.delay_kind,
+        shared_delays=widths[f"{name}.delay"] if connection.shares_delays else 0,
     )

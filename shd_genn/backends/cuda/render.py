@@ -55,6 +55,7 @@ def _topology(plan: Plan, input_name: str) -> str:
         learned_kinds=[kind for kind in DERIVATIVES if kind in learned],
         n_values=plan.n_values,
         n_learned=plan.n_learned,
+        n_arrays=len(plan.arrays),
         n_arrays_learned=len(plan.learned),
         input={"name": input_name, "size": plan.n_inputs},
         stepped=plan.populations,

@@ -19,7 +19,11 @@ import numpy as np
 
 from shd_genn.backends.cuda import device
 from shd_genn.backends.cuda.engine import CudaEngine
+from shd_genn.backends.cuda.parts import lanes_of
 from shd_genn.backends.protocols import CompileConfig
+from shd_genn.learning.dropout import Dropout
+from shd_genn.learning.objective import Objective
+from shd_genn.learning.optimisers import Adam
 from shd_genn.network import (
     AdaptiveLeakyIntegrateFire,
     AdLIF,
@@ -44,6 +48,7 @@ from shd_genn.network import (
     Value,
     output_neuron,
 )
+from shd_genn.network.parts import DelayKind
 from shd_genn.network.readouts import READOUTS, Readout
 from shd_genn.spikes.events import Events
 
@@ -62,8 +67,10 @@ class Case:
         learns_neurons: Whether time constants and thresholds are learned, of all populations.
         delay: Longest delay in steps of all connections but the output's; 0 means none.
         learns_delays: Whether they are learned.
+        delay_kind: Which synapses share a delay.
         dt_ms: Length of a step in ms.
         neurons: Those of the hidden layers, of `NEURONS`; leaky integrate-and-fire if none.
+        regularised: Whether there are drop-out, weight decay and gradient clipping.
     """
 
     hidden: tuple[int, ...] = (64,)
@@ -72,8 +79,10 @@ class Case:
     learns_neurons: bool = False
     delay: int = 0
     learns_delays: bool = False
+    delay_kind: DelayKind = "synaptic"
     dt_ms: float = 1.0
     neurons: tuple[str, ...] = ()
+    regularised: bool = False
 
 
 OfNeurons = Callable[..., Value]
@@ -134,6 +143,11 @@ CASES: dict[str, Case] = {
     "spiking output, all learned": Case(
         (40, 30), "first_spike_time_exp", learns_neurons=True, delay=5, learns_delays=True
     ),
+    "axonal delays, learned": Case((40, 30), delay=7, learns_delays=True, delay_kind="axonal"),
+    "dendritic delays, learned": Case(
+        (70, 30), delay=7, learns_delays=True, delay_kind="dendritic", neurons=("", "adLIF")
+    ),
+    "drop-out, decay, clipping": Case((70, 20), regularised=True, neurons=("", "QIF")),
     "1 neuron": Case((1,)),
     "256 neurons": Case((256,)),
     "512 neurons, two a thread": Case((512,)),
@@ -175,7 +189,8 @@ def network_of(case: Case) -> Network:
     def connection(source: Population, target: Population, weight: Normal) -> Connection:
         delay = Uniform(0, case.delay) if case.delay else 0.0
         dense, learns = Dense(weight), case.learns_delays
-        return Connection(source, target, dense, synapse, delay, case.delay, learns)
+        kind = case.delay_kind
+        return Connection(source, target, dense, synapse, delay, case.delay, learns, kind)
 
     source = Population("input", SpikeInput(), N_INPUTS)
     layers, strengths = [], []
@@ -209,7 +224,10 @@ def network_of(case: Case) -> Network:
 
 def config_of(case: Case) -> CompileConfig:
     """How it is compiled."""
-    return CompileConfig(N_STEPS, case.dt_ms)
+    if not case.regularised:
+        return CompileConfig(N_STEPS, case.dt_ms)
+    adam, objective = Adam(weight_decay=1.0, clip_gradient=0.5), Objective(dropout=Dropout(0.3))
+    return CompileConfig(N_STEPS, case.dt_ms, adam=adam, objective=objective)
 
 
 def events_of(case: Case) -> Events:
@@ -233,14 +251,25 @@ def arrays_of(case: Case, engine: CudaEngine) -> dict[str, np.ndarray]:
     each_step = READOUTS[case.readout].form == "each_step"
     shape = (N_SAMPLES, *((N_STEPS,) if each_step else ()), network.output.size)
     rates = np.full(len(engine.plan.learned), 1e-2, np.float32)
+    adam, dropout = engine.config.adam, engine.config.objective.dropout
+    learned = [a.parameter.key for a in engine.plan.learned]
+    kept = np.array([adam.kept(key, 1e-2) for key in learned], np.float32)
     arrays: dict[str, np.ndarray] = {}
     for batch in range(2):
-        forward = engine.forward_pass(events, learns=True)
+        masks = dropout.masks(network, N_SAMPLES, seed=0, step=batch)
+        silent = lanes_of(engine.plan, masks) if masks else None
+        forward = engine.forward_pass(events, learns=True, silent=silent)
         drive = rng.uniform(-0.3, 0.3, shape).astype(np.float32)
         jump = rng.uniform(-1e-3, 1e-3, engine.plan.lanes).astype(np.float32)
         engine.device.backward(N_SAMPLES, drive, jump, first_part=True)
+        clip = 1.0
+        if case.regularised:
+            engine.device.drop_out(None, {})
+            engine.device.scale_gradient(dropout.scales(network))
+            arrays[f"squares {batch}"] = squares = engine.device.squares()
+            clip = adam.clip_norm(math.sqrt(math.fsum(squares)))
         gradient = engine.device.pull(device.GRADIENT, engine.plan.n_learned)
-        engine.device.adam((0.9, 0.999, 1e-8), 1 / (1 - 0.999 ** (batch + 1)), rates)
+        engine.device.adam((0.9, 0.999, 1e-8), 1 / (1 - 0.999 ** (batch + 1)), rates, clip, kept)
         engine.parameters_changed()
         arrays |= {
             f"readout {batch}": forward.readout,
@@ -248,7 +277,26 @@ def arrays_of(case: Case, engine: CudaEngine) -> dict[str, np.ndarray]:
             f"input spikes {batch}": forward.input_spikes,
             f"gradient {batch}": gradient,
         }
+    if each_step:
+        arrays |= _losses_of(engine, events)
     return arrays | {f"parameter {key}": array for key, array in engine.parameters().items()}
+
+
+def _losses_of(engine: CudaEngine, events: Events) -> dict[str, np.ndarray]:
+    """What the kernels of losses of every step compute: the cross-entropy, and learned weights."""
+    gpu, n_classes, rng = engine.device, engine.network.output.size, np.random.default_rng(9)
+    engine.forward_pass(events, learns=True, keep=True)
+    labels, size = np.arange(N_SAMPLES), N_SAMPLES * N_STEPS * n_classes
+    totals, rights = gpu.step_loss(labels, 0.7, 0.1, N_SAMPLES, to_drive=True)
+    arrays = {"totals": totals, "rights": rights, "drive": gpu.pull(device.DRIVE, size)}
+    for n in (1, n_classes):
+        curves = rng.uniform(0, 2, (2, n, N_STEPS)).astype(np.float32)
+        arrays[f"read by {n}"] = gpu.read_curves(N_SAMPLES, curves)
+        by_readout = rng.uniform(-0.3, 0.3, (N_SAMPLES, n_classes)).astype(np.float32)
+        gpu.drive_curves(by_readout, n, first_part=True)
+        arrays[f"drive of {n}"] = gpu.pull(device.DRIVE, size)
+        arrays[f"gradient of {n}"] = gpu.curve_gradient()
+    return arrays
 
 
 def digests_of(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:

@@ -64,6 +64,7 @@ class Lab:
         learned_samples: Samples of an epoch of what is learned beside other backends.
         neurons: Those whose speed is measured, of `NEURONS`.
         cases: Those whose digests are compared.
+        capabilities: Compute capabilities that kernels are compiled for, 10 major + minor.
     """
 
     compile: Compile = CudaEngine
@@ -76,6 +77,7 @@ class Lab:
     learned_samples: int = 512
     neurons: tuple[str, ...] = ("alif", "adlif", "qif", "izhikevich", "hodgkin_huxley")
     cases: dict[str, cases.Case] = field(default_factory=lambda: dict(cases.CASES))
+    capabilities: tuple[int, ...] = code.CAPABILITIES
 
     @cached_property
     def samples(self) -> tuple[Events, np.ndarray]:
@@ -212,12 +214,11 @@ def neurons(lab: Lab) -> Iterator[Row]:
 def _speed_of(lab: Lab, network: Network, hidden: int, kind: str, batch: int) -> Row:
     shown = list(_batches(lab, batch))
     with lab.compile(network, lab.config()) as engine:
-        free = engine.device.memory()
         spikes = activate(engine, shown[0][0])
         weights = engine.parameters()
         times = _seconds_of_batches(engine, shown, lab.repetitions)
         inference = _seconds(lambda i: engine.evaluate(shown[i % len(shown)][0]), lab.repetitions)
-        taken = free - engine.device.memory()
+        taken = engine.peak_gpu_memory()
     with lab.compile(network, lab.config(kernel_times=True)) as engine:
         engine.set_parameters(weights)
         for events, labels in shown[:1] * 2:
@@ -347,7 +348,7 @@ def kernels(lab: Lab) -> Iterator[Row]:
         source = render(lower(network, lab.config()), network.input.name)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                found = code.code_of(source, Path(folder), code.CAPABILITIES)
+                found = code.code_of(source, Path(folder), lab.capabilities)
             except build.Unusable as error:
                 yield {"result": f"left out: {error.why}"}
                 return

@@ -12,9 +12,13 @@ int engine_create(int, float, const float*, const float*, bool, Engine**);
 void engine_destroy(Engine*);
 int engine_reserve(Engine*, int, int64_t, bool, bool);
 int engine_push(Engine*, int, int64_t, const float*, int64_t);
-int engine_forward(Engine*, const float*, const uint16_t*, const int64_t*, int, float*, int32_t*, int32_t*, float*);
+int engine_forward(Engine*, const float*, const uint16_t*, const int64_t*, int, float*, int32_t*, int32_t*, float*, bool);
 int engine_backward(Engine*, int, const float*, int64_t, const float*, bool);
-int engine_adam(Engine*, float, float, float, float, const int64_t*, const float*, const float*, const float*);
+int engine_drop_out(Engine*, const uint8_t*, int, const int64_t*, const float*);
+int engine_scale_gradient(Engine*, const int64_t*, const float*);
+int engine_squares(Engine*, double*, int);
+int engine_adam(Engine*, float, float, float, float, float, const int64_t*, const float*, const float*, const float*,
+                const float*);
 }
 
 namespace {
@@ -47,7 +51,10 @@ int main(int, char** arguments) {
     const auto offsets = next<int64_t>();
     const auto drive = next<float>(), jump = next<float>();
     const auto begin = next<int64_t>();
-    const auto rate = next<float>(), low = next<float>(), high = next<float>();
+    const auto rate = next<float>(), low = next<float>(), high = next<float>(), kept = next<float>();
+    const auto silent = next<uint8_t>();
+    const auto array_begin = next<int64_t>();
+    const auto factor = next<float>();
     const int n = int(sizes[1]);
 
     Engine* engine = nullptr;
@@ -57,10 +64,15 @@ int main(int, char** arguments) {
     check(engine_reserve(engine, n, int64_t(times.size()), true, false));
     std::vector<float> readout(size_t(n) * size_t(sizes[3]));
     std::vector<int32_t> count(size_t(n) * size_t(sizes[2])), input_spikes(static_cast<size_t>(n));
+    check(engine_drop_out(engine, silent.data(), n, array_begin.data(), factor.data()));
     check(engine_forward(engine, times.data(), channels.data(), offsets.data(), n, readout.data(), count.data(),
-                         input_spikes.data(), nullptr));
+                         input_spikes.data(), nullptr, false));
     check(engine_backward(engine, n, drive.data(), int64_t(drive.size()), jump.data(), true));
-    check(engine_adam(engine, 0.9f, 0.999f, 1e-8f, 1.0f, begin.data(), rate.data(), low.data(), high.data()));
+    check(engine_scale_gradient(engine, array_begin.data(), factor.data()));
+    double squares[64];
+    check(engine_squares(engine, squares, 64));
+    check(engine_adam(engine, 0.9f, 0.999f, 1e-8f, 1.0f, 0.5f, begin.data(), rate.data(), low.data(), high.data(),
+                      kept.data()));
     long spikes = 0;
     for (const int32_t c : count) spikes += c;
     std::printf("%ld spikes\n", spikes);

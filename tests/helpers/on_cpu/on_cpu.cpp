@@ -36,7 +36,7 @@ struct Fibre {
     ucontext_t context;
     jmp_buf jump;
     bool begun = false, done = false;
-    std::unique_ptr<char[]> stack{new char[STACK]};
+    std::unique_ptr<char[]> stack;
     dim3 index;
     int id = 0;
     void* tsan = nullptr;
@@ -44,18 +44,26 @@ struct Fibre {
 
 struct Block {
     dim3 index, size, grid;
-    std::vector<Fibre> fibres;
+    Fibre* fibres = nullptr;
+    int n_fibres = 0;
     std::vector<Warp> warps;
     int arrived = 0, generation = 0, alive = 0;
     Votes votes{}, last{};
     std::vector<char> shared;
     ucontext_t home;
+    jmp_buf home_jump;
     void* tsan_home = nullptr;
-    const std::function<void()>* body = nullptr;
+    void (*body)(const void*) = nullptr;
+    const void* arguments = nullptr;
     Fibre* current = nullptr;
     long idle = 0;  // switches since anything went on
 };
 
+// Fibres are kept from block to block, and, but for sanitizers, from kernel to kernel: to make them costs more than most
+// kernels do.
+constexpr int MOST_FIBRES = 1024;
+thread_local std::unique_ptr<Fibre[]> pool;
+thread_local int n_made = 0;
 thread_local Block* block = nullptr;
 thread_local uint32_t random_state = 1;
 
@@ -86,10 +94,7 @@ void to(Fibre& f) {
 #if defined(TSAN) || defined(SWAPCONTEXT)
     swapcontext(from ? &from->context : &block->home, &f.context);
 #else
-    if (!from) {
-        f.begun = true;
-        swapcontext(&block->home, &f.context);
-    } else if (!_setjmp(from->jump)) {
+    if (!_setjmp(from ? from->jump : block->home_jump)) {
         if (f.begun) _longjmp(f.jump, 1);
         f.begun = true;
         setcontext(&f.context);
@@ -99,7 +104,7 @@ void to(Fibre& f) {
 
 // The next fibre of n from a first one, that is not done.
 Fibre& next(int first, int n, int now) {
-    auto& all = block->fibres;
+    Fibre* const all = block->fibres;
     int i = now - first;
     if (schedule > 1) {
         random_state = random_state * 1664525u + 1013904223u;
@@ -112,24 +117,28 @@ Fibre& next(int first, int n, int now) {
 
 // Let others go on. Who waits for its warp lets only the warp go on, which is all that can help.
 void wait(int first, int n) {
-    if (++block->idle > 1000L * long(block->fibres.size()) + 100000) {
+    if (++block->idle > 1000L * block->n_fibres + 100000) {
         std::fprintf(stderr, "on_cpu: threads of a block wait for each other at different places\n");
         std::abort();
     }
     to(next(first, n, block->current->id));
 }
 
-void entry() {
-    tsan_acquire(block);
-    (*block->body)();
-    tsan_release(block);
-    block->current->done = true;
+// A fibre is done with its block: others go on, or the caller of the kernel. It comes back here with the next block.
+void leave() {
+    Fibre& mine = *block->current;
+    mine.done = true;
     block->idle = 0;
     if (--block->alive == 0) {
 #ifdef TSAN
         __tsan_switch_to_fiber(block->tsan_home, 0);
 #endif
-        setcontext(&block->home);
+#if defined(TSAN) || defined(SWAPCONTEXT)
+        swapcontext(&mine.context, &block->home);
+#else
+        if (!_setjmp(mine.jump)) _longjmp(block->home_jump, 1);
+#endif
+        return;
     }
     // those that are left may be waiting for this one at a barrier
     if (block->arrived == block->alive && block->arrived > 0) {
@@ -138,33 +147,33 @@ void entry() {
         block->votes = Votes{};
         block->generation++;
     }
-    Fibre& f = next(0, int(block->fibres.size()), block->current->id);
-    block->current = &f;
-#ifdef TSAN
-    __tsan_switch_to_fiber(f.tsan, NO_SYNC);
-#endif
-#if !(defined(TSAN) || defined(SWAPCONTEXT))
-    if (f.begun) _longjmp(f.jump, 1);
-    f.begun = true;
-#endif
-    setcontext(&f.context);
+    to(next(0, block->n_fibres, mine.id));
 }
 
-void prepare(Fibre& f, int i) {
-    const dim3& size = block->size;
-    f.done = f.begun = false;
-    f.id = i;
-    f.index = dim3(i % size.x, i / size.x % size.y, i / size.x / size.y);
+void entry() {
+    for (;;) {
+        tsan_acquire(block);
+        block->body(block->arguments);
+        tsan_release(block);
+        leave();
+    }
+}
+
+void make(Fibre& f) {
+    f.stack.reset(new char[STACK]);
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = f.stack.get();
     f.context.uc_stack.ss_size = STACK;
     f.context.uc_link = nullptr;
     makecontext(&f.context, entry, 0);
+#ifdef TSAN
+    f.tsan = __tsan_create_fiber(0);
+#endif
 }
 
 void run_block() {
     Block& b = *block;
-    const int n = int(b.fibres.size());
+    const int n = b.n_fibres;
     b.alive = n;
     b.arrived = 0;
     b.idle = 0;
@@ -173,7 +182,11 @@ void run_block() {
     std::memset(b.shared.data(), 0xff, b.shared.size());
     for (Warp& w : b.warps) w = Warp();
     if (n % 32) b.warps.back().size = n % 32;
-    for (int i = 0; i < n; i++) prepare(b.fibres[i], i);
+    for (int i = 0; i < n; i++) {
+        b.fibres[i].done = false;
+        b.fibres[i].id = i;
+        b.fibres[i].index = dim3(i % b.size.x, i / b.size.x % b.size.y, i / b.size.x / b.size.y);
+    }
     tsan_release(&b);
     to(b.fibres[schedule == 1 ? n - 1 : 0]);
     tsan_acquire(&b);
@@ -212,7 +225,7 @@ Votes barrier(int predicate) {
         b.generation++;
         b.idle = 0;
     } else {
-        while (b.generation == generation) wait(0, int(b.fibres.size()));
+        while (b.generation == generation) wait(0, b.n_fibres);
     }
     tsan_acquire(&b);
     return b.last;
@@ -227,20 +240,27 @@ void* shared_memory() {
     return reinterpret_cast<void*>((uintptr_t(block->shared.data()) + 63) / 64 * 64);
 }
 
-void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
+void run(dim3 grid, dim3 size, size_t shared_bytes, void (*body)(const void*), const void* arguments) {
     Block b;
     block = &b;
     schedule = order();
     random_state = uint32_t(schedule);
     b.grid = grid;
     b.size = size;
-    b.body = &body;
+    b.body = body;
+    b.arguments = arguments;
     b.shared.resize(shared_bytes + 64);
     const size_t n = size_t(size.x) * size.y * size.z;
-    b.fibres = std::vector<Fibre>(n);
+    if (n > MOST_FIBRES) {
+        std::fprintf(stderr, "on_cpu: a block of %zu threads, of which a GPU has %d\n", n, MOST_FIBRES);
+        std::abort();
+    }
+    if (!pool) pool.reset(new Fibre[MOST_FIBRES]);
+    while (n_made < int(n)) make(pool[n_made++]);
+    b.fibres = pool.get();
+    b.n_fibres = int(n);
     b.warps.resize((n + 31) / 32);
 #ifdef TSAN
-    for (Fibre& f : b.fibres) f.tsan = __tsan_create_fiber(0);
     b.tsan_home = __tsan_get_current_fiber();
 #endif
     for (unsigned z = 0; z < grid.z; z++)
@@ -249,8 +269,12 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
                 b.index = dim3(x, y, z);
                 run_block();
             }
+#if defined(TSAN) || defined(SWAPCONTEXT)
 #ifdef TSAN
-    for (Fibre& f : b.fibres) __tsan_destroy_fiber(f.tsan);
+    for (int i = 0; i < n_made; i++) __tsan_destroy_fiber(pool[i].tsan);
+#endif
+    pool.reset();
+    n_made = 0;
 #endif
     block = nullptr;
 }

@@ -17,7 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 
 #define __global__
 #define __device__
@@ -43,7 +42,7 @@ const uint32_t* exchange(uint32_t value);  // one value of every lane of the war
 struct Votes { int count, any; };
 Votes barrier(int predicate);
 void* shared_memory();
-void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body);
+void run(dim3 grid, dim3 size, size_t shared_bytes, void (*body)(const void*), const void* arguments);
 }  // namespace on_cpu
 
 #define threadIdx (on_cpu::thread_index())
@@ -163,5 +162,7 @@ inline cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 }
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 size, cudaStream_t, A... arguments) {
-    on_cpu::run(grid, size, ON_CPU_SHARED_BYTES, [=] { kernel(P(arguments)...); });
+    const auto body = [&] { kernel(P(arguments)...); };
+    const auto call = [](const void* p) { (*static_cast<decltype(body)*>(p))(); };
+    on_cpu::run(grid, size, ON_CPU_SHARED_BYTES, call, &body);
 }

@@ -36,7 +36,7 @@ __device__ __forceinline__ void caused_late(const float* values, const float* di
             const int64_t at = int64_t(neurons[n]) * C::WIDTH + j;
             float w[V], delay[V];
             load_constant(values + C::WEIGHTS + at, w);
-            load_constant(values + C::DELAYS + at, delay);
+            load_delays<C>(values, neurons[n], j, delay);
             for (int v = 0; v < V; v++) {
                 const int arrival = step + 1 + whole_steps(delay[v]);
                 if (arrival < n_steps)

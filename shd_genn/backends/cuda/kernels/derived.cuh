@@ -96,11 +96,13 @@ __device__ __forceinline__ int time_step(const NeuronConstants& k, float (&s)[E:
 // ------------------------------------------------------------------ forward
 
 constexpr float UNBOUNDED = 1e12f;  // of reference/derived_neurons.py
+constexpr int SILENT = -1;
 
 // The variables of a thread's neurons.
 struct DerivedNeurons {
     float s[MOST_STATES][V] = {}, z[V] = {}, held_for[V] = {};
-    int unbounded[V] = {};  // the step after which a neuron had left all bounds, plus 1; it takes no step any more
+    // A neuron that is not 0 here takes no step (any more): the step after which it had left all bounds, plus 1; or SILENT
+    int stopped[V] = {};
 
     template <class P>
     __device__ __forceinline__ void start(P, const float* constants) {
@@ -132,7 +134,7 @@ struct DerivedNeurons {
 #pragma unroll  // or the state is kept in memory
         for (int v = 0; v < V; v++) {
             fires[v] = false;
-            if (neuron + v >= P::SIZE || unbounded[v]) continue;  // padding stays as it starts
+            if (neuron + v >= P::SIZE || stopped[v]) continue;  // padding stays as it starts
             const NeuronConstants k{constants + v};
             float of_neuron[E::STATES], size = 0;
             take(s, v, of_neuron);
@@ -142,7 +144,7 @@ struct DerivedNeurons {
             if constexpr (E::REFRACTORY)
                 held_for[v] = fires[v] ? k(OF_REFRACTORY) : held_for[v] > 0 ? held_for[v] - 1 : -1.0f;
             for (int q = 0; q < E::STATES; q++) size += fabsf(of_neuron[q]);
-            if (!(size <= UNBOUNDED)) unbounded[v] = step + 1;
+            if (!(size <= UNBOUNDED)) stopped[v] = step + 1;
         }
     }
 };

@@ -50,7 +50,7 @@ __device__ __forceinline__ void send_late(const float* values, int column, const
         const int64_t at = int64_t(list[k]) * C::WIDTH + column;
         float weight[V], delay[V];
         load_constant(values + C::WEIGHTS + at, weight);
-        load_constant(values + C::DELAYS + at, delay);
+        load_delays<C>(values, list[k], column, delay);
         for (int v = 0; v < V; v++) {
             const int arrival = step + whole_steps(delay[v]);
             if (arrival < n_steps) current[int64_t(arrival) * LANES + v] += weight[v];
@@ -174,6 +174,12 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials
     Sensitivity sensitivity;
     Readout readout;
     [[maybe_unused]] DerivedNeurons derived;
+    if (trials.silent)
+        for (int v = 0; v < V; v++) {
+            if (!trials.silent[trial * LANES + me.first + v]) continue;
+            voltage[v] = -INFINITY;  // which never reaches a threshold, whatever arrives
+            derived.stopped[v] = SILENT;
+        }
     if constexpr (FORM == FIRST_SPIKE)
         for (int v = 0; v < V; v++) {
             readout.value[v] = -common.dt_ms * float(n_steps);
@@ -318,8 +324,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) forward(Common common, Trials
         const int64_t lane = trial * LANES + me.first + v;
         trials.count[lane] = int(arrival[v] - (trials.arrival + lane * n_steps));
         if constexpr (ANY_DERIVED)
-            if (derived.unbounded[v]) {
-                trials.count[lane] = -derived.unbounded[v];
+            if (derived.stopped[v] > 0) {
+                trials.count[lane] = -derived.stopped[v];
                 for (int q = 0; q < MOST_STATES; q++)
                     trials.unbounded[(trial * MOST_STATES + q) * LANES + me.first + v] = derived.s[q][v];
             }

@@ -48,7 +48,6 @@ __global__ void __launch_bounds__(32) gather_late_input(Common common, Trials tr
     const int column = int(blockIdx.x) * 32 + int(threadIdx.x), n_steps = common.n_steps;
     const int64_t trial = blockIdx.y;
     const float* const weights = common.values + C::WEIGHTS + column;
-    const float* const delays = common.values + C::DELAYS + column;
     const int* const begin_of = trials.input_begin_of + trial * (INPUTS + 1);
     const int* const count_of = trials.input_count_of + trial * INPUTS;
     float* const current = trials.history + row_of(trial, 0, n_steps) + C::Target::FIRST + column;
@@ -58,7 +57,9 @@ __global__ void __launch_bounds__(32) gather_late_input(Common common, Trials tr
         if (count == 0) continue;
         const uint16_t* const arrival = trials.input_arrival + trials.offsets[trial] + begin_of[channel];
         const float weight = __ldg(weights + int64_t(channel) * C::WIDTH);
-        const int late = whole_steps(__ldg(delays + int64_t(channel) * C::WIDTH));
+        float delay[1];
+        load_delays<C>(common.values, channel, column, delay);
+        const int late = whole_steps(delay[0]);
         for (int k = 0; k < count; k++) {
             const int step = arrival[k] + late;
             if (step < n_steps) current[int64_t(step) * LANES] += weight;

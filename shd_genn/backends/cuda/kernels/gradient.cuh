@@ -44,16 +44,19 @@ __global__ void __launch_bounds__(32 * GRADIENT_WARPS) gradient(Common common, T
         const Arrivals of = source < C::SOURCES ? arrivals_of<C>(trials, trial, source, n_steps) : Arrivals{nullptr, 0};
         float total = 0;
         if constexpr (C::DELAYED) {
-            const int late = whole_steps(__ldg(common.values + C::DELAYS + at));
+            float delay[1];
+            load_delays<C>(common.values, source, column, delay);
+            const int late = whole_steps(delay[0]);
+            constexpr bool LEARNS_EACH = C::LEARNS_DELAY && C::DELAY_KIND == SYNAPTIC;
             const float* const difference = trials.difference + row_of(trial, 0, n_steps) + C::Target::FIRST + column;
             float moved = 0;
             for (int k = 0; k < of.n; k++) {
                 const int step = of.step[k] + late;
                 if (step >= n_steps) break;
                 total += lambda_i[int64_t(step) * LANES];
-                if (C::LEARNS_DELAY) moved += difference[int64_t(step) * LANES];
+                if (LEARNS_EACH) moved += difference[int64_t(step) * LANES];
             }
-            if constexpr (C::LEARNS_DELAY)
+            if constexpr (LEARNS_EACH)
                 partial[C::DELAYS + at] = common.dt_ms * __ldg(common.values + C::WEIGHTS + at) * moved;
         } else {
             int k = 0;

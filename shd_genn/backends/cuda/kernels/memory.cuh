@@ -27,11 +27,21 @@ int guarded(const Body& body) {
     return 1;
 }
 
+// Bytes of the arrays on the GPU, and the most that there have been.
+struct Tally {
+    size_t now = 0, most = 0;
+
+    void add(size_t bytes) {
+        now += bytes;
+        most = std::max(most, now);
+    }
+};
+
 // An array on the GPU, or in the host's memory where the GPU can read it at full speed; it grows when it is too small.
 template <class T, bool ON_HOST = false>
 class Buffer {
   public:
-    Buffer() = default;
+    explicit Buffer(Tally& tally_) : tally(tally_) {}
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
     ~Buffer() { release(); }
@@ -51,14 +61,17 @@ class Buffer {
         }
         data = static_cast<T*>(p);
         size = n;
+        tally.add(bytes());
     }
 
   private:
     void release() {
         if (data) (void)(ON_HOST ? cudaFreeHost(data) : cudaFree(data));
+        tally.now -= bytes();
         data = nullptr;
         size = 0;
     }
+    Tally& tally;
     T* data = nullptr;
     size_t size = 0;
 };
@@ -66,7 +79,7 @@ class Buffer {
 template <class T>
 using Pinned = Buffer<T, true>;
 
-enum Stage { INPUT_SPIKES, GATHER, FORWARD, ADJOINT, GRADIENT, OPTIMISER, STAGES };
+enum Stage { INPUT_SPIKES, GATHER, FORWARD, LOSS, ADJOINT, GRADIENT, OPTIMISER, STAGES };
 
 // How long the GPU works on each stage, if anyone wants to know: it then waits after every stage.
 class Clock {

@@ -48,6 +48,8 @@ struct Trials {
     float* kept;        // [trial][2][Output::WIDTH]: derivatives of V by tau_mem and tau_syn, see forward.cuh
     float* kept_each;   // [trial][n_steps][2][Output::WIDTH]: of every step, where the loss acts on each
     float* voltages;    // [trial][n_steps][Output::SIZE], or null if nobody wants them
+    // Drop-out
+    const uint8_t* silent;  // [trial][LANES]: whether a neuron emits no spike in a trial; null if all may
     // The backward pass
     const float* drive;  // [trial][Output::SIZE], or [trial][n_steps][Output::SIZE] where each step has its own
     const float* jump;   // [LANES]: the regulariser's
@@ -67,6 +69,18 @@ struct Place {
         return first >= P::FIRST && first < P::FIRST + P::WIDTH;
     }
 };
+
+// The delays of synapses of one source neuron, to target neurons that lie side by side.
+template <class C, int N>
+__device__ __forceinline__ void load_delays(const float* values, int source, int column, float (&delay)[N]) {
+    if constexpr (C::DELAY_KIND == AXONAL) {
+        const float shared = __ldg(values + C::DELAYS + source);
+        for (int v = 0; v < N; v++) delay[v] = shared;
+    } else {
+        const int64_t row = C::DELAY_KIND == DENDRITIC ? 0 : int64_t(source) * C::WIDTH;
+        load_constant(values + C::DELAYS + row + column, delay);
+    }
+}
 
 // Where one step of one trial begins in an array [trial][n_steps][LANES].
 __device__ __forceinline__ int64_t row_of(int64_t trial, int step, int n_steps) {
