@@ -33,8 +33,8 @@ class Options:
     """Draw the response of a neuron to currents and to arriving spikes, and its f-I curve."""
 
     neuron: Annotated[str, tyro.conf.Positional]
-    """lif, alif, adlif, qif, izhikevich, hodgkin_huxley, klif, paralif, sliding_psn, or a file that
-    defines a neuron."""
+    """lif, alif, adlif, qif, izhikevich, hodgkin_huxley, klif, ltmd, paralif, sliding_psn, or a
+    file that defines a neuron."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The picture (PNG, PDF or SVG)."""
     tau_syn_ms: float = 5.0

@@ -17,6 +17,7 @@ from shd_genn.network.initialisers import (
 from shd_genn.network.neurons import (
     HAND_WRITTEN_KINDS,
     KLIF,
+    LTMD,
     NEURON_KINDS,
     NEURONS,
     SYNAPSES,
@@ -42,6 +43,7 @@ from shd_genn.network.parts import Connection, Dense, Population
 __all__ = [
     "HAND_WRITTEN_KINDS",
     "KLIF",
+    "LTMD",
     "NEURONS",
     "NEURON_KINDS",
     "SYNAPSES",

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 
 from shd_genn.network import (
     KLIF,
+    LTMD,
     AdaptiveLeakyIntegrateFire,
     AdLIF,
     Clipped,
@@ -33,6 +34,7 @@ from shd_genn.network.neuron_settings import (
     IzhikevichNeuron,
     Klif,
     Lif,
+    Ltmd,
     NeuronSettings,
     Paralif,
     Qif,
@@ -82,6 +84,8 @@ def hidden_neuron(model: ModelConfig) -> NeuronModel:
     if isinstance(chosen, Klif):
         k = _own(chosen, "k", chosen.klif_factor, 0.1)
         return KLIF(tau_mem, _thresh(model), k, chosen.reset, chosen.scale_reset)
+    if isinstance(chosen, Ltmd):
+        return LTMD(tau_mem, _own(chosen, "k_thresh", chosen.k_thresh, 0.01))
     if isinstance(chosen, Paralif):
         return ParaLIF(tau_mem, _thresh(model), chosen.spikes)
     if isinstance(chosen, SlidingPsn):

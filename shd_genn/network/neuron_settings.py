@@ -141,6 +141,18 @@ class Klif(NeuronSettings, kind="klif"):
 
 
 @dataclass(frozen=True)
+class Ltmd(NeuronSettings, kind="ltmd"):
+    """Leaky integrate-and-fire with the threshold tanh(k_thresh), learned (Wang et al. 2022)."""
+
+    has_threshold: ClassVar[bool] = False
+
+    k_thresh: Annotated[float, Gt(0), Cure("the paper's code starts with 0.5")] = 0.5
+    """The threshold is tanh(k_thresh) at the start: 0.46 with 0.5."""
+    train_neuron: tuple[Literal["k_thresh"], ...] = ("k_thresh",)
+    """Which parameters of the neuron's own are learned, each for every hidden neuron."""
+
+
+@dataclass(frozen=True)
 class Paralif(NeuronSettings, kind="paralif"):
     """Leaky integrator that no spike resets (Yarga & Wood 2025)."""
 
@@ -162,5 +174,14 @@ class SlidingPsn(NeuronSettings, kind="sliding_psn"):
 
 
 NeuronChoice = (
-    Lif | Alif | Adlif | Qif | IzhikevichNeuron | HodgkinHuxleyNeuron | Klif | Paralif | SlidingPsn
+    Lif
+    | Alif
+    | Adlif
+    | Qif
+    | IzhikevichNeuron
+    | HodgkinHuxleyNeuron
+    | Klif
+    | Ltmd
+    | Paralif
+    | SlidingPsn
 )

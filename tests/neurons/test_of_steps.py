@@ -19,13 +19,22 @@ from shd_genn.config import Config
 from shd_genn.config.flat import update
 from shd_genn.learning.methods import EProp, EPropOnline, EventProp, Surrogate
 from shd_genn.learning.methods.shapes import Pseudo
-from shd_genn.network import KLIF, Neuron, ParaLIF, SlidingPSN, Trainable
+from shd_genn.network import (
+    KLIF,
+    LTMD,
+    LeakyIntegrateFire,
+    Neuron,
+    ParaLIF,
+    SlidingPSN,
+    Trainable,
+)
 from shd_genn.network.layers import hidden_neuron
 from shd_genn.network.settings import ModelConfig
 from shd_genn.support.errors import ConfigError
 
 CONFIG = CompileConfig(60, seed=3)
 SAMPLES = networks.random_events(3, 150), networks.random_labels(3)
+LIF = LeakyIntegrateFire(20.0, Trainable(0.5, 0.1))
 OF_STEPS = {
     "klif": KLIF(v_thresh=0.5, k=1.1, scale_reset=False),
     "delta": ParaLIF(v_thresh=0.05, spikes="delta"),
@@ -137,6 +146,27 @@ def test_eprop_is_eprop_online(name):
     assert all(np.abs(array).max() > 0 for array in later.values())
 
 
+def test_the_threshold_of_ltmd_is_a_hyperbolic_tangent():
+    """It is a LIF neuron with this threshold, whose gradient is that by V_th times 1 - tanh² k.
+
+    Gradients by thresholds are those of JAX (tests/learning/test_methods.py); all in float64.
+    """
+    k = np.linspace(0.3, 0.9, 12)
+    found = {}
+    for given, start in ((LTMD(20.0, Trainable(0.5, 0.01)), k), (LIF, np.tanh(k))):
+        engine = reference.compile(network(given), Surrogate("boxcar"), CONFIG)
+        (key,) = (p.key for p in engine.network.parameters if p.kind in ("k_thresh", "v_thresh"))
+        engine.set_parameters(engine.parameters() | {key: start.astype(np.float32)})
+        found[type(given)] = engine.gradient(*SAMPLES)
+    by_k, by_v_thresh = (
+        found[LTMD].pop("hidden0.k_thresh"),
+        found[type(LIF)].pop("hidden0.v_thresh"),
+    )
+    assert np.abs(by_v_thresh).min() > 0
+    np.testing.assert_allclose(by_k, by_v_thresh * (1 - np.tanh(k) ** 2), rtol=1e-5)
+    assert networks.largest_error(found[LTMD], found[type(LIF)]) < 1e-5
+
+
 @pytest.mark.parametrize("name", OF_STEPS)
 def test_eventprop_refuses_them(name):
     for backend in (reference, native):
@@ -171,6 +201,7 @@ def test_settings_choose_them():
     assert chosen(neuron="klif") == KLIF(15.0, 0.7, Trainable(1.0, 0.1))
     klif = chosen(neuron="klif", klif_factor=1.5, reset="subtract", scale_reset=False)
     assert klif == KLIF(15.0, 0.7, Trainable(1.5, 0.1), "subtract", scale_reset=False)
+    assert chosen(neuron="ltmd", k_thresh=0.4) == LTMD(15.0, Trainable(0.4, 0.01))
     assert chosen(neuron="paralif", spikes="delta") == ParaLIF(15.0, 0.7, "delta")
     usual = chosen(neuron="sliding_psn", psn_order=3)
     assert usual == SlidingPSN(0.7, tuple(map(Trainable, (1.0, 0.5, 0.25))))

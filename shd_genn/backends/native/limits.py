@@ -171,13 +171,14 @@ def bytes_needed(
     )
     if plan.rule is not None:  # each thread's trials have arrays of their own, and keep voltages
         of_thread *= plan.rule.lanes
-        if plan.rule.online:
-            of_thread += sum(
-                6 * 4 * c.source.size * padded(c.target.size)
-                for c in network.connections
-                if c.target != network.output
-            )
         sizes = {p.name: padded(p.size) for p in network.populations}
+        if plan.rule.online:
+            source_sizes = [c.source.size for c in network.connections]
+            of_thread += sum(
+                4 * (5 + c.target.traces) * size * sizes[c.target.name]
+                for c, size in zip(plan.connections, source_sizes, strict=True)
+                if c.target != plan.output
+            )
         voltages += 4 * n_samples * config.n_steps * sum(sizes[p.name] for p in plan.kept)
     return weights + delays + n_threads * of_thread + of_group + voltages + kept
 

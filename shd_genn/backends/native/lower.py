@@ -53,6 +53,11 @@ class PopulationPlan:
     learned: Mapping[Kind, str] = field(default_factory=dict)
     code: NeuronCode | None = None
 
+    @property
+    def traces(self) -> int:
+        """How many state variables online e-prop has traces of; see eprop_online.h."""
+        return len(self.code.states) if self.code else 1
+
 
 @dataclass(frozen=True)
 class ConnectionPlan:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shd_genn.backends.feedback import followed
-from shd_genn.backends.native.constants import is_derived, parameters_of
+from shd_genn.backends.native.constants import is_derived
 from shd_genn.backends.native.engine import NativeEngine
 from shd_genn.backends.native.layout import padded
 from shd_genn.backends.native.store import FloatArray, aligned_zeros
@@ -34,7 +34,7 @@ class SurrogateEngine(NativeEngine):
         for population in network.hidden:
             _check_undivided(population, config.dt_ms)
             if isinstance(method, EPropOnline):
-                _check_shared(network, population)
+                _check_synapse(network, population)
         super().__init__(network, config, Surrogate() if method is None else method)
 
     def _jump(self, population: Population, counts: NDArray[np.int32]) -> FloatArray:
@@ -90,17 +90,18 @@ class EPropEngine(SurrogateEngine):
         return found
 
 
-def _check_shared(network: Network, population: Population) -> None:
-    """Refuse neurons that online e-prop has no kernel for.
+def _check_synapse(network: Network, population: Population) -> None:
+    """Refuse a synaptic time constant of each neuron, as sources have one trace of their spikes.
 
     Raises:
-        ConfigError: if neurons of the population differ, or are described by equations.
+        ConfigError: if the neurons of the population have different ones.
     """
+    tau_syn = network.values_of(population)["tau_syn"]
     refuse_unless(
-        not is_derived(population) and not parameters_of(network, population),
-        "the native engine has online e-prop of leaky integrate-and-fire neurons that are all the "
-        f"same and reset to 0, but population {population.name} has {population.neuron}",
-        "take --backend reference, or method=eprop, whose gradients are the same",
+        isinstance(tau_syn, int | float),
+        "the native engine has online e-prop with one tau_syn for all neurons of a population, but "
+        f"{population.name} has {tau_syn}",
+        "take a number, --backend reference, or method=eprop, whose gradients are the same",
     )
 
 

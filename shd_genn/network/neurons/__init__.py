@@ -26,6 +26,7 @@ from shd_genn.network.neurons.izhikevich import Izhikevich
 from shd_genn.network.neurons.klif import KLIF
 from shd_genn.network.neurons.leaky_integrate import LeakyIntegrate
 from shd_genn.network.neurons.leaky_integrate_fire import LeakyIntegrateFire
+from shd_genn.network.neurons.ltmd import LTMD
 from shd_genn.network.neurons.own_neuron import Neuron
 from shd_genn.network.neurons.paralif import ParaLIF
 from shd_genn.network.neurons.quadratic_integrate_fire import QuadraticIntegrateFire
@@ -36,6 +37,7 @@ from shd_genn.network.readouts import READOUTS, Readout
 __all__ = [
     "HAND_WRITTEN_KINDS",
     "KLIF",
+    "LTMD",
     "NEURONS",
     "NEURON_KINDS",
     "NEURON_PARAMETERS",
@@ -71,6 +73,7 @@ NEURONS: tuple[type[NeuronModel], ...] = (
     Izhikevich,
     HodgkinHuxley,
     KLIF,
+    LTMD,
     ParaLIF,
 )
 """All neurons, but for `Neuron` and `SlidingPSN`, whose parameters depend on their arguments."""

@@ -11,6 +11,7 @@ from shd_genn.network.neurons.hodgkin_huxley import HodgkinHuxley
 from shd_genn.network.neurons.izhikevich import Izhikevich
 from shd_genn.network.neurons.klif import KLIF
 from shd_genn.network.neurons.leaky_integrate_fire import LeakyIntegrateFire
+from shd_genn.network.neurons.ltmd import LTMD
 from shd_genn.network.neurons.paralif import ParaLIF
 from shd_genn.network.neurons.quadratic_integrate_fire import QuadraticIntegrateFire
 from shd_genn.network.neurons.sliding_psn import SlidingPSN
@@ -25,6 +26,7 @@ NAMES: dict[str, type[NeuronModel]] = {
     "izhikevich": Izhikevich,
     "hodgkin_huxley": HodgkinHuxley,
     "klif": KLIF,
+    "ltmd": LTMD,
     "paralif": ParaLIF,
     "sliding_psn": SlidingPSN,
 }

@@ -4,7 +4,7 @@
 // does to variables that the current drives is taken as given if the reset is detached.
 
 #include "derived_adjoint.h"
-#include "surrogate.h"
+#include "eprop_online.h"
 
 // What a population carries back beside `Errors`, for one trial.
 struct DerivedErrors {
@@ -46,6 +46,60 @@ inline void back_through_spike(const K& c, const Psi& psi, const Vector (&s)[E::
     E::condition_back(c, s, by_condition, m, by_parameter);
 }
 
+// A step of a vector of neurons, repeated from the state before it.
+template <class E>
+struct Repeated {
+    Vector s[E::STATES];  // before the spikes of the step
+    Vector entries[at_least_one(E::ENTRIES)];
+    Vector x, current, may_spike, held_for;
+};
+
+template <class E, class K>
+inline Repeated<E> repeat_step(const K& c, const float* row, int i, const Vector& stays) {
+    Repeated<E> done = {};
+    Vector before[E::STATES];
+    load<E>(row, i, before);
+    load<E>(row, i, done.s);
+    done.x = at(row + ROW_OF_X<E> * STRIP, i);
+    done.current = c(OF_SCALE) * done.x;
+    E::linearise(c, done.s, done.current, done.entries);
+    done.may_spike = 1.0f - stays;
+    if constexpr (E::CROSSING)
+        done.may_spike = choose(is_less(E::condition(c, before), 0.0f), done.may_spike, 0.0f);
+    if constexpr (E::REFRACTORY) {
+        done.held_for = at(row + ROW_OF_HELD<E> * STRIP, i);
+        hold<E>(done.held_for, before, done.s);
+        done.may_spike = choose(is_less(done.held_for, 0.5f), done.may_spike, 0.0f);
+    }
+    return done;
+}
+
+// Back over a repeated step: m before it, given m after it; returns what the loss has by the current.
+// NumPy twin: backends/reference/derived_steps.py:StepAdjoint.back
+template <bool DETACHED, class E, class K, class Psi>
+inline Vector back_through_step(const K& c, const Psi& psi, const Repeated<E>& done,
+                                const Vector& fired, const Vector& errors,
+                                const Vector& regulariser, Vector (&m)[E::STATES],
+                                Vector* by_parameter) {
+    back_through_spike<DETACHED, E>(c, psi, done.s, done.may_spike, fired, errors, regulariser, m,
+                                    by_parameter);
+    [[maybe_unused]] Vector later[E::STATES];
+    if constexpr (E::REFRACTORY) {
+        std::copy_n(m, E::STATES, later);
+        set_free<E>(done.held_for, later, m);
+    }
+    Vector by_current = {};
+    if constexpr (E::EXACT) {
+        by_current = E::into_current(c, done.entries, m);
+        E::learn(c, done.entries, m, by_parameter);
+        back_exact<E>(c, m);
+    } else {
+        E::back(c, done.entries, done.current, m, by_current, by_parameter);
+    }
+    if constexpr (E::REFRACTORY) add_held<E>(done.held_for, later, m);
+    return by_current;
+}
+
 // One step back of all neurons, given s; -q/tau_syn goes into the history.
 // NumPy twin: backends/reference/derived_steps.py:StepAdjoint.back
 template <bool DETACHED, class E, class K, class Psi>
@@ -62,42 +116,16 @@ inline void derived_surrogate_step(const K& k, const Psi& psi, float* kept, Erro
         for (int i = 0; i < VECTORS; i++) {
             const auto c = k.at(offset, i);
             const int j = offset + i * LANES;
-            Vector before[E::STATES], s[E::STATES], m[E::STATES];
-            Vector entries[at_least_one(E::ENTRIES)], by_current = {};
-            Vector by_parameter[at_least_one(E::LEARNED)] = {};
-            load<E>(row, i, before);
-            load<E>(row, i, s);
+            const auto done = repeat_step<E>(c, row, i, at(stays.get() + j, 0));
+            Vector m[E::STATES], by_parameter[at_least_one(E::LEARNED)] = {};
             load<E>(m_strip, i, m);
-            const Vector x = at(row + ROW_OF_X<E> * STRIP, i), current = c(OF_SCALE) * x;
-            E::linearise(c, s, current, entries);
-            Vector may_spike = 1.0f - at(stays.get() + j, 0);
-            if constexpr (E::CROSSING)
-                may_spike = choose(is_less(E::condition(c, before), 0.0f), may_spike, 0.0f);
-            if constexpr (E::REFRACTORY) {
-                const Vector held_for = at(row + ROW_OF_HELD<E> * STRIP, i);
-                hold<E>(held_for, before, s);
-                may_spike = choose(is_less(held_for, 0.5f), may_spike, 0.0f);
-            }
-            back_through_spike<DETACHED, E>(c, psi, s, may_spike, at(d.fired.get() + j, 0),
-                                            at(e.s.get() + j, 0), at(e.regulariser.get() + j, 0), m,
-                                            by_parameter);
-            [[maybe_unused]] Vector later[E::STATES];
-            if constexpr (E::REFRACTORY) {
-                std::copy_n(m, E::STATES, later);
-                set_free<E>(at(row + ROW_OF_HELD<E> * STRIP, i), later, m);
-            }
-            if constexpr (E::EXACT) {
-                by_current = E::into_current(c, entries, m);
-                E::learn(c, entries, m, by_parameter);
-                back_exact<E>(c, m);
-            } else {
-                E::back(c, entries, current, m, by_current, by_parameter);
-            }
-            if constexpr (E::REFRACTORY) add_held<E>(at(row + ROW_OF_HELD<E> * STRIP, i), later, m);
+            const Vector by_current = back_through_step<DETACHED, E>(
+                c, psi, done, at(d.fired.get() + j, 0), at(e.s.get() + j, 0),
+                at(e.regulariser.get() + j, 0), m, by_parameter);
             const Vector q_later = at(e.q.get() + j, 0);
             if constexpr (E::TAU_SYN >= 0)
                 by_parameter[E::TAU_SYN] +=
-                    c(OF_D_SCALE) * x * by_current + c(OF_D_BETA) * x * q_later;
+                    c(OF_D_SCALE) * done.x * by_current + c(OF_D_BETA) * done.x * q_later;
             const Vector q = c(OF_BETA) * q_later + c(OF_SCALE) * by_current;
             at(e.q.get() + j, 0) = q;
             store<E>(m_strip, i, m);
@@ -106,6 +134,37 @@ inline void derived_surrogate_step(const K& k, const Psi& psi, float* kept, Erro
             if constexpr (E::LEARNED > 0) add_to<E>(gradient, j, by_parameter);
         }
     }
+    d.mark(tape, step, 0.0f);
+}
+
+// How a step changes the traces of online e-prop: what a step back makes of unit vectors.
+// NumPy twin: backends/reference/eprop_online.py:_DerivedTraces._eligibility
+template <class E, class K, class Psi>
+inline void make_trace_step(const K& k, const Psi& psi, float* kept, DerivedErrors& d,
+                            const Array& stays, const Tape& tape, int step, int n_steps,
+                            TraceStep& to) {
+    constexpr int STATES = E::STATES, N = STATES + 1;
+    to.beta = k.of(0)(OF_BETA);  // the same for all neurons
+    d.mark(tape, step, 1.0f);
+    for (int offset = 0; offset < k.p.padded; offset += STRIP)
+        for (int i = 0; i < VECTORS; i++) {
+            const auto c = k.at(offset, i);
+            const int j = offset + i * LANES;
+            const auto done = repeat_step<E>(c, kept_at<E>(kept, offset, step, n_steps), i,
+                                             at(stays.get() + j, 0));
+            for (int q = 0; q < N; q++) {  // the last is the eligibility: an error of the spike
+                Vector m[STATES] = {}, by_parameter[at_least_one(E::LEARNED)] = {};
+                if (q < STATES) m[q] = broadcast(1.0f);
+                const Vector errors = broadcast(q == STATES ? 1.0f : 0.0f);
+                const Vector by_current = back_through_step<true, E>(
+                    c, psi, done, at(d.fired.get() + j, 0), errors, Vector{}, m, by_parameter);
+                for (int r = 0; r < STATES; r++) to.row(k.p, q * N + r, j) = m[r];
+                to.row(k.p, q * N + STATES, j) = c(OF_SCALE) * by_current;
+            }
+            const Vector along = E::along(c, done.s);
+            to.row(k.p, N * N, j) =
+                choose(is_less(0.0f, along), quotient(broadcast(1.0f), along), 0.0f);
+        }
     d.mark(tape, step, 0.0f);
 }
 
