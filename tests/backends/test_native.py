@@ -147,7 +147,7 @@ def test_any_name(names):
         ("v_thresh * lambda_v + feedback", "0.98f * v_thresh * lambda_v + feedback"),
         ("lambda_v + feedback)", "lambda_v + 0.98f * feedback)"),
         ("/ slope - regulariser", "/ (1.02f * slope) - regulariser"),
-        ("alpha * lambda_v - earlier_i", "lambda_v - earlier_i"),
+        ("alpha * lambda_v - earlier_i", "alpha / alpha * lambda_v - earlier_i"),
     ],
 )
 def test_a_broken_jump_is_noticed(sound, broken, monkeypatch):

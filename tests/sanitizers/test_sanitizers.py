@@ -28,7 +28,7 @@ print("done")
 """
 PLANTED = {
     "address": (
-        "int x[4]; for (volatile int i = 0; i < 5; i++) x[i] = i;",
+        "int x[4]; for (volatile int i = 0; i < 5; i++) x[i] = i; return x[0];",
         "stack-buffer-overflow",
     ),
     "undefined": ("volatile int x = 2147483647; x = x + 1;", "signed integer overflow"),

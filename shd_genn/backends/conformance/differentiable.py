@@ -15,6 +15,7 @@ from shd_genn.backends.conformance.networks import (
     N_INPUTS,
     N_STEPS,
     RATES,
+    READOUTS_OF_NETWORKS,
     TOLERANCE,
     assert_repeated,
     assert_same_spikes,
@@ -47,7 +48,7 @@ from shd_genn.learning.methods import EventProp
 from shd_genn.learning.optimisers import Adam
 from shd_genn.network import Network, Normal
 from shd_genn.network.parts import DelayKind
-from shd_genn.network.readouts import READOUTS, Readout
+from shd_genn.network.readouts import Readout
 from shd_genn.spikes.events import Events
 from shd_genn.support.errors import ConfigError
 
@@ -69,12 +70,11 @@ def differentiable(backend: Backend, network: Network, *config: CompileConfig) -
 class DifferentiableConformance(DerivedConformance, LearnerConformance):
     """Tests of a `Differentiable`; see `shd_genn.backends.conformance`."""
 
-    @pytest.mark.parametrize("recurrent", [True, False])
-    @pytest.mark.parametrize("readout", READOUTS)
+    @pytest.mark.parametrize(("readout", "recurrent"), READOUTS_OF_NETWORKS)
     def test_gradients_and_updates(
         self, backend: Backend, readout: Readout, recurrent: bool
     ) -> None:
-        """Every readout, with and without recurrence."""
+        """Every readout."""
         require_readout(backend, readout)
         network, config = layered_network(readout, recurrent=recurrent), config_of(readout)
         samples = batches(backend, random_events(4), random_labels(4))

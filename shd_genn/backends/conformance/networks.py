@@ -63,6 +63,19 @@ WEIGHTS: dict[Readout, Formula | LearnedWeight] = {
 }
 """Of the readouts that are given a weight."""
 
+ONE_OF_EACH: list[Readout] = [
+    "avg_var_exp_weight",
+    "learned_weight",
+    "max_var",
+    "var",
+    "first_spike_time",
+]
+"""A readout for each way that the loss acts on the output."""
+READOUTS_OF_NETWORKS = [(readout, True) for readout in READOUTS] + [
+    (readout, False) for readout in ONE_OF_EACH
+]
+"""Readout, and whether the network is recurrent: every readout with recurrence, some without."""
+
 
 def output_of(readout: Readout, tau_mem: Value = 20.0, v_thresh: Value = 1.0) -> NeuronModel:
     """The output neuron of a readout; its weight is that of `WEIGHTS`."""

@@ -13,6 +13,7 @@ from shd_genn.backends.conformance.networks import (
     N_CLASSES,
     N_INPUTS,
     N_STEPS,
+    READOUTS_OF_NETWORKS,
     TOLERANCE,
     assert_repeated,
     assert_same_spikes,
@@ -93,8 +94,7 @@ class SimulatorConformance:
         assert set(able.readouts) <= set(READOUTS) and set(able.varies) <= set(ALL_KINDS)
         assert set(able.learns) <= set(able.varies)
 
-    @pytest.mark.parametrize("recurrent", [True, False])
-    @pytest.mark.parametrize("readout", READOUTS)
+    @pytest.mark.parametrize(("readout", "recurrent"), READOUTS_OF_NETWORKS)
     def test_forward_pass(self, backend: Backend, readout: Readout, recurrent: bool) -> None:
         """Spikes are the reference's, readout and loss agree with it."""
         require_readout(backend, readout)
