@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis.tools import script, style
@@ -56,6 +55,8 @@ def load(results: Results, options: script.Options) -> Numbers:
 
 def plot(numbers: Numbers) -> Figure:
     """A matrix for each dataset, one below the other."""
+    import seaborn as sns  # imported here because it takes half a second
+
     heights = [1.1 + 0.19 * len(matrix) for matrix in numbers.matrices.values()]
     figure = style.figure(sum(heights) + 0.4)
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]

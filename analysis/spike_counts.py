@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -84,6 +83,8 @@ def plot(numbers: Numbers) -> Figure:
 
 
 def _plot_neurons(ax: Axes, neurons: pd.DataFrame, colours: dict[str, str]) -> None:
+    import seaborn as sns  # imported here because it takes half a second
+
     sns.histplot(
         neurons,
         x="spikes",

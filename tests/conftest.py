@@ -3,6 +3,7 @@
 import collections
 import os
 import signal
+import sys
 
 import pytest
 from helpers import precompiled, tiny
@@ -22,6 +23,9 @@ settings.load_profile("any machine")
 
 def pytest_configure():
     """Before the workers start, which then find it in their environment."""
+    # tests start hundreds of processes; each would compile all modules that it imports
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     precompiled.use_for_engines()
 
 

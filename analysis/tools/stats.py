@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy  # loads its parts when they are first used
 
 from analysis.tools.load import Results
 from shd_genn.support.errors import require

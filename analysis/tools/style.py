@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
-import seaborn as sns
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -28,6 +29,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KNOWN = {"recurrent": 0, "feedforward": 1}
 """What has the same colour in all figures."""
+DARK = "#262626"
+"""Of text and axes."""
 GREY = "#767676"
 PALE = "#c8c8c8"
 """What a figure does not name."""
@@ -61,8 +64,11 @@ def _settings() -> dict[Any, Any]:
     installed = set(font_manager.get_font_names())
     return {
         "font.family": ["DejaVu Sans", *(f for f in FALLBACKS if f in installed)],
-        **sns.axes_style("ticks"),
-        **sns.plotting_context("paper"),
+        "text.color": DARK,
+        "axes.labelcolor": DARK,
+        "axes.edgecolor": DARK,
+        "xtick.color": DARK,
+        "ytick.color": DARK,
         "font.size": 8,
         "axes.labelsize": 8,
         "axes.titlesize": 8.5,
@@ -71,11 +77,21 @@ def _settings() -> dict[Any, Any]:
         "legend.fontsize": 7.5,
         "legend.title_fontsize": 7.5,
         "legend.frameon": False,
+        "lines.solid_capstyle": "round",
         "lines.linewidth": 1.2,
         "lines.markersize": 4.5,
         "axes.linewidth": 0.7,
         "xtick.major.width": 0.7,
         "ytick.major.width": 0.7,
+        "xtick.minor.width": 0.8,
+        "ytick.minor.width": 0.8,
+        "xtick.major.size": 4.8,
+        "ytick.major.size": 4.8,
+        "xtick.minor.size": 3.2,
+        "ytick.minor.size": 3.2,
+        "patch.edgecolor": "white",
+        "patch.force_edgecolor": True,
+        "patch.linewidth": 0.8,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
@@ -133,7 +149,8 @@ def colours(names: Iterable[str], named: Collection[str] | None = None) -> dict[
         pale = dict.fromkeys((name for name in ordered if name not in named), PALE)
         return colours(name for name in ordered if name in named) | pale
     if len(set(ordered) - set(KNOWN)) > len(COLOURS) - len(KNOWN):
-        return dict(zip(ordered, sns.color_palette("viridis", len(ordered)).as_hex(), strict=True))
+        walk = mpl.colormaps["viridis"](np.linspace(0, 1, len(ordered) + 2)[1:-1])
+        return {name: to_hex(colour) for name, colour in zip(ordered, walk, strict=True)}
     return {name: COLOURS[i] for name, i in _numbers(ordered, len(COLOURS)).items()}
 
 

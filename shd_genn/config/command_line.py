@@ -99,7 +99,7 @@ def _option(name: str) -> str:
 def _with_view(options: type[Options], view: type[Any]) -> type[Options]:
     """A command's options, with the view instead of the settings."""
     items: list[Any] = [
-        (name, Annotated[view, tyro.conf.arg(name="")], field(default_factory=view))
+        (name, _group(view, name=""), field(default_factory=view))
         if name == SETTINGS
         else (
             name,
@@ -129,7 +129,7 @@ def _view(settings: type[Any], given: Any, path: tuple[str, ...] = ()) -> type[A
         setting = known.get(name)
         if setting is None or setting.path != (*path, name):
             group = _view(hints[name], value, (*path, name))
-            items.append((name, group, field(default_factory=group)))
+            items.append((name, _group(group), field(default_factory=group)))
         elif not setting.choices:
             items.append(_item(name, hints[name], setting.help, value))
         else:
@@ -143,6 +143,11 @@ def _view(settings: type[Any], given: Any, path: tuple[str, ...] = ()) -> type[A
     view = make_dataclass(settings.__name__, items, frozen=True)
     view.__doc__ = (settings.__doc__ or "").partition("\n\n")[0]
     return view
+
+
+def _group(view: type[Any], name: str | None = None) -> Any:
+    """The type of a group of options; with its help, or tyro would search it in source files."""
+    return Annotated[view, tyro.conf.arg(name=name, help=view.__doc__)]
 
 
 def _item(name: str, hint: Any, text: str, value: Any) -> tuple[str, Any, Any]:

@@ -98,7 +98,8 @@ def parse(
         args=arguments,
         prog=prog,
         description=description,
-        config=(tyro.conf.OmitArgPrefixes,),
+        # without comments, which are no help here: searching them takes a tenth of a second
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.HelptextFromCommentsOff),
         registry=_registry(),
         **more,
     )

@@ -18,7 +18,6 @@ import functools
 import inspect
 import numbers
 import os
-import textwrap
 import types
 import typing
 from collections.abc import Callable
@@ -85,6 +84,7 @@ def cached(function: Callable[[Any], T]) -> Callable[[Any], T]:
     return functools.cache(function)
 
 
+@cached
 def choices_of(hint: Any) -> dict[str, type[Choice]]:
     """The choices that a field's type names, by kind; empty if the field is no choice."""
     members = get_args(hint) if _is_union(hint) else (hint,)
@@ -112,8 +112,9 @@ def descriptions(settings: type[Any]) -> dict[str, str]:
     for base in reversed(settings.__mro__):
         if not is_dataclass(base):
             continue
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        assert isinstance(definition, ast.ClassDef)
+        module = inspect.getmodule(base)
+        assert module is not None
+        definition = _classes_in(inspect.getsource(module))[base.__qualname__]
         for item, text in zip(definition.body, definition.body[1:], strict=False):
             if (
                 isinstance(item, ast.AnnAssign)
@@ -122,6 +123,25 @@ def descriptions(settings: type[Any]) -> dict[str, str]:
                 and isinstance(text.value, ast.Constant)
             ):
                 found[item.target.id] = " ".join(str(text.value.value).split())
+    return found
+
+
+@cached
+def _classes_in(source: str) -> dict[str, ast.ClassDef]:
+    """Qualified name → class, of all classes in a file's source, which is parsed only once."""
+    found: dict[str, ast.ClassDef] = {}
+
+    def look(node: ast.AST, place: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef):
+                found[place + child.name] = child
+                look(child, f"{place}{child.name}.")
+            elif isinstance(child, ast.FunctionDef):
+                look(child, f"{place}{child.name}.<locals>.")
+            elif isinstance(child, ast.stmt):
+                look(child, place)
+
+    look(ast.parse(source), "")
     return found
 
 

@@ -13,6 +13,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from helpers.calling import call
 
 from shd_genn.bench.peers import libraries, table
 from shd_genn.bench.peers.case import Batch, Setting
@@ -188,11 +189,8 @@ def test_a_delay_line_copies_the_input_for_all_peers():
     )
 
 
-def compare(*arguments, **options):
-    command = [sys.executable, "-m", "shd_genn.bench", "peers", *map(str, arguments)]
-    return subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
+def compare(*arguments):
+    return call("bench", "peers", *arguments)
 
 
 SMALL = ("--peers", "native", "--threads", 1, "--topologies", "recurrent", "--n-steps", 50)
@@ -201,31 +199,29 @@ SMALL = ("--peers", "native", "--threads", 1, "--topologies", "recurrent", "--n-
 def test_the_command_writes_goes_on_and_says_what_it_is_given(tmp_path):
     output = tmp_path / "compare.csv"
     common = (*SMALL, "--repetitions", 1, "-o", output)
-    process = compare(*common, "--hidden-sizes", 16)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert "50 steps, 16 hidden, recurrent, 1 core" in out and "native" in out
+    done = compare(*common, "--hidden-sizes", 16)
+    assert done.returncode == 0, done.stderr
+    assert "50 steps, 16 hidden, recurrent, 1 core" in done.stdout and "native" in done.stdout
     refused = compare(*common, "--hidden-sizes", 16, 32)
-    assert "output must be a new file" in refused.communicate(timeout=60)[1]
-    assert refused.returncode == 2
+    assert refused.returncode == 2 and "output must be a new file" in refused.stderr
     before = table.read(output)
     elsewhere = tmp_path / "elsewhere.csv"
     table.write(elsewhere, [replace(before[0], cpu="Some CPU")])
     refused = compare(*SMALL, "-o", elsewhere, "--resume")
-    assert "has measurements of Some CPU, but this machine is" in refused.communicate(timeout=60)[1]
+    assert refused.returncode == 2
+    assert "has measurements of Some CPU, but this machine is" in " ".join(refused.stderr.split())
     both = tmp_path / "both.csv"
     table.write(both, [replace(before[0], peer="genn"), replace(before[0], n_steps=100)])
     refused = compare(*SMALL, "--hidden-sizes", 16, "-o", both, "--resume")
     assert "without genn would delete their rows; add them to --peers" in " ".join(
-        refused.communicate()[1].split()
+        refused.stderr.split()
     )
     assert refused.returncode == 2 and len(table.read(both)) == 2
-    process = compare(*common, "--hidden-sizes", 16, 32, "--resume", "--markdown")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    done = compare(*common, "--hidden-sizes", 16, 32, "--resume", "--markdown")
+    assert done.returncode == 0, done.stderr
     after = table.read(output)
     assert after[:1] == before and [row.hidden for row in after] == [16, 32]
-    lines = out.strip().splitlines()
+    lines = done.stdout.strip().splitlines()
     assert lines[0].startswith("| peer | gradients | 50 steps, 16 hidden, recurrent, 1 core |")
     assert lines[2].startswith("| native | EventProp | ") and lines[2].count(" ms") == 2
 
@@ -233,7 +229,14 @@ def test_the_command_writes_goes_on_and_says_what_it_is_given(tmp_path):
 def test_ctrl_c_keeps_what_has_been_measured(tmp_path):
     output = tmp_path / "compare.csv"
     sizes = ("--hidden-sizes", 16, 1024)
-    process = compare(*SMALL, *sizes, "--repetitions", 100_000, "--limit-s", 5, "-o", output)
+    limits = ("--repetitions", 100_000, "--limit-s", 3)
+    arguments = map(str, (*SMALL, *sizes, *limits, "-o", output))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shd_genn.bench", "peers", *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     deadline = time.monotonic() + 60
     while not output.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -258,9 +261,8 @@ def test_ctrl_c_keeps_what_has_been_measured(tmp_path):
     ],
 )
 def test_wrong_options_are_refused(option, value, said):
-    process = compare(option, value)
-    err = process.communicate(timeout=60)[1]
-    assert process.returncode == 2 and said in " ".join(err.split())
+    refused = compare(option, value)
+    assert refused.returncode == 2 and said in " ".join(refused.stderr.split())
 
 
 def started():

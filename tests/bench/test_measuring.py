@@ -1,11 +1,10 @@
 """What benchmarks count and fit, by hand; times are measured, and never tested."""
 
 import csv
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from helpers.calling import call
 
 from shd_genn.backends.native.engine import STAGES
 from shd_genn.bench.machine import read_limit, vector_peak
@@ -66,8 +65,7 @@ def unframed(text):
 
 
 def measured(module, path, *arguments):
-    command = [sys.executable, "-m", "shd_genn.bench", module, "-o", str(path), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = call("bench", module, "-o", path, *arguments)
     text = path.read_text() if path.exists() else ""
     return result, list(csv.DictReader(text.splitlines()))
 
@@ -131,15 +129,15 @@ def test_scaling_measures_what_it_is_told(tmp_path):
 
 
 def test_a_dataset_of_noise(tmp_path):
-    command = [sys.executable, "-m", "shd_genn.bench", "noise", str(tmp_path / "noise")]
-    subprocess.run([*command, "--train", "5", "--test", "3"], check=True)
+    command = ["bench", "noise", tmp_path / "noise"]
+    written = call(*command, "--train", "5", "--test", "3")
+    assert written.returncode == 0, written.stderr
     train, test = (load_split(str(tmp_path / "noise"), split) for split in ("train", "test"))
     assert (len(train), len(test), train.name) == (5, 3, "noise")
     assert train.events.counts.tolist() == [8000] * 5  # SHD's mean
     assert (train.n_channels, train.n_classes) == (700, 20)
     assert 0 <= train.events.times_ms.min() and train.events.times_ms.max() <= 1000
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    again = call(*command)
     assert again.returncode == 2 and "nothing is overwritten" in unframed(again.stderr)
-    nothing = [sys.executable, "-m", "shd_genn.bench", "noise", str(tmp_path / "b"), "--test", "0"]
-    refused = subprocess.run(nothing, capture_output=True, text=True, check=False)
+    refused = call("bench", "noise", tmp_path / "b", "--test", "0")
     assert refused.returncode == 2 and "1 <= test must hold, but got 0" in unframed(refused.stderr)

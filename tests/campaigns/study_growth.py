@@ -21,7 +21,7 @@ import optuna
 from optuna.storages import RDBStorage
 
 from shd_genn.config import Config
-from shd_genn.sweep.__main__ import Options, make_plan, open_study
+from shd_genn.sweep.command import Options, make_plan, open_study
 from shd_genn.sweep.space import load_space, probe
 from shd_genn.sweep.storage import opened
 from shd_genn.sweep.study import StudyLoop

@@ -30,7 +30,7 @@ import psutil
 
 from shd_genn.config import Config
 from shd_genn.sweep import processes
-from shd_genn.sweep.__main__ import Options, make_plan, open_study
+from shd_genn.sweep.command import Options, make_plan, open_study
 from shd_genn.sweep.processes import ProcessWorkers
 from shd_genn.sweep.space import load_space, probe
 from shd_genn.sweep.storage import opened, parse_location

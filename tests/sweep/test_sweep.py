@@ -17,7 +17,7 @@ from helpers.sweeping import finished, load, run_folders, sweep, trials
 
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.support.errors import ShdGennError
-from shd_genn.sweep.__main__ import main, parse
+from shd_genn.sweep.command import main, parse
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Setting:
         """Length of a step in ms."""
         return TRIAL_MS / self.n_steps
 
-    @property
+    @cached_property
     def model(self) -> ModelConfig:
         """The network's settings: the project's defaults; copies share the mean input."""
         model, share = synthetic_model(self.topology, self.hidden), 1 / (1 + self.copies)
