@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -71,7 +72,7 @@ class StoredEvents:
         Raises:
             DataError: if the file was changed meanwhile.
         """
-        path = self.file.path
+        path, rows = self.file.path, self.rows[indices]
         with opened(path) as file:
             refuse_unless(
                 FileState.of(path) == self.file,
@@ -80,11 +81,7 @@ class StoredEvents:
                 DataError,
             )
             times, units = file["spikes/times"], file["spikes/units"]
-            parts = [
-                _converted(times, units, rows, path, self.n_channels)
-                for rows in _ranges(self.rows[indices])
-            ]
-        return Events.join([part.sample(i) for part in parts for i in range(len(part))])
+            return _converted(times, units, rows, path, self.n_channels)
 
     def select(self, indices: NDArray[np.integer]) -> StoredEvents:
         """The given samples, in the given order; they stay in the file."""
@@ -92,9 +89,9 @@ class StoredEvents:
 
     def blocks(self) -> Iterator[Events]:
         """All samples in their order, some at a time."""
-        at_once = _at_once(self.file.size)
-        for begin in range(0, len(self), at_once):
-            yield self.take(np.arange(begin, min(begin + at_once, len(self))))
+        most = max(1, available_memory() // PART_OF_MEMORY // BYTES_A_SPIKE)
+        for begin, end in _parts(self.counts, most):
+            yield self.take(np.arange(begin, end))
 
 
 def load(
@@ -119,7 +116,7 @@ def load(
     counts = np.zeros(n, np.int64)
     held = n_spikes = 0
     for start in range(0, n, at_once):
-        rows = slice(start, min(start + at_once, n))
+        rows = np.arange(start, min(start + at_once, n))
         part = _converted(times, units, rows, path, n_channels)
         counts[rows] = part.counts
         n_spikes += len(part.times_ms)
@@ -162,25 +159,49 @@ def _joined(parts: list[Events], counts: NDArray[np.int64]) -> Events:
     return events
 
 
-def _ranges(rows: NDArray[np.int64]) -> Iterator[slice]:
-    """Runs of rows that follow one another, in order: each is read at once."""
-    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-    for run in np.split(rows, breaks):
-        if len(run):
-            yield slice(int(run[0]), int(run[-1]) + 1)
+def _parts(counts: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+    """First and last (not included) of samples to read together.
+
+    Args:
+        counts: Spikes of each sample.
+        most: Spikes to read together, if more than one sample is read.
+    """
+    begin = spikes = 0
+    for i, count in enumerate(counts.tolist()):
+        if i > begin and (spikes + count > most or i - begin == READ_AT_ONCE):
+            yield begin, i
+            begin, spikes = i, 0
+        spikes += count
+    if begin < len(counts):
+        yield begin, len(counts)
+
+
+def _read(dataset: h5py.Dataset, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Rows of a dataset in any order, also twice, in one call of HDF5.
+
+    h5py's own way has rows that ascend only, or one call for each, which takes 20 times as long.
+    """
+    chosen = dataset.id.get_space()
+    chosen.select_elements(rows[:, np.newaxis].astype(np.uint64))
+    found: NDArray[Any] = np.empty(len(rows), dtype=dataset.dtype)
+    to = h5py.h5s.create_simple((len(rows),))
+    dataset.id.read(to, chosen, found, mtype=h5py.h5t.py_create(dataset.dtype))
+    return found
 
 
 def _converted(
-    times: h5py.Dataset, units: h5py.Dataset, rows: slice, path: Path, n_channels: int
+    times: h5py.Dataset, units: h5py.Dataset, rows: NDArray[np.int64], path: Path, n_channels: int
 ) -> Events:
     """Some rows of a file, checked, in ms."""
-    seconds, channels = times[rows], units[rows]
+    if len(rows) == 0:
+        return Events(np.empty(0, np.float32), np.empty(0, np.uint16), np.zeros(1, np.int64))
+    seconds, channels = _read(times, rows), _read(units, rows)
     counts = np.array([len(s) for s in seconds])
     wrong = np.flatnonzero(counts != [len(u) for u in channels])
     if len(wrong):
         i = int(wrong[0])
         raise DataError(
-            f"{path}: sample {rows.start + i} must have as many times as units, but has "
+            f"{path}: sample {rows[i]} must have as many times as units, but has "
             f"{len(seconds[i])} and {len(channels[i])}; make it again"
         )
     offsets = np.zeros(len(counts) + 1, np.int64)
@@ -190,7 +211,7 @@ def _converted(
     times_ms = all_seconds.astype(np.float32) * np.float32(1000)
     _check(path, times_ms, all_channels, n_channels)
     all_channels = all_channels.astype(np.uint16)
-    _check_order(path, times_ms, offsets, rows.start)
+    _check_order(path, times_ms, offsets, rows)
     return Events(times_ms, all_channels, offsets)
 
 
@@ -213,7 +234,7 @@ def _check(
 
 
 def _check_order(
-    path: Path, times_ms: NDArray[np.float32], offsets: NDArray[np.int64], first: int
+    path: Path, times_ms: NDArray[np.float32], offsets: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> None:
     """Refuse samples whose spikes do not follow each other in time."""
     falls = np.flatnonzero(np.diff(times_ms) < 0) + 1
@@ -221,6 +242,6 @@ def _check_order(
     if len(inside):
         i = int(np.searchsorted(offsets, inside[0], side="right")) - 1
         raise DataError(
-            f"{path}: the times of every sample must ascend, but those of sample {first + i} do "
+            f"{path}: the times of every sample must ascend, but those of sample {rows[i]} do "
             "not; give the spikes of each sample in the order of their times"
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -40,11 +42,13 @@ from shd_genn.sweep.space import (
 )
 from shd_genn.sweep.storage import Location, address, opened, parse_location, patiently
 from shd_genn.sweep.study import Plan, Running, StudyLoop, Workers
-from shd_genn.sweep.trials import Counts, count, take_over
+from shd_genn.sweep.trials import Counts, Tally, take_over
 from shd_genn.train import crossval
 
 REMEMBERED_AS = "shd_genn"
 """The study's attribute that says what is searched."""
+LOOKS_APART = 20
+"""Between two looks at the best trial so much of the time that a look takes passes."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def main() -> None:
                 report(study, plan, location)
             raise
         report(study, plan, location)
-        counts = count(study.get_trials(deepcopy=False))
+        counts = Tally().count(study.get_trials(deepcopy=False))
         refuse_unless(
             counts.complete + counts.pruned > 0 or counts.failed == 0,
             f"no trial of study {study.study_name} has trained a network to its end",
@@ -266,7 +270,7 @@ def open_study(
 
 def run(study: optuna.Study, storage: RDBStorage, plan: Plan, options: Options) -> None:
     """Train until the study has its trials."""
-    if count(study.get_trials(deepcopy=False)).finished >= plan.n_trials:
+    if Tally().count(study.get_trials(deepcopy=False)).finished >= plan.n_trials:
         return
     with _workers(options, plan) as workers, _progress(study, plan) as show:
         try:
@@ -300,18 +304,35 @@ def _workers(options: Options, plan: Plan) -> Iterator[Workers]:
 @contextmanager
 def _progress(study: optuna.Study, plan: Plan) -> Iterator[Callable[[Counts, list[Running]], None]]:
     with progress("Sweep", plan.n_trials, "trials") as advance:
-        done = 0
+        done, best_so_far = 0, BestSoFar(study)
 
         def show(counts: Counts, running: list[Running]) -> None:
             nonlocal done
-            advance(counts.finished - done, note=_note(study, counts, running))
+            advance(counts.finished - done, note=_note(best_so_far, counts, running))
             done = counts.finished
 
         yield show
 
 
-def _note(study: optuna.Study, counts: Counts, running: list[Running]) -> str:
-    parts = [best(study)] if counts.complete else []
+class BestSoFar:
+    """What `best` says, now and then: it looks at all trials, and may not take the study's time."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        """Look at a study's best trial when its text is asked for."""
+        self._study, self._text, self._next = study, "", -math.inf
+
+    def text(self) -> str:
+        """The text of at most `LOOKS_APART` looks ago."""
+        begin = time.monotonic()
+        if begin >= self._next:
+            self._text = best(self._study)
+            end = time.monotonic()
+            self._next = end + LOOKS_APART * (end - begin)
+        return self._text
+
+
+def _note(best_so_far: BestSoFar, counts: Counts, running: list[Running]) -> str:
+    parts = [best_so_far.text()] if counts.complete else []
     n_running = len(running) + counts.elsewhere
     parts.append(f"{n_running} running, {counts.pruned} pruned, {counts.failed} failed")
     parts += [
@@ -333,7 +354,7 @@ def best(study: optuna.Study) -> str:
 def report(study: optuna.Study, plan: Plan, location: Location) -> None:
     """Print what a study has found."""
     trials = study.get_trials(deepcopy=False)
-    counts = count(trials)
+    counts = Tally().count(trials)
     print(
         f"trials              {counts.complete} complete, {counts.pruned} pruned, "
         f"{counts.failed} failed of {plan.n_trials}"

@@ -23,8 +23,13 @@ from shd_genn.support.errors import ConfigError, refuse_unless
 from shd_genn.support.interruption import interruptible
 from shd_genn.sweep.sampling import PrunerName
 from shd_genn.sweep.space import Space
-from shd_genn.sweep.storage import MISSED_HEARTBEATS, first_heartbeats, patiently
-from shd_genn.sweep.trials import Counts, attributes, count, queue_again
+from shd_genn.sweep.storage import (
+    MISSED_HEARTBEATS,
+    first_heartbeats,
+    patiently,
+    set_user_attributes,
+)
+from shd_genn.sweep.trials import Counts, Tally, attributes, queue_again
 from shd_genn.sweep.worker import Job
 
 DEATHS = 3
@@ -109,11 +114,23 @@ class Plan:
 
 @dataclass
 class Running:
-    """A trial that a worker has."""
+    """A trial that a worker has.
+
+    Attributes:
+        trial: Optuna's trial.
+        job: What the worker trains.
+        folders: Run folders, run by run.
+        steps: Steps for which a value has been reported.
+        results: What each run that has ended came to.
+        accuracy: The last validation accuracy.
+        epoch: The last epoch of the present run.
+        deaths: How often its worker has died since its last epoch.
+    """
 
     trial: Trial
     job: Job
     folders: list[str]
+    steps: set[int]
     results: list[dict[str, float]] = field(default_factory=list)
     accuracy: float = 0.0
     epoch: int = -1
@@ -143,7 +160,8 @@ class StudyLoop:
         self.study, self.storage, self.plan, self.workers = study, storage, plan, workers
         self._show = show
         self._running: dict[int, Running] = {}
-        self._beaten = 0.0
+        self._tally = Tally()
+        self._beaten, self._looked_after = 0.0, -TICK
         self._failures: list[str] = []
         self._succeeded = False
         interval = storage.get_heartbeat_interval()
@@ -169,8 +187,8 @@ class StudyLoop:
     def _train(self) -> None:
         looked, counts = -TICK, Counts()
         while True:
-            # with all workers busy, once in a while: epochs may be shorter than a look
-            if len(self._running) < len(self.workers) or time.monotonic() - looked >= TICK:
+            # once in a while, not after each epoch, which may be shorter than a look
+            if time.monotonic() - looked >= TICK:
                 looked, counts = time.monotonic(), self._fill()
                 self._show(counts, list(self._running.values()))
             if not self._running:
@@ -179,24 +197,34 @@ class StudyLoop:
                 time.sleep(WAIT_FOR_OTHERS)
             for i, what, run, content in self.workers.events(TICK):
                 self._handle(i, what, run, content)
+                if i not in self._running:
+                    looked = -TICK  # a worker has nothing to do
             self._beat()  # before others' missed heartbeats are looked for
 
     def _fill(self) -> Counts:
         """Give idle workers what is to be done."""
+        if time.monotonic() - self._looked_after >= TICK:
+            patiently(self._look_after)
+            self._looked_after = time.monotonic()
         while True:
             counts = patiently(self._count)
             idle = [i for i in range(len(self.workers)) if i not in self._running]
             if not idle or (counts.asked >= self.plan.n_trials and not counts.waiting):
                 return counts
             self._begin(idle[0])
+            if len(self._running) == len(self.workers):
+                return counts
 
-    def _count(self) -> Counts:
+    def _look_after(self) -> None:
+        """Queue again what processes have left running or interrupted that are no more."""
         first_heartbeats(self.storage, self.study._study_id)
         fail_stale_trials(self.study)
-        trials = self.study.get_trials(deepcopy=False)
-        queue_again(self.study, trials, older_than=MISSED_HEARTBEATS * self._interval)
+        self._count()
+        queue_again(self.study, self._tally, older_than=MISSED_HEARTBEATS * self._interval)
+
+    def _count(self) -> Counts:
         mine = {running.trial.number for running in self._running.values()}
-        return count(self.study.get_trials(deepcopy=False), mine)
+        return self._tally.count(self.study.get_trials(deepcopy=False), mine)
 
     def _begin(self, i: int) -> None:
         trial = patiently(self.study.ask)
@@ -208,8 +236,9 @@ class StudyLoop:
             return
         command = ("shd_genn.sweep", str(self.plan.space.path), "--study", self.study.study_name)
         job = Job(configs, self.plan.runs, (*command, f"(trial {trial.number})"))
-        known = patiently(lambda: trial.user_attrs.get("run_folders", []))
-        self._running[i] = Running(trial, job, list(known))
+        known = patiently(lambda: self.storage.get_trial(trial._trial_id))
+        folders, steps = known.user_attrs.get("run_folders", []), set(known.intermediate_values)
+        self._running[i] = Running(trial, job, list(folders), steps)
         self._attributes(trial, {"process": f"{socket.gethostname()}:{os.getpid()}"})
         self.workers.submit(i, job)
 
@@ -263,12 +292,10 @@ class StudyLoop:
         """Report values that one of these pruners goes by, and ask it."""
         if self.plan.pruner not in pruners:
             return True
-        known = patiently(
-            lambda: self.storage.get_trial(running.trial._trial_id).intermediate_values
-        )
         for step, value in values:
-            if step not in known:
+            if step not in running.steps:
                 patiently(lambda step=step, value=value: running.trial.report(value, step))  # type: ignore[misc]
+                running.steps.add(step)
         return not patiently(running.trial.should_prune)
 
     def _end(self, running: Running, came: dict[str, str]) -> None:
@@ -325,8 +352,8 @@ class StudyLoop:
         return patiently(lambda: self.study.tell(trial, **outcome, skip_if_finished=True))
 
     def _attributes(self, trial: Trial, values: dict[str, Any]) -> None:
-        for key, value in values.items():
-            patiently(lambda key=key, value=value: trial.set_user_attr(key, value))  # type: ignore[misc]
+        if values:
+            patiently(lambda: set_user_attributes(self.storage, trial._trial_id, values))
 
     def _beat(self) -> None:
         # not Optuna's thread, which ends with the first connection that is lost

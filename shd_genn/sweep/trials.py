@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,29 +39,65 @@ class Counts:
         return self.complete + self.pruned + self.failed
 
 
-def count(trials: list[FrozenTrial], mine: Set[int] = frozenset()) -> Counts:
-    """Count trials; one that was interrupted and tried again counts once.
+class Tally:
+    """Counts a study's trials again and again; a trial that has ended is looked at once.
 
-    Args:
-        trials: All of them.
-        mine: Numbers of those that run here.
+    A study looks for each new trial at how far it is, so this must not take longer the more
+    trials have ended. Optuna changes none of these any more.
+
+    Attributes:
+        interrupted: Trials that were interrupted, by their number.
+        queued: Numbers of the interrupted trials that were queued again.
     """
-    counts = Counts()
-    for trial in trials:
-        counts.asked += not _tried_before(trial)
-        counts.complete += trial.state == TrialState.COMPLETE
-        counts.pruned += trial.state == TrialState.PRUNED
-        counts.failed += trial.state == TrialState.FAIL and "failure" in trial.user_attrs
-        counts.waiting += trial.state == TrialState.WAITING
-        counts.elsewhere += trial.state == TrialState.RUNNING and trial.number not in mine
-    return counts
+
+    def __init__(self) -> None:
+        """Begin with no trial."""
+        self.interrupted: dict[int, FrozenTrial] = {}
+        self.queued: set[int] = set()
+        self._ended = Counts()
+        self._known: set[int] = set()
+
+    def count(self, trials: list[FrozenTrial], mine: Set[int] = frozenset()) -> Counts:
+        """Count trials; one that was interrupted and tried again counts once.
+
+        Args:
+            trials: All of the study.
+            mine: Numbers of those that run here.
+        """
+        unfinished = []
+        for trial in trials:
+            if trial.number in self._known:
+                continue
+            if trial.state.is_finished():
+                self._end(trial)
+            else:
+                unfinished.append(trial)
+        counts = replace(self._ended)
+        for trial in unfinished:
+            self.queued.update(_tried_before(trial))
+            counts.asked += not _tried_before(trial)
+            counts.waiting += trial.state == TrialState.WAITING
+            counts.elsewhere += trial.state == TrialState.RUNNING and trial.number not in mine
+        return counts
+
+    def _end(self, trial: FrozenTrial) -> None:
+        """Count a trial that has ended, for good."""
+        self._known.add(trial.number)
+        self.queued.update(_tried_before(trial))
+        self._ended.asked += not _tried_before(trial)
+        self._ended.complete += trial.state == TrialState.COMPLETE
+        self._ended.pruned += trial.state == TrialState.PRUNED
+        if trial.state == TrialState.FAIL:
+            self._ended.failed += "failure" in trial.user_attrs
+            if "failure" not in trial.user_attrs:
+                self.interrupted[trial.number] = trial
 
 
 def _tried_before(trial: FrozenTrial) -> list[int]:
     """The numbers of the interrupted trials that a trial goes on with.
 
     It is Optuna's `RetryHeartbeatStaleTrialCallback.retry_history`, which is experimental and warns
-    in every call: the study loop looks at all its trials for each new one.
+    in every call.
     """
     numbers: list[int] = trial.system_attrs.get("retry_history", [])
     return numbers
@@ -86,27 +122,21 @@ def take_over(study: optuna.Study, storage: RDBStorage) -> None:
     """Queue what a killed process left running, where no other can be working on the study."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    queue_again(study, study.get_trials(deepcopy=False), older_than=0.0)
+    tally = Tally()
+    tally.count(study.get_trials(deepcopy=False))
+    queue_again(study, tally, older_than=0.0)
 
 
-def queue_again(study: optuna.Study, trials: list[FrozenTrial], older_than: float) -> None:
+def queue_again(study: optuna.Study, tally: Tally, older_than: float) -> None:
     """Queue interrupted trials that have not been, because who had to do it was killed.
 
     Args:
         study: The study.
-        trials: All its trials.
+        tally: Has counted its trials.
         older_than: Seconds since they were interrupted; another machine may be about to do it.
     """
-    interrupted = [
-        trial
-        for trial in trials
-        if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs
-    ]
-    if not interrupted:
-        return
-    queued = {number for trial in trials for number in _tried_before(trial)}
-    for trial in interrupted:
-        if trial.number in queued or trial.datetime_complete is None:
+    for number, trial in tally.interrupted.items():
+        if number in tally.queued or trial.datetime_complete is None:
             continue
         age = datetime.now() - trial.datetime_complete
         if age.total_seconds() >= older_than:

@@ -4,7 +4,7 @@ python tests/campaigns/sweep_load.py sqlite --trials 10000
 python tests/campaigns/sweep_load.py postgres --trials 10000   (starts a server of its own)
 
 The loop of the study, its database, and the worker processes with their pipes are the real ones.
-Only the training of a trial is replaced: a worker reports three epochs and a result at once. On
+Only the training of a trial is replaced: a worker reports its epochs and a result at once. On
 PostgreSQL two studies with half of the workers each share the trials, as two machines do. Settings
 are drawn at random, because TPE's own time grows with the number of trials. Every worker notes each
 trial that it worked on, in a file of its own, so that a lost or doubled trial is found.
@@ -29,6 +29,7 @@ import optuna
 import psutil
 
 from shd_genn.config import Config
+from shd_genn.config.flat import update
 from shd_genn.sweep import processes
 from shd_genn.sweep.command import Options, make_plan, open_study
 from shd_genn.sweep.processes import ProcessWorkers
@@ -51,11 +52,12 @@ def trivial(job, ask, n_threads, read):
     rate = job.configs[0].train.learning_rate
     ask("begin", 0, None)
     ask("folder", 0, str(job.runs / f"folder {time.time_ns()}"))
-    for epoch in range(3):
-        if not ask("epoch", 0, [{"epoch": epoch, "split": "valid", "accuracy": rate * epoch}]):
+    print(f"worked on {job.command[-1]}", flush=True)
+    for epoch in range(job.configs[0].train.epochs):
+        row = {"epoch": epoch, "split": "valid", "accuracy": rate * (epoch + 1)}
+        if not ask("epoch", 0, [row]):
             return {"state": "pruned", "reason": f"after epoch {epoch + 1}"}
     ask("result", 0, {"accuracy": rate, **dict.fromkeys(NUMBERS, 1.0)})
-    print(f"worked on {job.command[-1]}", flush=True)
     return {"state": "complete"}
 
 
@@ -92,22 +94,30 @@ class Loaded(ProcessWorkers):
             yield event
 
 
-def study(location, folder: Path, name: str, n_trials: int, n_workers: int) -> None:
+def study(location, folder: Path, name: str, n_trials: int, n_workers: int, n_epochs: int) -> None:
     """One study's process: works until the study has all its trials."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = load_space(str(folder / "space.py"))
     options = Options(
-        str(folder / "space.py"), settings=Config(), trials=n_trials, sampler="random",
-        study="load", runs=folder / name,
+        str(folder / "space.py"), settings=update(Config(), {"epochs": n_epochs}),
+        trials=n_trials, sampler="random", study="load", runs=folder / name,
     )  # fmt: skip
     found = probe(space, options.settings)
     plan = make_plan(options, space, found)
-    begin, shown = time.perf_counter(), [0.0]
+    begin, process = time.perf_counter(), psutil.Process()
+    before = [begin, 0, 0.0]  # time, trials and CPU time at the last line
 
     def show(counts, running):
-        if time.perf_counter() - shown[0] > 30:
-            shown[0] = time.perf_counter()
-            print(f"{name}: {counts.finished} trials, {shown[0] - begin:.0f} s", flush=True)
+        now, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
+        since, done = now - before[0], counts.finished - before[1]
+        if since > 30 and done:
+            print(
+                f"{name}: {counts.finished} trials, {now - begin:.0f} s, {done / since:.1f} a "
+                f"second, {1000 * (cpu - before[2]) / done:.0f} ms CPU each, "
+                f"{process.memory_info().rss / 2**20:.0f} MiB",
+                flush=True,
+            )
+            before[:] = now, counts.finished, cpu
 
     (folder / name).mkdir()
     with opened(location, 20) as storage:
@@ -115,7 +125,7 @@ def study(location, folder: Path, name: str, n_trials: int, n_workers: int) -> N
         with Loaded(n_workers, folder / name) as workers:
             StudyLoop(loop_study, storage, plan, workers, show).run()
             waits = sorted(workers.waits)
-    memory = psutil.Process().memory_info().rss / 2**20
+    memory = process.memory_info().rss / 2**20
     print(
         f"{name}: {len(waits) + n_workers} trials in {time.perf_counter() - begin:.0f} s; a worker "
         f"waits for its next trial {1000 * statistics.median(waits):.0f} ms (median), "
@@ -154,9 +164,9 @@ def check(url: str, folder: Path, n_trials: int) -> None:
         for log in folder.rglob("worker_*.log")
         for line in log.read_text().splitlines()
     )
-    assert set(worked) == {str(trial.number) for trial in complete}
+    assert set(worked) == {str(trial.number) for trial in trials}
     assert set(worked.values()) == {1}
-    print(f"none lost, none doubled: {len(worked)} complete trials were worked on once each")
+    print(f"none lost, none doubled: {len(worked)} trials were worked on once each")
 
 
 def postgres(folder: Path):
@@ -179,6 +189,7 @@ def main() -> None:
     parser.add_argument("database", choices=["sqlite", "postgres"])
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=3, help="that a trial reports")
     given = parser.parse_args()
     folder, data = (Path(tempfile.mkdtemp(prefix=f"load-{x}-")) for x in ("study", "data"))
     folder.chmod(0o755)
@@ -199,7 +210,14 @@ def main() -> None:
         started = [
             context.Process(
                 target=study,
-                args=(location, folder, f"study {i}", given.trials, given.workers // parts),
+                args=(
+                    location,
+                    folder,
+                    f"study {i}",
+                    given.trials,
+                    given.workers // parts,
+                    given.epochs,
+                ),
             )
             for i in range(parts)
         ]

@@ -61,7 +61,8 @@ def test_samples_are_the_same_in_any_order(ties, monkeypatch, chosen):
 @pytest.mark.parametrize("at_once", [1, 4, 512])
 def test_blocks_are_all_samples_in_their_order(ties, monkeypatch, at_once):
     in_memory, stored = both(ties, monkeypatch)
-    monkeypatch.setattr(stored_events, "_at_once", lambda size: at_once)
+    monkeypatch.setattr(stored_events, "READ_AT_ONCE", at_once)
+    monkeypatch.setattr(stored_events, "available_memory", lambda: 1 << 20)
     blocks = list(stored.events.blocks())
     assert max(map(len, blocks)) <= at_once
     joined = blocks[0]
@@ -69,6 +70,21 @@ def test_blocks_are_all_samples_in_their_order(ties, monkeypatch, at_once):
         joined = joined.followed_by(block)
     assert_same(in_memory.events, joined)
     assert digest(in_memory) == digest(stored)
+
+
+def test_blocks_hold_few_spikes_and_the_file_is_opened_for_each_block_only(ties, monkeypatch):
+    """How many samples are read together follows from their spikes, not from the file's size."""
+    _, stored = both(ties, monkeypatch)
+    counts = stored.events.counts
+    assert list(stored_events._parts(counts, 4)) == [(0, 3), (3, 5), (5, 6)]
+    assert list(stored_events._parts(counts, 1)) == [(0, 1), (1, 3), (3, 4), (4, 5), (5, 6)]
+    opens, real = [], stored_events.opened
+    monkeypatch.setattr(stored_events, "opened", lambda path: opens.append(path) or real(path))
+    monkeypatch.setattr(stored_events, "available_memory", lambda: 4 * 4 * 6)  # four spikes
+    assert [len(block) for block in stored.events.blocks()] == [3, 2, 1]
+    assert len(opens) == 3
+    stored.events.take(np.array([5, 0, 3]))
+    assert len(opens) == 4
 
 
 def test_a_copy_of_a_stored_dataset_is_the_same_file(tmp_path, monkeypatch):
