@@ -12,7 +12,7 @@ from shd_genn.learning.methods import EventProp, MethodChoice
 from shd_genn.network import Kind
 from shd_genn.network.neurons import NEURON_PARAMETERS
 from shd_genn.support.errors import refuse_unless
-from shd_genn.support.settings import CHANGES_NO_RESULT, Choice, Cure, Settings
+from shd_genn.support.settings import CHANGES_NO_RESULT, Choice, Cure, Settings, UserPath
 
 Decay = Annotated[float, Gt(0), Lt(1), Cure("the papers use 0.5")]
 Epochs = Annotated[int, Ge(1), Cure("the papers use 50")]
@@ -65,6 +65,9 @@ class TrainConfig(Settings):
 
     method: MethodChoice = field(default_factory=EventProp)
     """The rule that changes the weights; docs/methods.md compares them."""
+    start_from: Annotated[str, UserPath()] | None = None
+    """Folder of a run by method=conversion, whose weights training starts from, as DIET-SNN does;
+    by default weights are drawn. See docs/conversion.md."""
     epochs: Annotated[int, Ge(1), Cure("the papers use 100")] = 100
     """Passes through the training set."""
     batch_size: Annotated[int, Ge(1), Cure("the papers use 32")] = 32

@@ -36,6 +36,7 @@ from shd_genn.train.finish import finish
 from shd_genn.train.kept_epochs import keep_epoch, observed
 from shd_genn.train.prepare import Experiment, prepare
 from shd_genn.train.silent_neurons import lift_silent
+from shd_genn.train.starting import start_from_rates
 
 OnEpoch = Callable[[RunFolder, Sequence[EpochRow]], None]
 """``on_epoch(folder, rows)`` gets the new rows of ``metrics.csv``: as a run begins those of epochs
@@ -76,6 +77,7 @@ def start(
     model_file = model_file or find_model(config.model.model)
     # before there is a folder: a network that cannot be compiled leaves none behind
     with compile_learner(config, model_file) as learner:
+        start_from_rates(experiment, learner)
         found = (
             *notes.before_training(experiment),
             *notes.of_network(learner.network, config),
@@ -119,6 +121,8 @@ def resume(
     observed(experiment)
     before = folder.summary
     with compile_learner(experiment.config, model_file) as learner:
+        if not folder.checkpoint("last").is_file():
+            start_from_rates(experiment, learner)
         found = {} if before is None else dict.fromkeys(before.notes)
         training = Training(folder, experiment, learner, on_epoch or _ignore, list(found))
         _run(training)

@@ -66,6 +66,8 @@ class ConvertedNetwork:
         self._parameters = self._initial()
         learned = [k for k in self._parameters if not k.endswith(".scale") or self._levels]
         learned.remove(self._input_scale) if self._levels else None
+        if not method.rate_bias:
+            learned = [k for k in learned if not k.endswith(".bias")]
         self._m = {k: np.zeros_like(self._parameters[k]) for k in learned}
         self._v = {k: np.zeros_like(self._parameters[k]) for k in learned}
         self._step = 0

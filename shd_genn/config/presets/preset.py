@@ -105,6 +105,7 @@ MODEL = ModelConfig(
 )
 TRAIN = TrainConfig(
     method=EventProp(),
+    start_from=None,
     epochs=100,
     batch_size=32,
     learning_rate=1e-3,

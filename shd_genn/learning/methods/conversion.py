@@ -40,6 +40,9 @@ class Conversion(Choice, kind="conversion"):
     """Neighbouring channels whose spikes are counted together."""
     rate_dropout: Annotated[float, Ge(0), Lt(1), Cure("0.3 to 0.5 is usual")] = 0.3
     """Probability that a unit is silent for a training sample."""
+    rate_bias: bool = True
+    """Units have biases; without them a run can be the start of one that learns with spikes
+    (start_from)."""
     percentile: Annotated[float, Gt(50), Le(100), Cure("99.9 is usual")] = 99.9
     """The percentile of a layer's activities that its spiking neurons can code at most."""
     qcfs_levels: Annotated[int, Ge(1), Le(256), Cure("4 to 16 is usual")] = 8
