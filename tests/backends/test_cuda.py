@@ -215,8 +215,8 @@ def test_a_run_records_the_memory_of_the_gpu(tmp_path, data, monkeypatch):
         train=TrainConfig(epochs=1, hidden_dropout=0.1, weight_decay=0.1, clip_gradient=1.0),
         backend="cuda",
     )
-    result = loop.start(config, tmp_path).result
-    assert (result.backend, result.gpu_memory_mb, result.gpu_boards_memory_mb) == ("cuda", 2, 3072)
+    result = loop.start(config, tmp_path).result  # 32 samples at a time, of 105 kB each
+    assert (result.backend, result.gpu_memory_mb, result.gpu_boards_memory_mb) == ("cuda", 3, 3072)
 
 
 def test_growth_without_bound_is_refused_with_neuron_time_and_values(monkeypatch):
