@@ -7,6 +7,7 @@ Turner & Knight 2025) and Cramer et al. (2020).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -69,9 +70,9 @@ def blend(
             np.trunc(np.where(both, (it - me) / 2, 0))
             for me, it in zip(mine[:2], its[:2], strict=True)
         )
-        channels = events.channels + np.repeat(shift.astype(np.int64), events.counts)
+        channels = events.channels + np.repeat(shift.astype(np.int32), events.counts)
         times_ms = events.times_ms + np.repeat(delay.astype(np.float32), events.counts)
-        kept = (channels >= 0) & (channels < n_channels) & (times_ms >= 0)
+        kept = (channels.view(np.uint32) < n_channels) & (times_ms >= 0)
         kept &= rng.random(len(kept)) < keep
         moved = Events(times_ms, channels.astype(np.uint16), events.offsets)
         parts.append(_only(moved, kept))
@@ -173,14 +174,12 @@ def _merged(one: Sample, other: Sample) -> Sample:
     return times_ms[order], channels[order]
 
 
-def _samples(events: Events) -> NDArray[np.int64]:
-    """The sample of each event."""
-    return np.repeat(np.arange(len(events)), events.counts)
-
-
 def _means(events: Events, values: NDArray[np.generic]) -> NDArray[np.float64]:
     """Mean of a value over the spikes of each sample; 0 for an empty sample."""
-    sums = np.bincount(_samples(events), weights=values, minlength=len(events))
+    sums, ends = np.zeros(len(events)), events.offsets.tolist()
+    for i in np.flatnonzero(events.counts):
+        # one after the other, which NumPy's sum is not: a run has the same bits as ever
+        sums[i] = np.cumsum(values[ends[i] : ends[i + 1]], dtype=np.float64)[-1]
     means: NDArray[np.float64] = sums / np.maximum(events.counts, 1)
     return means
 
@@ -188,13 +187,16 @@ def _means(events: Events, values: NDArray[np.generic]) -> NDArray[np.float64]:
 def _moved(events: Events, shifts: NDArray[np.int32], n_channels: int) -> Events:
     """Shift each spike by a number of channels; drop spikes that leave the range."""
     channels = events.channels + shifts
-    kept = (channels >= 0) & (channels < n_channels)
+    kept = channels.view(np.uint32) < n_channels  # channels below 0 are large numbers there
     # channels of dropped spikes may overflow, which does no harm
     return _only(Events(events.times_ms, channels.astype(np.uint16), events.offsets), kept)
 
 
 def _only(events: Events, kept: NDArray[np.bool_]) -> Events:
     """The spikes that are kept, in the same samples."""
-    kept_before = np.zeros(len(kept) + 1, np.int64)
-    np.cumsum(kept, out=kept_before[1:])
-    return Events(events.times_ms[kept], events.channels[kept], kept_before[events.offsets])
+    ends = events.offsets.tolist()
+    counts = [np.count_nonzero(kept[a:b]) for a, b in itertools.pairwise(ends)]
+    offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    # with a mask that is true nearly everywhere NumPy is faster than with indices, else far slower
+    some = kept if offsets[-1] > 0.95 * len(kept) else np.flatnonzero(kept)
+    return Events(events.times_ms[some], events.channels[some], offsets)

@@ -15,7 +15,7 @@ import pytest
 from helpers import emulation, networks
 
 from shd_genn.backends import choice, cuda
-from shd_genn.backends.conformance.networks import TOLERANCE
+from shd_genn.backends.conformance.networks import TOLERANCE, WEIGHTS, layered_network
 from shd_genn.backends.cuda import build, engine
 from shd_genn.backends.cuda.lower import lower
 from shd_genn.backends.cuda.render import render
@@ -26,8 +26,10 @@ from shd_genn.bench.gpu import cases
 from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig
 from shd_genn.learning.objective import Objective, Regulariser
+from shd_genn.learning.optimisers import Adam
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network import Neuron
+from shd_genn.network.learned_weight import LearnedWeight
 from shd_genn.network.settings import ModelConfig
 from shd_genn.present.settings import AugmentConfig
 from shd_genn.support.errors import BuildError, ConfigError, DivergedError
@@ -62,6 +64,30 @@ def test_neurons_by_equations_have_them_as_the_reference(name):
         for key, moment in expected.optimiser_state().items():
             got, largest = compiled.optimiser_state()[key], np.abs(moment).max()
             np.testing.assert_allclose(got, moment, rtol=0, atol=TOLERANCE * largest)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [LearnedWeight(knots=5), LearnedWeight(form="spline"), LearnedWeight(knots=5, attention=True)],
+    ids=["one curve", "spline", "attention"],
+)
+def test_weights_over_time_are_learned_as_by_the_reference(weight, monkeypatch):
+    """Conformance has a curve of each class. Clipping shortens their gradient, too."""
+    monkeypatch.setitem(WEIGHTS, "learned_weight", weight)
+    network = layered_network("learned_weight")
+    config = replace(CONFIG, adam=Adam(clip_gradient=1e-3))
+    events, labels = networks.random_events(3), networks.random_labels(3)
+    expected = reference.Reference(network, config)
+    with emulation.compile(network, config) as compiled:
+        for learner in (compiled, expected):
+            learner.train_batch(events, labels, 1e-3)
+        moments = expected.optimiser_state()
+        assert "m_output.readout_weight" in moments
+        for key, got in compiled.optimiser_state().items():
+            largest = max(np.abs(moments[key]).max(), 1e-12)
+            np.testing.assert_allclose(got, moments[key], rtol=0, atol=TOLERANCE * largest)
+        losses = [learner.evaluate(events, labels).loss for learner in (compiled, expected)]
+        np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
 SCHEDULED = [
@@ -215,8 +241,8 @@ def test_a_run_records_the_memory_of_the_gpu(tmp_path, data, monkeypatch):
         train=TrainConfig(epochs=1, hidden_dropout=0.1, weight_decay=0.1, clip_gradient=1.0),
         backend="cuda",
     )
-    result = loop.start(config, tmp_path).result
-    assert (result.backend, result.gpu_memory_mb, result.gpu_boards_memory_mb) == ("cuda", 2, 3072)
+    result = loop.start(config, tmp_path).result  # 32 samples at a time, of 105 kB each
+    assert (result.backend, result.gpu_memory_mb, result.gpu_boards_memory_mb) == ("cuda", 3, 3072)
 
 
 def test_growth_without_bound_is_refused_with_neuron_time_and_values(monkeypatch):
