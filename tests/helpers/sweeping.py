@@ -9,6 +9,7 @@ import optuna
 from sqlalchemy.pool import NullPool
 
 from helpers import tiny
+from helpers.calling import call
 
 SPACE = """
 def space(trial):
@@ -53,7 +54,8 @@ def sweep(space: Path, data: Path, *options) -> subprocess.CompletedProcess[str]
 
 
 def finished(space: Path, data: Path, *options) -> optuna.Study:
-    result = sweep(space, data, *options)
+    """Run a study to its end; its workers have processes of their own, the command has not."""
+    result = call("sweep", *arguments(space, data, *options))
     assert result.returncode == 0, result.stderr
     return load(space)
 

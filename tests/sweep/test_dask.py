@@ -20,7 +20,9 @@ def cluster():
 
 def test_trials_run_on_all_workers_of_the_cluster(space, data, cluster):
     options = ["--dask", cluster.scheduler_address, "--epochs", 3, "--trials", 6]
-    study = sweeping.finished(space, data, *options)
+    result = sweeping.sweep(space, data, *options)
+    assert result.returncode == 0, result.stderr
+    study = sweeping.load(space)
     assert len(study.trials) == 6 and len(trials(study)) >= 1
     begun = [trial.datetime_start for trial in study.trials]
     ended = [trial.datetime_complete for trial in study.trials]

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
@@ -76,8 +75,7 @@ def test_plain_optuna_reads_it_into_a_tidy_table(done):
 def test_the_same_command_goes_on_or_has_nothing_to_do(done, data, tmp_path):
     space = shutil.copytree(done[0].parent, tmp_path / "copy") / done[0].name
     before = {t.number: t.values for t in load(space).trials}
-    again = sweep(space, data, "--epochs", 5, "--trials", 8, "--workers", 2)
-    assert again.returncode == 0 and len(load(space).trials) == 8
+    assert len(finished(space, data, "--epochs", 5, "--trials", 8, "--workers", 2).trials) == 8
     more = finished(space, data, "--epochs", 5, "--trials", 10, "--workers", 1)
     assert len(more.trials) == 10
     assert {t.number: t.values for t in more.trials[:8]} == before
@@ -134,9 +132,9 @@ def test_a_failed_trial_has_its_reason_and_the_study_goes_on(tmp_path, data):
     )
     # the number of a probe is none of a trial's: these fail in training, not at the start
     space = sweeping.write_space(tmp_path, text)
-    arguments = sweeping.command(space, data, "--epochs", 2, "--trials", 4)
+    arguments = sweeping.arguments(space, data, "--epochs", 2, "--trials", 4)
     arguments = [a for a in arguments if a not in ("--batch-size", "16")]
-    result = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    result = call("sweep", *arguments)
     assert result.returncode == 0, result.stderr
     study = load(space)
     diverged, too_large = trials(study, "FAIL")
@@ -210,7 +208,7 @@ def test_a_study_has_one_program_at_a_time(space, data):
     process = sweeping.start(space, data, *options)
     try:
         sweeping.wait_until(lambda: run_folders(space), process)
-        second = sweep(space, data, *options)
+        second = call("sweep", *sweeping.arguments(space, data, *options))
     finally:
         process.kill()
         process.communicate()
