@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import scipy.fft
-import scipy.signal
-import scipy.sparse
+import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
 
 from shd_genn.encode.cochlea import RATE

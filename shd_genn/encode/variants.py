@@ -14,10 +14,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 import numpy as np
-import scipy.fft
+import scipy  # loads its parts when they are first used
 from annotated_types import Ge
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from shd_genn.encode.cochlea import RATE, Cochlea
 from shd_genn.encode.encoder import Encoder, Spikes
@@ -238,7 +237,7 @@ def reverberant(audio: Audio, drawn: Drawn, rng: np.random.Generator) -> Audio:
     tail = rng.normal(size=n) * 10 ** (-3 * np.arange(n) / n)
     tail *= 10 ** (-drawn.direct_db / 20) / math.sqrt(np.sum(np.square(tail)))
     tail[0] = 1.0  # the sound itself
-    heard: Audio = fftconvolve(audio, tail)[: len(audio)]
+    heard: Audio = scipy.signal.fftconvolve(audio, tail)[: len(audio)]
     return heard
 
 
