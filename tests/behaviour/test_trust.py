@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import tiny
+from helpers import caches, tiny
 from helpers.calling import call
 from helpers.running import rows, run, same_weights, settings
 
@@ -18,7 +18,6 @@ from analysis.tools.load import read
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.errors import ConfigError, ShdGennError
-from shd_genn.support.files import cache_dir
 from shd_genn.support.user_files import project_folder
 from shd_genn.sweep.worker import outcome
 from shd_genn.train import loop
@@ -227,26 +226,11 @@ def test_hidden_neurons_are_those_of_the_network(data, own_model, tmp_path):
     assert outcome(folder)["test_hidden_spikes"] == pytest.approx(test.hidden_spikes_mean * 12)
 
 
-@pytest.fixture
-def be_another_user(tmp_path, monkeypatch):
-    """Change to a cache in which no model is trusted yet; engines need not be compiled anew."""
-
-    def change():
-        engines = cache_dir("libraries")
-        monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path / "another-user"))
-        (tmp_path / "another-user").mkdir()
-        (tmp_path / "another-user" / "libraries").symlink_to(engines)
-
-    return change
-
-
 @pytest.mark.slow
-def test_a_strangers_model_is_executed_only_with_consent(
-    data, own_model, tmp_path, be_another_user
-):
+def test_a_strangers_model_is_executed_only_with_consent(data, own_model, tmp_path, monkeypatch):
     folder = loop.start(own(data, own_model, epochs=1), tmp_path / "runs")
     ours = loop.start(settings(data, epochs=1), tmp_path / "runs")
-    be_another_user()
+    caches.use(tmp_path / "another-user", monkeypatch)
     for refused in (
         run_module("evaluate", folder.path, "--dataset", data),
         run_module("run", "--resume", folder.path, "--epochs", 2),
@@ -262,10 +246,10 @@ def test_a_strangers_model_is_executed_only_with_consent(
 
 @pytest.mark.parametrize("figure", [raster, parameters])
 def test_figures_execute_a_strangers_model_only_with_consent(
-    data, own_model, tmp_path, monkeypatch, be_another_user, figure
+    data, own_model, tmp_path, monkeypatch, figure
 ):
     folder = loop.start(own(data, own_model, epochs=1), tmp_path / "runs")
-    be_another_user()
+    caches.use(tmp_path / "another-user", monkeypatch)
     given = ["x", str(folder.path), "-o", str(tmp_path / "figure.png")]
     monkeypatch.setattr(sys, "argv", given)
     monkeypatch.setattr(sys.modules["__main__"], "__file__", figure.__file__, raising=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import espeakng_loader
 import numpy as np
 import pytest
+from helpers import caches
 
 from shd_genn.datasets import espeak, spoken_digits
 from shd_genn.datasets.espeak import Espeak
@@ -30,7 +31,7 @@ N_PLACES = 12
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SHD_GENN_CACHE", str(tmp_path))
+    caches.use(tmp_path, monkeypatch)
     small = Cochlea(membrane=BasilarMembrane(n_places=N_PLACES))
     monkeypatch.setattr(spoken_digits, "Cochlea", lambda: small)
     return tmp_path
@@ -133,7 +134,7 @@ def test_another_recipe_another_folder(cache):
 def test_two_makings_are_the_same_to_the_byte(cache, monkeypatch):
     recipe = replace(SMALLEST, unseen=LITTLE.unseen, unseen_takes=1)
     one = prepare(recipe)
-    monkeypatch.setenv("SHD_GENN_CACHE", str(cache / "another"))
+    caches.use(cache / "another", monkeypatch)
     other = prepare(recipe)
     assert one != other
     for file in ("train.h5", "test.h5"):
@@ -172,7 +173,7 @@ def test_an_interrupted_making_goes_on_to_the_same_end(cache, monkeypatch):
     assert encoded == [1]  # what is done is not done again
     resumed = content(folder)
 
-    monkeypatch.setenv("SHD_GENN_CACHE", str(cache / "another"))
+    caches.use(cache / "another", monkeypatch)
     assert content(prepare(recipe)) == resumed
 
 
