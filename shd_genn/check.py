@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogFormatter, NullLocator
 from rich.table import Table
 
 from shd_genn import backends
@@ -165,6 +165,8 @@ def draw(curves: Mapping[str, Convergence]) -> Figure:
     )
     axes.set_xticks(steps, [f"{step:g}" for step in steps], minor=False)
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(LogFormatter())  # matplotlib's own writes formulas
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
     axes.legend()
     return figure
 

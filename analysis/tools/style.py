@@ -98,6 +98,7 @@ def _settings() -> dict[Any, Any]:
         "axes.axisbelow": True,
         "grid.color": "#e4e4e4",
         "grid.linewidth": 0.6,
+        "text.parse_math": False,  # a "$" in a name is one
         "pdf.fonttype": 42,  # text stays text
         "svg.hashsalt": "shd_genn",  # the same figure is the same file
         "savefig.dpi": 220,

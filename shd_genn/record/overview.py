@@ -32,7 +32,8 @@ class RunOverview:
         reason: Why it failed, was pruned, or cannot be read; "" otherwise.
         config: Its settings; None if they cannot be read.
         summary: State and final numbers; None before it has begun.
-        epochs: The rows of ``metrics.csv``.
+        epochs: The rows of ``metrics.csv``; none of a cross-validation as a whole.
+        n_epochs: Epochs that are done; of a cross-validation those of its longest fold.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class RunOverview:
     config: Config | None = None
     summary: Summary | None = None
     epochs: tuple[EpochRow, ...] = ()
+    n_epochs: int = 0
 
     @staticmethod
     def of(path: Path) -> RunOverview:
@@ -48,18 +50,15 @@ class RunOverview:
         try:
             folder = RunFolder.open(path)
             config, summary, epochs = folder.config, folder.summary, tuple(folder.epochs)
+            folds = [RunFolder(file.parent).epochs for file in path.glob("*/metrics.csv")]
         except (ShdGennError, OSError) as error:
             return RunOverview(path, "damaged", str(error))
+        n_epochs = max((row.epoch for rows in (epochs, *folds) for row in rows), default=0)
         if summary is None:
-            return RunOverview(path, "not begun", "", config, None, epochs)
+            return RunOverview(path, "not begun", "", config, None, epochs, n_epochs)
         killed = summary.state == "running" and is_free(path)
         state = "killed" if killed else summary.state
-        return RunOverview(path, state, summary.reason or "", config, summary, epochs)
-
-    @property
-    def n_epochs(self) -> int:
-        """Epochs that are done."""
-        return max((row.epoch for row in self.epochs), default=0)
+        return RunOverview(path, state, summary.reason or "", config, summary, epochs, n_epochs)
 
     def accuracy(self, split: Split) -> float | None:
         """The accuracy on a split in the chosen epoch; None if it is not known.

@@ -203,9 +203,11 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
         "encode recordings into it",
         DataError,
     )
+    in_rows = []
     for key, kinds in (("spikes/times", "fiu"), ("spikes/units", "iu")):
         _check_rows(parts[key], key, kinds, path)
-        check_places(file, parts[key], key, path)
+        in_rows.append(check_places(file, parts[key], key, path))
+    known = [each for each in in_rows if each is not None]
     n_channels = whole_attribute(file, "n_channels", N_CHANNELS, path)
     refuse_unless(
         1 <= n_channels <= 65_536,
@@ -217,7 +219,13 @@ def _read(file: h5py.File, path: Path, name: str) -> SpikeDataset:
     speakers, speaker_names = _read_speakers(file, path, n)
     return SpikeDataset(
         name=name,
-        events=stored_events.load(parts["spikes/times"], parts["spikes/units"], path, n_channels),
+        events=stored_events.load(
+            parts["spikes/times"],
+            parts["spikes/units"],
+            path,
+            n_channels,
+            np.maximum(*known) if len(known) == 2 else None,
+        ),
         labels=labels,
         speakers=speakers,
         n_channels=n_channels,

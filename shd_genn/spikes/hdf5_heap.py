@@ -25,7 +25,9 @@ OBJECT = struct.Struct("<HHxxxxQ")
 """Begin of a value in a heap: its index, references to it, its bytes, without padding to 8."""
 
 
-def check_places(file: h5py.File, rows: h5py.Dataset, key: str, path: Path) -> None:
+def check_places(
+    file: h5py.File, rows: h5py.Dataset, key: str, path: Path
+) -> NDArray[np.int64] | None:
     """Refuse rows of variable length whose values do not lie in the file.
 
     Args:
@@ -33,6 +35,9 @@ def check_places(file: h5py.File, rows: h5py.Dataset, key: str, path: Path) -> N
         rows: The dataset.
         key: Its name, for messages.
         path: The file's path.
+
+    Returns:
+        int64, (n_rows,): the length of each row; None if the rows are compressed.
 
     Raises:
         DataError: if there is such a row.
@@ -44,7 +49,7 @@ def check_places(file: h5py.File, rows: h5py.Dataset, key: str, path: Path) -> N
     ):
         records = _records(rows, content, size_of_address)
         if records is None or size_of_length != 8:
-            return
+            return None
         base = int(file.userblock_size)
         item = rows.id.get_type().get_super().get_size()
         for start in range(0, len(records), AT_ONCE):
@@ -58,6 +63,7 @@ def check_places(file: h5py.File, rows: h5py.Dataset, key: str, path: Path) -> N
                     "copy the file again from where it came, or make it again",
                     DataError,
                 )
+    return records["length"].astype(np.int64)
 
 
 def _records(
@@ -66,18 +72,20 @@ def _records(
     """Length, heap and index of all rows that are stored; None if they are compressed."""
     kind = np.dtype([("length", "<u4"), ("heap", f"<u{size_of_address}"), ("index", "<u4")])
     if rows.chunks is None:
-        places = [(rows.id.get_offset(), rows.id.get_storage_size())]
+        places = [(0, rows.id.get_offset(), rows.id.get_storage_size())]
     elif rows.id.get_create_plist().get_nfilters():
         return None  # compression notices damage itself
     else:
         chunks = map(rows.id.get_chunk_info, range(rows.id.get_num_chunks()))
-        places = [(chunk.byte_offset, chunk.size) for chunk in chunks]
-    parts = [
-        np.frombuffer(content[begin : begin + size // kind.itemsize * kind.itemsize], kind)
-        for begin, size in places
-        if begin is not None
-    ]
-    return np.concatenate([np.empty(0, kind), *parts])
+        places = [(chunk.chunk_offset[0], chunk.byte_offset, chunk.size) for chunk in chunks]
+    records = np.zeros(len(rows), kind)  # rows that were never written are empty
+    for first, begin, size in places:
+        if begin is None:
+            continue
+        there = content[begin : begin + size // kind.itemsize * kind.itemsize]
+        part = np.frombuffer(there, kind)[: len(rows) - first]  # a last chunk may be longer
+        records[first : first + len(part)] = part
+    return records
 
 
 def _sizes(content: mmap.mmap, begin: int) -> dict[int, int]:

@@ -89,13 +89,16 @@ class StoredEvents:
 
     def blocks(self) -> Iterator[Events]:
         """All samples in their order, some at a time."""
-        most = max(1, available_memory() // PART_OF_MEMORY // BYTES_A_SPIKE)
-        for begin, end in _parts(self.counts, most):
+        for begin, end in _parts(self.counts, _most()):
             yield self.take(np.arange(begin, end))
 
 
 def load(
-    times: h5py.Dataset, units: h5py.Dataset, path: Path, n_channels: int
+    times: h5py.Dataset,
+    units: h5py.Dataset,
+    path: Path,
+    n_channels: int,
+    lengths: NDArray[np.int64] | None,
 ) -> Events | StoredEvents:
     """Check all spikes of a file, and keep them in memory if they fit there well.
 
@@ -104,19 +107,21 @@ def load(
         units: Channels, likewise.
         path: The file.
         n_channels: Channels that must be below this number.
+        lengths: int64, (n_samples,): the most values in a row of each; None if it is not known.
 
     Raises:
         DataError: if its values make no sense.
     """
     n, size = len(times), path.stat().st_size
-    most = available_memory() // PART_OF_MEMORY // BYTES_A_SPIKE
-    # rows of a damaged file may all point to the same spikes: a step never reads too much
-    at_once = _at_once(size)
+    most = _most()
+    if lengths is None:
+        # rows of a damaged file may all point to the same spikes: a step never reads too much
+        lengths = np.full(n, max(1, size // BYTES_A_SPIKE))
     parts: list[Events] = []
     counts = np.zeros(n, np.int64)
     held = n_spikes = 0
-    for start in range(0, n, at_once):
-        rows = np.arange(start, min(start + at_once, n))
+    for begin, end in _parts(lengths, most):
+        rows = np.arange(begin, end)
         part = _converted(times, units, rows, path, n_channels)
         counts[rows] = part.counts
         n_spikes += len(part.times_ms)
@@ -136,9 +141,9 @@ def load(
     return _joined(parts, counts)
 
 
-def _at_once(size: int) -> int:
-    """Samples that may be read together of a file of so many bytes."""
-    return int(np.clip(available_memory() // 4 // size, 1, READ_AT_ONCE))
+def _most() -> int:
+    """Spikes that memory is for: to keep, and to read together."""
+    return available_memory() // PART_OF_MEMORY // BYTES_A_SPIKE
 
 
 def _bytes_of(rows: h5py.Dataset) -> int:

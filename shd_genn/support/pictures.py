@@ -15,7 +15,7 @@ def save_picture(output: Path, draw: Callable[[], Figure]) -> None:
     """Draw a picture with matplotlib's own settings, and write it.
 
     A user's matplotlibrc changes nothing: with LaTeX or tight boxes in it, for example, names of
-    files could not be drawn, or the picture would have another size.
+    files could not be drawn, or the picture would have another size. No text is read as a formula.
 
     Args:
         output: The file: .png, .pdf or .svg.
@@ -26,4 +26,5 @@ def save_picture(output: Path, draw: Callable[[], Figure]) -> None:
     """
     with mpl.rc_context(), written_aside(output) as aside:
         mpl.rcdefaults()
+        mpl.rcParams["text.parse_math"] = False  # a "$" in a name is one
         draw().savefig(aside, dpi=150)

@@ -16,6 +16,7 @@ from shd_genn.config import Config
 from shd_genn.datasets.settings import DataConfig, SpeakerValidation
 from shd_genn.learning.settings import TrainConfig
 from shd_genn.network.settings import ModelConfig
+from shd_genn.record.overview import RunOverview
 from shd_genn.record.run_folder import RunFolder
 from shd_genn.spikes.hdf5 import write_spikes
 from shd_genn.support.errors import ConfigError
@@ -50,6 +51,10 @@ def finished(voices, tmp_path_factory):
 def folds(folder):
     with (folder / "folds.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_the_list_of_runs_shows_a_folds_epochs(finished):
+    assert RunOverview.of(finished[0]).n_epochs == 5
 
 
 def test_every_speaker_is_left_out_once(finished):

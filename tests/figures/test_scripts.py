@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from helpers import fakes, tiny
 from helpers.drawn import NOWHERE
+from matplotlib.text import Text
 from PIL import Image
 
 from analysis import accuracy_by_spikes, parameters, raster
@@ -81,7 +82,13 @@ def test_a_script_draws(name, everything, trained, tmp_path, monkeypatch):
     if name in OF_STUDIES:
         given = [two if name == "study_pareto" else one]
     output = tmp_path / f"{name}.png"
+    texts, draw = [], Text.draw
+    monkeypatch.setattr(
+        Text, "draw", lambda t, *a, **k: texts.append(t.get_text()) or draw(t, *a, **k)
+    )
     call(monkeypatch, name, *given, "-o", output)
+    assert any(texts)
+    assert not [text for text in texts if "$" in text]  # no formula: "$" is a letter of names
     with Image.open(output) as image:
         pixels = np.asarray(image.convert("L"))
     assert pixels.shape[1] == pytest.approx(5.9 * 220, abs=1)

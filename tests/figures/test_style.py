@@ -4,6 +4,7 @@ import matplotlib as mpl
 import pytest
 from helpers import fakes
 from helpers.drawn import PLAIN
+from matplotlib.text import Text
 
 from analysis import ablation, comparison, learning_curves, silent_neurons
 from analysis.tools import script, style
@@ -47,8 +48,10 @@ def test_a_users_matplotlibrc_changes_no_figure(grid, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_names_of_any_script_and_length_stay_inside_the_figure(tmp_path):
-    name = "日本語-" + "слова-" * 12
+@pytest.mark.parametrize(
+    "name", ["日本語-" + "слова-" * 12, r"cost $5^ and $x_{", "a_b$\\frac$ 50%"]
+)
+def test_names_of_any_script_and_length_stay_inside_the_figure(tmp_path, name):
     for hidden in (8, 16):
         fakes.write(tmp_path / "runs", dataset=name, hidden=hidden)
     results = read([tmp_path / "runs"])
@@ -62,3 +65,7 @@ def test_names_of_any_script_and_length_stay_inside_the_figure(tmp_path):
                 box = ax.get_tightbbox(renderer)
                 assert box.x0 >= 0 and box.x1 <= figure.bbox.width, module.__name__
                 assert ax.has_data()
+            # what was written is drawn, letter for letter
+            shown = "".join(t.get_text() for t in figure.findobj(Text)).replace("\n", "")
+            assert "".join(name.split()) in "".join(shown.split()), module.__name__
+            assert not [t for t in figure.findobj(Text) if t.get_parse_math()]

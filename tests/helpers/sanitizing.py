@@ -8,11 +8,14 @@ Python is not compiled for it, so the sanitizer's runtime is preloaded.
 """
 
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from shd_genn.support.builder import find_compiler
+from shd_genn.support.builder import PACKAGE, find_compiler
+from shd_genn.support.interface import INCLUDE
 
 TESTS = Path(__file__).parents[1]
 RUNTIMES = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}
@@ -28,6 +31,41 @@ SUITES = (
     "encode/test_cochlea.py",
 )
 """Tests of everything that is compiled for the processor."""
+ONCE = (
+    "backends/test_native.py::test_many_neurons_and_more_trials_than_threads",
+    "backends/test_native_methods.py::test_gradients_are_those_of_the_reference",
+    "backends/test_native_methods.py::test_dropout_is_that_of_the_reference",
+    "backends/test_native_methods.py::test_threads_do_not_change_a_bit[online]",
+    "backends/test_native_derived.py::test_threads_do_not_change_a_bit",
+    "backends/test_native_derived.py::test_dropout_silences_derived_neurons",
+    "backends/test_input_stage.py"
+    "::test_gradients_are_those_of_the_reference_for_any_number_of_threads",
+    "backends/test_delay_line.py"
+    "::test_gradients_are_those_of_the_reference_for_any_number_of_threads",
+    "backends/test_conformance.py::TestBackends::test_any_neuron_by_its_equations",
+    "backends/test_conformance.py::TestBackends::test_all_that_is_learned",
+    "backends/test_conformance.py::TestBackends::test_delays_that_neurons_share",
+    "backends/test_conformance.py::TestBackends::test_first_spikes_and_silent_outputs_learn",
+    "backends/test_conformance.py::TestBackends::test_regularised_updates",
+    "backends/test_shared_delays.py::test_any_mixture_has_the_gradients_of_the_reference",
+    "learning/test_delta.py::test_native_is_the_reference",
+    "learning/test_stdp.py::test_native_is_the_reference",
+    "encode/test_cochlea.py::test_workers_do_not_change_a_spike",
+    "encode/test_filter_bank.py::test_the_kernel_gives_the_spikes_of_numpy",
+)
+"""Tests that together compile every kernel of `KERNELS`, with every neuron and method."""
+KERNELS = (PACKAGE / "backends/native/kernels", PACKAGE / "encode/kernels", INCLUDE)
+PARTS = frozenset(
+    {
+        "macros.j2",
+        "surrogate.j2",
+        "entry_points.j2",
+        "trial_and_worker.j2",
+        "neuron.h.j2",
+        "interface.h.j2",
+    }
+)
+"""Templates that are parts of others: what is compiled does not name them."""
 SELECTED = "not cuda and not genn and not reference and not clang"
 OPTIONS = {
     # Python leaves its own objects to the system at its end; kernels' leaks are looked for in
@@ -71,12 +109,39 @@ def watched(sanitizer: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def unreached(libraries: Path) -> set[str]:
+    """Names of the kernels that none of the compiled sources in a folder has."""
+    named = set()
+    for source in libraries.glob("*.cpp"):
+        named |= set(re.findall(r'^#line \d+ "(?:.*/)?([^/"]+)"', source.read_text(), re.MULTILINE))
+    kernels = {path.name.removesuffix(".j2") for folder in KERNELS for path in folder.iterdir()}
+    return kernels - named - {name.removesuffix(".j2") for name in PARTS}
+
+
+def select(sanitizer: str) -> int:
+    """Run `ONCE`, and look whether it has reached every kernel; the exit code."""
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["SHD_GENN_CACHE"] = cache
+        given = [*(str(TESTS / test) for test in ONCE), "-k", SELECTED]
+        code = run(sanitizer, given)
+        missing = unreached(Path(cache) / "libraries")
+    print(f"kernels that were not compiled: {', '.join(sorted(missing)) or 'none'}")
+    return code or bool(missing)
+
+
 def main() -> int:
     """Run tests as the command line says; pytest's exit code."""
     sanitizer, *given = sys.argv[1:]
+    if given == ["--select"]:
+        return select(sanitizer)
     suites = [*(str(TESTS / path) for path in SUITES), "-k", SELECTED]
+    return run(sanitizer, given or suites)
+
+
+def run(sanitizer: str, given: list[str]) -> int:
+    """Run pytest, and print what it does; its exit code."""
     # one process: workers of xdist would lose the report of the one that ends
-    process = watched(sanitizer, "-m", "pytest", "-x", "-q", "-s", "-n", "0", *(given or suites))
+    process = watched(sanitizer, "-m", "pytest", "-x", "-q", "-s", "-n", "0", *given)
     assert process.stdout is not None
     for line in process.stdout:
         print(line, end="", flush=True)

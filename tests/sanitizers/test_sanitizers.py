@@ -9,7 +9,10 @@ import platform
 import pytest
 from helpers import sanitizing
 
-from shd_genn.support.builder import SANITIZERS, BuildError, flags
+from shd_genn.support.builder import PACKAGE, SANITIZERS, BuildError, flags
+
+CONFORMANCE = PACKAGE / "backends/conformance"
+NATIVE = PACKAGE / "backends/native/kernels"
 
 BATCH = """
 from helpers import networks
@@ -71,3 +74,19 @@ def test_an_unknown_sanitizer_is_refused(monkeypatch):
     with pytest.raises(BuildError, match="SHD_GENN_SANITIZE=memory is none of address, undefined"):
         flags()
     assert os.environ["SHD_GENN_SANITIZE"] == "memory"
+
+
+def test_the_selection_names_tests_and_notices_what_they_do_not_compile(tmp_path):
+    """`--select` must reach each kernel: a new one, or a renamed test, shows."""
+    for test in sanitizing.ONCE:
+        path, *_, name = test.split("[")[0].split("::")
+        suites = (sanitizing.TESTS / path, *CONFORMANCE.glob("*.py"))
+        assert any(f"def {name}(" in suite.read_text() for suite in suites), test
+    kernels = {path.name.removesuffix(".j2") for path in NATIVE.iterdir()}
+    parts = {name.removesuffix(".j2") for name in sanitizing.PARTS}
+    missing = sanitizing.unreached(tmp_path)
+    assert kernels - parts <= missing and {"cochlea.cpp", "simd.h"} <= missing
+    (tmp_path / "engine-1.cpp").write_text(
+        '#line 1 "engine.cpp"\n#line 3 "shd_genn/backends/native/kernels/adam.h"\n'
+    )
+    assert sanitizing.unreached(tmp_path) == missing - {"engine.cpp", "adam.h"}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from helpers import running, small
@@ -9,6 +10,7 @@ from helpers import running, small
 from shd_genn.record.environment import digest
 from shd_genn.spikes import stored_events
 from shd_genn.spikes.hdf5 import read_spikes, write_spikes
+from shd_genn.spikes.hdf5_heap import check_places
 from shd_genn.spikes.stored_events import StoredEvents
 from shd_genn.support.errors import DataError
 from shd_genn.train import loop
@@ -85,6 +87,34 @@ def test_blocks_hold_few_spikes_and_the_file_is_opened_for_each_block_only(ties,
     assert len(opens) == 3
     stored.events.take(np.array([5, 0, 3]))
     assert len(opens) == 4
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (4,), "maxshape": (None,)}, {"gzip": True}])
+def test_a_large_file_is_read_in_few_steps(tmp_path, monkeypatch, options):
+    """Its rows' lengths are known before they are read, unless they are compressed."""
+    path, counts = tmp_path / "a.h5", [3, 0, 1, 2, 1, 2]
+    options = {"compression": "gzip"} if options.get("gzip") else options
+    with h5py.File(path, "w") as file:
+        for name, kind in (("times", np.float32), ("units", np.uint16)):
+            rows = file.create_dataset(f"spikes/{name}", (6,), h5py.vlen_dtype(kind), **options)
+            for i, count in enumerate(counts):
+                rows[i] = np.zeros(count, kind)
+        file["labels"] = [0, 1] * 3
+        file.attrs["n_channels"] = 10
+    with h5py.File(path) as file:
+        for name in ("times", "units"):
+            lengths = check_places(file, file[f"spikes/{name}"], name, path)
+            assert lengths is None if "compression" in options else lengths.tolist() == counts
+    steps, real = [], stored_events._converted
+    monkeypatch.setattr(
+        stored_events, "_converted", lambda *a: steps.append(a[2].tolist()) or real(*a)
+    )
+    monkeypatch.setattr(stored_events, "available_memory", lambda: 4 * 4 * 6)  # four spikes
+    found = read_spikes(path, "small")
+    assert isinstance(found.events, StoredEvents)
+    assert found.events.counts.tolist() == counts
+    one_by_one = [[i] for i in range(6)]
+    assert steps == (one_by_one if "compression" in options else [[0, 1, 2], [3, 4], [5]])
 
 
 def test_a_copy_of_a_stored_dataset_is_the_same_file(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from shd_genn.support.errors import BusyError, ConfigError
-from shd_genn.support.locks import claimed
+from shd_genn.support.locks import claimed, locked
 
 
 def listed(folder):
@@ -101,6 +101,23 @@ def test_file_systems_without_locks_get_a_marker(tmp_path, monkeypatch, number):
         pass
     # the empty file of the lock that was tried first may stay
     assert set(listed(tmp_path)) <= {".lock"}
+
+
+@pytest.mark.parametrize("keep", [claimed, locked])
+@pytest.mark.parametrize("name", ["ESTALE", "EIO", "EDQUOT", "ENOSPC"])
+def test_a_lock_that_fails_has_one_clear_message(tmp_path, monkeypatch, keep, name):
+    """As of a server of files that was restarted, or a quota that is full."""
+    number = getattr(errno, name)
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(ConfigError, match=rf"\.lock cannot be written \({os.strerror(number)}\); "),
+        keep(tmp_path),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
