@@ -28,7 +28,7 @@ LAB = measure.Lab(
 
 def test_everything_is_proved_and_measured(tmp_path):
     lines = []
-    results = command.run(LAB, tmp_path, 600, STAGES, lines.append)
+    results = command.run(LAB, tmp_path, 3600, STAGES, lines.append)
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert results["digests"][0]["as emulated"] and results["digests"][0]["repeats"]
     sizes = [(row["network"], row["hidden"], row["batch"]) for row in results["speed"]]

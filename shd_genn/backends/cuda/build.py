@@ -67,7 +67,9 @@ def find_nvcc() -> Path:
     if named := os.environ.get("NVCC"):
         if found := shutil.which(named):
             return Path(found)
-        raise Unusable(f"NVCC={named} names no program", "unset NVCC or name nvcc with it")
+        raise Unusable(
+            f"NVCC={named} names no program", "unset NVCC, or set it to the path of nvcc"
+        )
     candidates: list[Path] = []
     if folder := os.environ.get("CUDA_PATH"):
         candidates.append(Path(folder) / "bin" / "nvcc")

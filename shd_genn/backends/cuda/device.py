@@ -23,6 +23,13 @@ NORM_BLOCKS = 64
 """That of update.cuh."""
 
 
+NO_ROOM = (
+    "close what else uses the GPU (nvidia-smi shows it), make the batches or the network smaller, "
+    "or take --backend native"
+)
+FAILED = "look at what nvidia-smi says, and run it again; if it fails again, report this message"
+
+
 class CudaError(ShdGennError, RuntimeError):
     """The GPU or its driver refused something."""
 
@@ -379,4 +386,5 @@ class Device:
 
     def _check(self, failed: int) -> None:
         if failed:
-            raise CudaError(self._library.engine_error().decode())
+            what = self._library.engine_error().decode()
+            raise CudaError(f"{what}; {NO_ROOM if 'out of memory' in what else FAILED}")

@@ -16,7 +16,6 @@ void __tsan_acquire(void*);
 void __tsan_release(void*);
 void* __tsan_get_current_fiber();
 void* __tsan_create_fiber(unsigned);
-void __tsan_destroy_fiber(void*);
 void __tsan_switch_to_fiber(void*, unsigned);
 }
 constexpr unsigned NO_SYNC = 1;
@@ -59,8 +58,7 @@ struct Block {
     long idle = 0;  // switches since anything went on
 };
 
-// Fibres are kept from block to block, and, but for sanitizers, from kernel to kernel: to make them costs more than most
-// kernels do.
+// Fibres are kept from block to block and from kernel to kernel: to make them costs more than most kernels do.
 constexpr int MOST_FIBRES = 1024;
 thread_local std::unique_ptr<Fibre[]> pool;
 thread_local int n_made = 0;
@@ -269,13 +267,6 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, void (*body)(const void*), c
                 b.index = dim3(x, y, z);
                 run_block();
             }
-#if defined(TSAN) || defined(SWAPCONTEXT)
-#ifdef TSAN
-    for (int i = 0; i < n_made; i++) __tsan_destroy_fiber(pool[i].tsan);
-#endif
-    pool.reset();
-    n_made = 0;
-#endif
     block = nullptr;
 }
 
