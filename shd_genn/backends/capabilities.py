@@ -104,8 +104,8 @@ class Capabilities:
                 not connection.shares_delays or type(method) in self.shares_delays_by,
                 f"{self.title} has no {connection.delay_kind} delays with method {method.kind}, "
                 f"but connection {connection.name} has them",
-                "take --delay-kind synaptic, or --backend reference or native (the latter with "
-                "--method eventprop)",
+                "take --delay-kind synaptic, --backend reference, or --method eventprop with "
+                "--backend native or cuda",
             )
         readout = network.readout
         self._refuse_unless(readout in self.readouts, f"read an output by {readout}")

@@ -14,6 +14,7 @@ from shd_genn.backends.conformance.networks import (
     N_INPUTS,
     TOLERANCE,
     largest_error,
+    learned_network,
     random_events,
     random_labels,
 )
@@ -94,7 +95,7 @@ def test_any_mixture_has_the_gradients_of_the_reference(network):
 
 def test_what_cannot_work_is_refused(network):
     with pytest.raises(ConfigError, match="has no axonal delays with method eventprop"):
-        GENN.check(replace(network, populations=network.populations), EventProp())
+        GENN.check(learned_network(delays=True, delay_kind="axonal"), EventProp())
     fixed = tuple(replace(c, train_delay=False) for c in network.connections)
     with pytest.raises(ConfigError, match="no axonal delays with method surrogate"):
         NATIVE.check(replace(network, connections=fixed), Surrogate())
