@@ -1,8 +1,8 @@
 """Training methods compared.
 
 Test accuracy of each training method against its work; as a LaTeX table (-o FILE.tex) with spikes,
-synaptic operations of the forward pass and of training, time and memory, too. Runs of a method on a
-dataset are taken together: compare only runs that differ by method and seed.
+synaptic operations of the forward pass and of training, updates, time and memory, too. Runs of a
+method and neuron on a dataset are taken together: compare only runs that differ by these and seed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ COSTS = {
 """What accuracy is drawn against, and its label."""
 
 VARIANTS = {
+    "neuron": "lif",
     "window": "trace",
     "control": "none",
     "conversion": "percentile",
     "feedback": "symmetric",
 }
-"""Options of methods that make a row of their own where they are not as usual."""
+"""Options that make a row of their own where they are not as usual."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Numbers:
 
     Attributes:
         rows: dataset, method, n, mean, sd (test accuracies, 0 to 1), spikes (per hidden neuron and
-            trial), operations (of a forward pass), and means of `COSTS`.
+            trial), operations (of a forward pass), updates, and means of `COSTS`.
         seeds: dataset, method, test_accuracy and `COSTS`: one row a run.
         notes: Notes below the figure.
     """
@@ -72,23 +73,24 @@ def load(results: Results, options: script.Options) -> Numbers:
             **vars(spread(group["test_accuracy"])),
             "spikes": group["test_hidden_spikes_mean"].mean(),
             "operations": group["test_synaptic_operations"].mean(),
-            **{cost: group[cost].mean() for cost in COSTS},
+            **{cost: group[cost].mean() for cost in (*COSTS, "updates")},
         }
         for (dataset, method), group in known.groupby(["dataset", "method"])
     ]
     table = pd.DataFrame(rows).sort_values(["dataset", "mean"], ascending=[True, False])
     of_method = {n for n, setting in all_settings(Config).items() if setting.choice == "method"}
-    given = [name for name in results.settings if name not in of_method | {"method"}]
+    given = [name for name in results.settings if name not in of_method | {"method", *VARIANTS}]
     others = [name for name in given if known[name].nunique(dropna=False) > 1]
     choice = {name: setting.choice for name, setting in all_settings(Config).items()}
-    others = [name for name in others if choice.get(name) not in others]
+    differ = [name for name in VARIANTS if name in known and known[name].nunique() > 1]
+    others = [name for name in others if choice.get(name) not in (*others, *differ)]
     mixed = f"runs also differ in {', '.join(others)}" if others else ""
     seeds = known[["dataset", "method", "test_accuracy", *COSTS]]
     return Numbers(table.reset_index(drop=True), seeds, (mixed, results.left_out()))
 
 
 def _label(run: Mapping[Hashable, Any]) -> str:
-    """A run's method, with the choices that make it another row: ``stdp (frozen)``."""
+    """A run's method, with the choices that make it another row: ``eprop (alif)``."""
     choices = [
         str(run[name])
         for name, usual in VARIANTS.items()
@@ -143,13 +145,15 @@ def table(numbers: Numbers) -> str:
             "spikes": rows["spikes"].map("{:.1f}".format),
             "forward (10⁶)": (rows["operations"] / 1e6).map("{:.2f}".format),
             "training (10⁶)": (rows["training_operations"] / 1e6).map("{:.2f}".format),
+            "updates": rows["updates"].map("{:.0f}".format),
             "s/epoch": rows["seconds_per_epoch"].map("{:.3g}".format),
             "MiB": rows["peak_memory_mb"].map("{:.0f}".format),
         }
     )
     caption = (
         "Training methods: test accuracy (mean ± standard deviation over n runs), spikes per "
-        "hidden neuron and trial, synaptic operations per trial of the forward pass and of training"
+        "hidden neuron and trial, synaptic operations per trial of the forward pass and of "
+        "training, and updates of the weights"
     )
     return latex(columns, caption, "tab:methods").replace("10⁶", "$10^6$")
 

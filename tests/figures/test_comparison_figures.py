@@ -144,3 +144,8 @@ def test_variants_of_a_method_are_rows_of_their_own(results):
     )
     rows = methods.load(results, PLAIN).rows
     assert sorted(rows["method"]) == ["stdp", "stdp (frozen)"] and rows["n"].sum() == len(runs)
+    results.runs = runs.assign(neuron=np.where(np.arange(len(runs)) % 2, "alif", "lif"), updates=8)
+    numbers = methods.load(results, PLAIN)
+    assert sorted(numbers.rows["method"]) == ["eventprop", "eventprop (alif)"]
+    assert "neuron" not in numbers.notes[0]
+    assert methods.table(numbers).count("& 8 &") == 2
