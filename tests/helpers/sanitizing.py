@@ -2,7 +2,9 @@
 
 From the folder tests, `python -m helpers.sanitizing address` runs the tests of native engine and
 cochlea with kernels that AddressSanitizer watches; `undefined` and `thread` likewise. Options after
-that go to pytest instead of `SUITES`. The first finding ends pytest with a report on stderr.
+that go to pytest instead of `SUITES`. The word `select` runs `ONCE`: a few tests that compile every
+kernel, from an empty cache; it fails if one was not compiled. The first finding ends pytest with a
+report on stderr.
 
 Python is not compiled for it, so the sanitizer's runtime is preloaded.
 """
@@ -132,7 +134,7 @@ def select(sanitizer: str) -> int:
 def main() -> int:
     """Run tests as the command line says; pytest's exit code."""
     sanitizer, *given = sys.argv[1:]
-    if given == ["--select"]:
+    if given == ["select"]:
         return select(sanitizer)
     suites = [*(str(TESTS / path) for path in SUITES), "-k", SELECTED]
     return run(sanitizer, given or suites)

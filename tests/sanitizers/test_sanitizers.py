@@ -77,7 +77,7 @@ def test_an_unknown_sanitizer_is_refused(monkeypatch):
 
 
 def test_the_selection_names_tests_and_notices_what_they_do_not_compile(tmp_path):
-    """`--select` must reach each kernel: a new one, or a renamed test, shows."""
+    """`select` must reach each kernel: a new one, or a renamed test, shows."""
     for test in sanitizing.ONCE:
         path, *_, name = test.split("[")[0].split("::")
         suites = (sanitizing.TESTS / path, *CONFORMANCE.glob("*.py"))
