@@ -29,7 +29,7 @@ from shd_genn.train import loop
 @pytest.mark.slow
 def test_kill_and_resume_leads_to_the_same_weights(data, tmp_path):
     """kill -9 in the middle of training, three times over, with everything that has a state."""
-    epochs = 90
+    epochs = 150
     options = ["--dataset", data, *tiny.OPTIONS, "--epochs", epochs, *EVERYTHING]
     whole = run(*options, "--runs", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
