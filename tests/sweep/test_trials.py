@@ -14,8 +14,7 @@ from optuna.trial import TrialState, create_trial
 
 from shd_genn.config import Config
 from shd_genn.support.errors import ConfigError
-from shd_genn.sweep import command
-from shd_genn.sweep import trials
+from shd_genn.sweep import command, trials
 from shd_genn.sweep.space import load_space
 from shd_genn.sweep.storage import opened, set_user_attributes
 from shd_genn.sweep.study import Plan, StudyLoop
