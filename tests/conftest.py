@@ -39,6 +39,20 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (item.path not in slow, -number[item.path]))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One worker more than cores: some tests wait for processes that they have started."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+@pytest.fixture
+def quick_engines(monkeypatch):
+    """For tests of what a program does, not of its numbers: engines are compiled in less time."""
+    if " -include " in os.environ.get("CXX", ""):
+        command = precompiled.with_less_optimisation(os.environ["CXX"])
+        monkeypatch.setenv("CXX", command)
+
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """The folder of the tiny dataset."""

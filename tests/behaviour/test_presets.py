@@ -53,6 +53,7 @@ def small(tmp_path_factory):
     return made
 
 
+@pytest.mark.usefixtures("quick_engines")
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_trains_and_records_what_it_names(name, small, tmp_path):
     batch = PRESETS[name].config.train.batch_size

@@ -198,6 +198,7 @@ def run_block(code, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_engines")
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)])
 def test_commands_of(page, reader, tmp_path, monkeypatch):
     folder = tmp_path / "reader"

@@ -204,8 +204,9 @@ def convergence(networks, steps):
 @pytest.mark.parametrize(("readout", "tau_out"), CASES)
 def test_stepped_reference_converges_at_first_order(readout, tau_out):
     networks = [random_network(seed, readout, tau_out) for seed in range(16)]
-    slope, error = convergence(networks, [0.05, 0.025, 0.0125])
-    # First order is a slope of 1, second order would be 2. Resampling these 16 networks moves the
+    slope, error = convergence(networks, [0.05, 0.0125])
+    # First order is a slope of 1, second order would be 2 (a step between these two would not move
+    # the slope of a line that is fitted to three). Resampling these 16 networks moves the
     # slope by 0.14 to 0.17 (standard error); theirs, which are always the same, have slopes of 0.93
     # to 1.
     assert 0.8 < slope < 1.2

@@ -72,3 +72,9 @@ def use_for_engines() -> None:
     if "Free Software Foundation" in made_by:
         header = precompiled((compiler, *builder.FLAGS), "standard.h", standard_headers())
         os.environ["CXX"] = f"{compiler} -Werror -include {shlex.quote(str(header))}"
+
+
+def with_less_optimisation(compiler: str) -> str:
+    """A compiler's command, with ``-O1`` after all other options: it takes two thirds of the time."""
+    script = f'exec {compiler} "$@" -O1'
+    return f"sh -c {shlex.quote(script)} sh"

@@ -12,7 +12,7 @@ import pytest
 from helpers import sweeping
 from helpers.sweeping import database, load, run_folders, trials
 
-ROUNDS = 10
+ROUNDS = 6
 EPOCHS = 40
 OPTIONS = ["--epochs", EPOCHS, "--workers", 2, "--pruner", "none"]
 
@@ -71,7 +71,7 @@ def origin_of_failures(study):
 
 
 @pytest.mark.slow
-def test_main_process_and_workers_are_killed_ten_times_each(space, data):
+def test_main_process_and_workers_are_killed_six_times_each(space, data):
     """And the database is locked by somebody else for a while, each time."""
     lasting: dict[int, tuple[float, ...]] = {}
     for _ in range(ROUNDS):
