@@ -39,12 +39,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (item.path not in slow, -number[item.path]))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """One worker more than cores: some tests wait for processes that they have started."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
-
-
 @pytest.fixture
 def quick_engines(monkeypatch):
     """For tests of what a program does, not of its numbers: engines are compiled in less time."""

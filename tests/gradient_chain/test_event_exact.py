@@ -216,8 +216,8 @@ def test_stepped_reference_converges_at_first_order(readout, tau_out):
 @pytest.mark.slow
 def test_stepped_reference_converges_at_first_order_of_the_max_readout():
     networks = itertools.islice(smoothly_peaking(), 32)
-    slope, error = convergence(networks, [0.1, 0.05, 0.025, 0.0125])
+    slope, error = convergence(networks, [0.1, 0.0125])
     # Resampling these 32 networks, whose maxima also move from step to step, moves the slope by
-    # 0.07 (standard error); theirs is 1.08, and their error 0.0095.
+    # 0.07 (standard error); theirs is 1.11, and their error 0.0095.
     assert 0.85 < slope < 1.2
     assert error < 0.015
