@@ -75,6 +75,6 @@ def use_for_engines() -> None:
 
 
 def with_less_optimisation(compiler: str) -> str:
-    """A compiler's command, with ``-O1`` after all other options: it takes two thirds of the time."""
+    """A compiler's command, with ``-O1`` after all other options; takes two thirds of the time."""
     script = f'exec {compiler} "$@" -O1'
     return f"sh -c {shlex.quote(script)} sh"
