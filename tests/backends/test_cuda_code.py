@@ -1,7 +1,7 @@
 """What nvcc makes of the cuda backend's kernels; skipped where there is no nvcc.
 
-Here for one compute capability, and networks that have every kernel and every number of neurons a
-thread carries. `tests/campaigns/cuda_code.py` has all neurons and sizes, for four.
+Here are networks that have every kernel and every number of neurons a thread carries, each for one
+of four compute capabilities. `tests/campaigns/cuda_code.py` has all neurons and sizes, for each.
 """
 
 import pytest
@@ -11,15 +11,17 @@ from shd_genn.backends.cuda.lower import lower
 from shd_genn.backends.cuda.render import render
 from shd_genn.bench.gpu import cases, code
 
-CAPABILITY = 90
 LATE = {"learns_neurons": True, "delay": 9, "learns_delays": True}
+AXONAL = cases.Case((256,), delay_kind="axonal", **LATE)
+DENDRITIC = cases.Case((512,), "var", delay_kind="dendritic", **LATE)
 COMPILED = {
-    "axonal delays, one a thread": cases.Case((256,), delay_kind="axonal", **LATE),
-    "dendritic delays, two a thread": cases.Case((512,), "var", delay_kind="dendritic", **LATE),
-    "four a thread": cases.Case((1024,)),
-    "steps in sub-steps": cases.Case((256,), neurons=("Hodgkin-Huxley",), learns_neurons=True),
-    "exact steps": cases.Case((256,), neurons=("adLIF",), learns_neurons=True),
+    "axonal delays, one a thread": (AXONAL, 75),
+    "dendritic delays, two a thread": (DENDRITIC, 90),
+    "four a thread": (cases.Case((1024,)), 120),
+    "sub-steps": (cases.Case((256,), neurons=("Hodgkin-Huxley",), learns_neurons=True), 90),
+    "exact steps": (cases.Case((256,), neurons=("adLIF",), learns_neurons=True), 80),
 }
+"""Name → network, compute capability."""
 
 
 @pytest.mark.parametrize("name", COMPILED)
@@ -29,14 +31,18 @@ def test_nothing_spills_and_nothing_is_warned_of(name, tmp_path):
         build.find_nvcc()
     except build.Unusable as error:
         pytest.skip(str(error))
-    case = COMPILED[name]
+    case, capability = COMPILED[name]
     source = render(lower(cases.network_of(case), cases.config_of(case)), "input")
-    kernels = code.code_of(source, tmp_path, (CAPABILITY,))
+    kernels = code.code_of(source, tmp_path, (capability,))
     found = {k.kernel for k in kernels}
     shared = {f"{case.delay_kind}_gradient"} if case.delay else set()
     expected = {*code.STEP_KERNELS, "sort_input", "gradient", "sum_trials", "adam", "sum_squares"}
     assert expected | shared <= found
-    assert all(k.spilled == 0 and k.capability == CAPABILITY for k in kernels), kernels
+    assert all(k.spilled == 0 and k.capability == capability for k in kernels), kernels
+
+
+def test_all_four_capabilities_are_compiled_for():
+    assert {capability for _, capability in COMPILED.values()} == set(code.CAPABILITIES)
 
 
 REPORT = """
