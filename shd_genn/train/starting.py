@@ -62,15 +62,15 @@ def start_from_rates(experiment: Experiment, learner: Learner) -> None:
         "been learned",
     )
     rates = checkpoints.read(folder.checkpoint("best")).parameters
-    own = learner.parameters()
-    _check(learner.network, own, rates)
+    before = learner.parameters()
+    _check(learner.network, before, rates)
     config = experiment.config
     trial_ms = config.n_steps * config.dt_ms
-    found = spiking_weights(learner.network, own, rates, method.steps, config.dt_ms, trial_ms)
-    learner.set_parameters({**own, **found})
+    found = spiking_weights(learner.network, before, rates, method.steps, config.dt_ms, trial_ms)
+    learner.set_parameters({**before, **found})
 
 
-def _check(network: Network, own: Arrays, rates: Arrays) -> None:
+def _check(network: Network, before: Arrays, rates: Arrays) -> None:
     """Refuse a network that is not the one that was converted, with spikes."""
     connections = {c.name for c in network.connections}
     of_rates = {key for key in rates if "." not in key}
@@ -82,9 +82,9 @@ def _check(network: Network, own: Arrays, rates: Arrays) -> None:
     )
     for key in sorted(connections):
         refuse_unless(
-            own[key].shape == rates[key].shape,
-            f"the weights {key} have the shape {own[key].shape}, but {rates[key].shape} in the run "
-            "of start_from",
+            before[key].shape == rates[key].shape,
+            f"the weights {key} have the shape {before[key].shape}, but {rates[key].shape} in the "
+            "run of start_from",
             "take the same hidden_sizes, and train that run with one bin for each channel: "
             "--bin-channels 1 and --bin-ms as long as a trial",
         )
@@ -100,13 +100,13 @@ def _check(network: Network, own: Arrays, rates: Arrays) -> None:
 
 
 def spiking_weights(
-    network: Network, own: Arrays, rates: Arrays, n_spikes: int, dt_ms: float, trial_ms: float
+    network: Network, before: Arrays, rates: Arrays, n_spikes: int, dt_ms: float, trial_ms: float
 ) -> Parameters:
     """The weights of a spiking network that answers as a network of rates.
 
     Args:
         network: Layers of leaky integrate-and-fire neurons, each connected to the next.
-        own: Its parameters; time constants of neurons may be among them.
+        before: Its parameters before training; time constants of neurons may be among them.
         rates: The parameters of the network of rates; see `ConvertedNetwork`.
         n_spikes: Spikes in a trial of a neuron whose unit is as active as its layer's scale.
         dt_ms: Length of a time step.
@@ -117,19 +117,19 @@ def spiking_weights(
     """
 
     def value(p: Population, kind: str) -> NDArray[np.float64]:
-        given = own[key] if (key := f"{p.name}.{kind}") in own else network.values_of(p)[kind]
+        given = before[key] if (key := f"{p.name}.{kind}") in before else network.values_of(p)[kind]
         return np.asarray(given, np.float64)
 
-    found, worth = {}, 1 / float(rates[f"{network.input.name}.scale"][0])
+    found, per_spike = {}, 1 / float(rates[f"{network.input.name}.scale"][0])
     for p in (*network.hidden, network.output):
         (connection,) = network.inputs_of(p)
-        weights = worth * rates[connection.name].astype(np.float64)
+        weights = per_spike * rates[connection.name].astype(np.float64)
         tau_syn = value(p, "tau_syn")
         if p == network.output:
             weights = weights * trial_ms / tau_syn
         else:
-            worth = float(rates[f"{p.name}.scale"][0]) / n_spikes
-            of_a_spike = -np.expm1(-dt_ms / value(p, "tau_mem")) * tau_syn / dt_ms
-            weights = weights / (worth * of_a_spike)
+            per_spike = float(rates[f"{p.name}.scale"][0]) / n_spikes
+            gain = -np.expm1(-dt_ms / value(p, "tau_mem")) * tau_syn / dt_ms
+            weights = weights / (per_spike * gain)
         found[connection.name] = weights.astype(np.float32)
     return found
